@@ -1,0 +1,22 @@
+"""Where the files that are not Python are found: the Lua scripts and the configurations.
+
+In a checkout they are `lua/` and `configs/` beside the package; in an installed wheel they travel inside it.
+"""
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).parent
+_INSTALLED = _PACKAGE / "_resources"
+_ROOT = _INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parent
+
+
+def resource(*parts: str) -> Path:
+    """Return the path of a file that comes with labkit, such as `resource("lua", "flush.lua")`.
+
+    Raises:
+        FileNotFoundError: there is no such file; the installation is damaged.
+    """
+    path = _ROOT.joinpath(*parts)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing; reinstall labkit, it should have come with it.")
+    return path
