@@ -1,0 +1,276 @@
+-- redis-exporter.lua: read the series of one prefix as Prometheus samples. It writes nothing.
+--
+-- Two ways to call it:
+--
+-- 1. The stock redis_exporter, or a person:  redis-cli EVAL "$(cat lua/redis-exporter.lua)" 0
+--    KEYS  none, ARGV ignored: all series in the index of the prefix "metrics".
+--    Returns  a flat list {sample, value, sample, value, …}, all of it text, every value one that Go can parse;
+--             last come labkit_sidecar_series and labkit_sidecar_series_skipped{reason="…"}.
+--
+-- 2. labkit's exporter, with EVALSHA_RO.
+--    KEYS  1  <prefix>.state   hash: epoch, version
+--          2  <prefix>.index   zset: series key -> version of its last change
+--          3… read: one key per series
+--    ARGV  1  page | read
+--          2  page: the epoch that the caller knows, or ""
+--          3  page: the version that the caller has reached
+--          4  page: the most series to return
+--    Returns  {epoch, version, entry, entry, …}
+--          version  the version reached: ask for what came since, next time
+--          entry    {key, ms, lines, p50, p95, p99}: text ready to expose, the last three of a histogram only
+--                   {key, ms, false, reason}: a series that cannot be read; reasons below
+--          ms       ms for which the entry holds (then read it again); -2: the series is gone; -1: for ever
+--    A caller whose epoch or version is not of this server's past is given everything from the start;
+--    it sees that by an epoch other than its own, or a version below its own.
+--
+-- Reasons: wrongtype, json, value, bounds, counts, labels, name, kind.
+
+local call = redis.call
+local QUANTILES = {{"p50", 0.50}, {"p95", 0.95}, {"p99", 0.99}}
+
+-- Numbers ---------------------------------------------------------------------
+
+local function finite(n)
+  return type(n) == "number" and n == n and n ~= math.huge and n ~= -math.huge
+end
+
+-- The shortest text that reads back as the same double. NaN is spelled here: Lua's own "-nan" stops Go's parser.
+local function text(n)
+  if n ~= n then return "NaN" end
+  if n == math.floor(n) and math.abs(n) < 2 ^ 53 then return string.format("%.0f", n) end
+  local short = string.format("%.15g", n)
+  if tonumber(short) == n then return short end
+  return string.format("%.17g", n)
+end
+
+-- PromQL's histogram_quantile, over the whole life of the series.
+local function quantile(q, bounds, counts, count)
+  if count == 0 or #bounds == 0 then return 0 / 0 end
+  local rank, below = q * count, 0
+  for i, bound in ipairs(bounds) do
+    if below + counts[i] >= rank then
+      if i == 1 and bound <= 0 then return bound end
+      local start = i > 1 and bounds[i - 1] or 0
+      return start + (bound - start) * ((rank - below) / counts[i])
+    end
+    below = below + counts[i]
+  end
+  return bounds[#bounds]
+end
+
+-- Keys ------------------------------------------------------------------------
+
+local function valid_utf8(s)
+  if not s:find("[\128-\255]") then return true end
+  local i, n = 1, #s
+  while i <= n do
+    local a, b, c, d = s:byte(i, i + 3)
+    local function tail(x) return x and x >= 128 and x < 192 end
+    if a < 128 then i = i + 1
+    elseif a >= 194 and a < 224 and tail(b) then i = i + 2
+    elseif a >= 224 and a < 240 and tail(b) and tail(c)
+      and not (a == 224 and b < 160) and not (a == 237 and b > 159) then i = i + 3
+    elseif a >= 240 and a < 245 and tail(b) and tail(c) and tail(d)
+      and not (a == 240 and b < 144) and not (a == 244 and b > 143) then i = i + 4
+    else return false end
+  end
+  return true
+end
+
+local ESCAPES = {["\\"] = "\\\\", ['"'] = '\\"', ["\n"] = "\\n"}
+
+local function label_value(encoded)
+  local value = encoded
+  if value:find("%", 1, true) then
+    value = value:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end)
+  end
+  if value:find("%z") or not valid_utf8(value) then return nil end
+  return (value:gsub('[\\"\n]', ESCAPES))
+end
+
+-- "endpoint=/a,method=GET" -> 'endpoint="/a",method="GET"', or nil. Labels not in order could name one series twice.
+local function labels_of(encoded)
+  local labels, previous = {}, ""
+  for pair in (encoded .. ","):gmatch("(.-),") do
+    local name, rest = pair:match("^([a-zA-Z_][a-zA-Z0-9_]*)=(.+)$")
+    local value = name and label_value(rest)
+    if not value or name <= previous or name:sub(1, 2) == "__" or name == "le" or name == "quantile" then return nil end
+    labels[#labels + 1] = name .. '="' .. value .. '"'
+    previous = name
+  end
+  return table.concat(labels, ",")
+end
+
+local function parse(key)
+  local kind, rest = key:match("^[^:]*:([^:]*):(.*)$")
+  if kind ~= "counter" and kind ~= "gauge" and kind ~= "histogram" then return nil, "kind" end
+  local name, encoded = rest:match("^([a-zA-Z_][a-zA-Z0-9_]*):(.+)$")
+  if not name then
+    name = rest:match("^[a-zA-Z_][a-zA-Z0-9_]*$")
+    return name and {kind = kind, name = name, labels = ""}, "name"
+  end
+  local labels = labels_of(encoded)
+  return labels and {kind = kind, name = name, labels = labels}, "labels"
+end
+
+-- Samples: one function per kind, (series, what Redis holds) -> samples, or nil and a reason ----------
+-- Samples are a flat list {sample, value, …}; a series' quantiles come last, one pair each.
+
+local function sample(name, labels, more)
+  if more then labels = labels == "" and more or labels .. "," .. more end
+  if labels == "" then return name end
+  return name .. "{" .. labels .. "}"
+end
+
+local function counter(series, held)
+  if not finite(held.value) or held.value < 0 then return nil, "value" end
+  return {sample(series.name, series.labels), text(held.value)}
+end
+
+local REDUCE = {
+  sum = function(a, b) return a + b end,
+  min = math.min,
+  max = math.max,
+}
+
+-- A writer whose lease has ended no longer counts. Returns the value and when the next lease ends, s.
+local function reduce(held, now)
+  local value, next_end
+  for _, entry in pairs(held.writers) do
+    if type(entry) ~= "table" or not finite(entry[1]) or not finite(entry[2]) then return nil end
+    if entry[2] > now then
+      value = value and REDUCE[held.shared](value, entry[1]) or entry[1]
+      next_end = math.min(next_end or entry[2], entry[2])
+    end
+  end
+  return value, next_end
+end
+
+local function gauge(series, held, now)
+  local value, holds_until = held.value, nil
+  if held.shared ~= nil then
+    if not REDUCE[held.shared] or type(held.writers) ~= "table" then return nil, "value" end
+    value, holds_until = reduce(held, now)
+    if value == nil then return {} end
+  end
+  if not finite(value) then return nil, "value" end
+  return {sample(series.name, series.labels), text(value)}, holds_until
+end
+
+local function check_histogram(held)
+  local bounds, counts = held.bounds, held.counts
+  if type(bounds) ~= "table" or type(counts) ~= "table" then return "bounds" end
+  if #counts ~= #bounds + 1 then return "counts" end
+  for i, bound in ipairs(bounds) do
+    if not finite(bound) or (i > 1 and bound <= bounds[i - 1]) then return "bounds" end
+  end
+  for _, count in ipairs(counts) do
+    if not finite(count) or count < 0 or count ~= math.floor(count) then return "counts" end
+  end
+  return not finite(held.sum) and "value" or nil
+end
+
+local function histogram(series, held)
+  local reason = check_histogram(held)
+  if reason then return nil, reason end
+  local samples, count = {}, 0
+  for i, n in ipairs(held.counts) do
+    local bound = held.bounds[i]
+    count = count + n
+    samples[#samples + 1] = sample(series.name .. "_bucket", series.labels, 'le="' .. (bound and text(bound) or "+Inf") .. '"')
+    samples[#samples + 1] = text(count)
+  end
+  samples[#samples + 1] = sample(series.name .. "_sum", series.labels)
+  samples[#samples + 1] = text(held.sum)
+  samples[#samples + 1] = sample(series.name .. "_count", series.labels)
+  samples[#samples + 1] = text(count)
+  for _, q in ipairs(QUANTILES) do
+    samples[#samples + 1] = sample(series.name .. "_" .. q[1], series.labels)
+    samples[#samples + 1] = text(quantile(q[2], held.bounds, held.counts, count))
+  end
+  return samples
+end
+
+local SAMPLES_OF = {counter = counter, gauge = gauge, histogram = histogram}
+
+-- key -> samples, kind, holds_until; {} when the series is gone; nil, reason when it cannot be read.
+local function read(key, now)
+  local series, reason = parse(key)
+  if not series then return nil, reason end
+  local reply = redis.pcall("GET", key)
+  if type(reply) == "table" then return nil, "wrongtype" end
+  if not reply then return {}, series.kind end
+  local decoded, held = pcall(cjson.decode, reply)
+  if not decoded or type(held) ~= "table" then return nil, "json" end
+  local samples, more = SAMPLES_OF[series.kind](series, held, now)
+  if not samples then return nil, more end
+  return samples, series.kind, more
+end
+
+local function clock()
+  local time = call("TIME")
+  return time[1] + time[2] / 1000000
+end
+
+-- 1. Everything, flat -----------------------------------------------------------
+
+local function everything(index)
+  local flat, held, skipped, now = {}, 0, {}, clock()
+  for _, key in ipairs(call("ZRANGE", index, 0, -1)) do
+    local samples, reason = read(key, now)
+    if samples then
+      for _, item in ipairs(samples) do flat[#flat + 1] = item end
+      if #samples > 0 then held = held + 1 end
+    else
+      skipped[reason] = (skipped[reason] or 0) + 1
+    end
+  end
+  flat[#flat + 1] = "labkit_sidecar_series"
+  flat[#flat + 1] = text(held)
+  for reason, n in pairs(skipped) do
+    flat[#flat + 1] = 'labkit_sidecar_series_skipped{reason="' .. reason .. '"}'
+    flat[#flat + 1] = text(n)
+  end
+  return flat
+end
+
+-- 2. Entries ----------------------------------------------------------------------
+
+local function lines(samples, first, last)
+  local out = {}
+  for i = first, last, 2 do out[#out + 1] = samples[i] .. " " .. samples[i + 1] .. "\n" end
+  return table.concat(out)
+end
+
+local function entry(key, now)
+  local samples, kind, holds_until = read(key, now)
+  local ms = call("PTTL", key)
+  if not samples then return {key, ms, false, kind} end
+  if #samples == 0 then return {key, -2, ""} end
+  if holds_until then ms = math.ceil(math.min(ms < 0 and math.huge or ms, (holds_until - now) * 1000)) end
+  if kind ~= "histogram" then return {key, ms, lines(samples, 1, #samples)} end
+  local made, body = {key, ms}, #samples - 2 * #QUANTILES
+  made[3] = lines(samples, 1, body)
+  for i = 1, #QUANTILES do made[3 + i] = lines(samples, body + 2 * i - 1, body + 2 * i) end
+  return made
+end
+
+local function page(state, index, known_epoch, since, limit)
+  local epoch, version = call("HGET", state, "epoch") or "", tonumber(call("HGET", state, "version") or 0)
+  if epoch ~= known_epoch or since > version then since = 0 end
+  local changed = call("ZRANGEBYSCORE", index, "(" .. text(since), "+inf", "WITHSCORES", "LIMIT", 0, limit)
+  local reply, now = {epoch, text(version)}, clock()
+  for i = 1, #changed, 2 do reply[#reply + 1] = entry(changed[i], now) end
+  if #changed == 2 * limit then reply[2] = changed[#changed] end
+  return reply
+end
+
+local function named(state, keys)
+  local reply, now = {call("HGET", state, "epoch") or "", "0"}, clock()
+  for i = 3, #keys do reply[#reply + 1] = entry(keys[i], now) end
+  return reply
+end
+
+if ARGV[1] == "page" then return page(KEYS[1], KEYS[2], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])) end
+if ARGV[1] == "read" then return named(KEYS[1], KEYS) end
+return everything("metrics.index")
