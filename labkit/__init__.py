@@ -1,1 +1,43 @@
-"""labkit: a metrics pipeline to see, measure and break, in parts good enough to run."""
+"""labkit: a metrics pipeline to see, measure and break, in parts good enough to run.
+
+The journey of a value, and the module that has it at each stage:
+
+    record ───► batch ───► Redis ──► Lua ─────► exposition ──► Prometheus ──► query ──► plot
+    metrics     service    keys      scripts    mirror                        query     plot
+    registry    batch                lua/       exposition                              dashboard
+                                                exporter
+
+Off the path: `store` (what is observed), `stack` (the processes that do it for real), `experiments` (what is measured),
+and the edges people touch: `cli` and the notebooks.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from labkit.errors import FlushError, LabkitError, MetricError, QueryError, StackError
+from labkit.service import RedisMetricsService
+
+if TYPE_CHECKING:
+    from labkit.query import Prometheus
+    from labkit.stack import Stack
+
+__all__ = [
+    "FlushError",
+    "LabkitError",
+    "MetricError",
+    "Prometheus",
+    "QueryError",
+    "RedisMetricsService",
+    "Stack",
+    "StackError",
+]
+
+# An application that only records needs redis and nothing else; the rest is loaded when it is asked for.
+_LAZY = {"Prometheus": "labkit.query", "Stack": "labkit.stack"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'labkit' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_LAZY[name]), name)

@@ -6,11 +6,13 @@
 --       4  <prefix>.writer.<id>  string: number of the last batch applied for this writer (the fence)
 --       5… one key per series
 -- ARGV  1  number of the batch: 1, 2, 3…
---       2  ttl of series and fence, ms
---       3  epoch to use if the server has none yet: random text
---       4  id of the writer
---       5  JSON object: metric name -> its entry in <prefix>.meta
---       6… one operation per series, in the order of KEYS, as JSON:
+--       2  number of the oldest batch that the writer has no answer for
+--       3  ttl of the series, ms
+--       4  ttl of the fence, ms
+--       5  epoch to use if the server has none yet: random text
+--       6  id of the writer
+--       7  JSON object: metric name -> its entry in <prefix>.meta
+--       8… one operation per series, in the order of KEYS, as JSON:
 --            {"kind":"counter","add":n}
 --            {"kind":"gauge","set":n (absent: unchanged),"add":n,"own":n}
 --            {"kind":"gauge","shared":"sum|min|max","own":n,"lease":s}
@@ -19,7 +21,8 @@
 -- Returns  {status, epoch, fence, {key, reason, …}, {key, …}}
 --          status  applied    the batch is in Redis now, all but the series skipped
 --                  duplicate  it was there already; nothing was done
---                  gap        the fence is not the batch before this one; nothing was done
+--                  gap        a batch before this one is missing; nothing was done
+--          fence   number of the last batch applied, or "" if the server knows none of this writer
 --          4th     series that were skipped, and why: wrongtype, json, value, bounds
 --          5th     histograms whose counts were folded into the other bounds that Redis holds
 -- Errors   before anything is written, when a key other than a series has the wrong type.
@@ -28,8 +31,8 @@
 
 local call = redis.call
 local STATE, INDEX, META, FENCE, FIRST_SERIES = KEYS[1], KEYS[2], KEYS[3], KEYS[4], 5
-local NUMBER, TTL, EPOCH, WRITER, METADATA = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local FIRST_OPERATION = 6
+local NUMBER, OLDEST, TTL, FENCE_TTL = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4]
+local EPOCH, WRITER, METADATA, FIRST_OPERATION = ARGV[5], ARGV[6], ARGV[7], 8
 local EXPIRED_PER_CALL = 8
 
 -- Guard clauses ---------------------------------------------------------------
@@ -43,6 +46,9 @@ if fence then
   if not fence then return redis.error_reply("ERR " .. FENCE .. " does not hold a batch number") end
   if NUMBER <= fence then return {"duplicate", epoch, tostring(fence), {}, {}} end
   if NUMBER > fence + 1 then return {"gap", epoch, tostring(fence), {}, {}} end
+elseif NUMBER ~= OLDEST then
+  -- The batch before this one was sent with it and refused: applying this one would fence that one off.
+  return {"gap", epoch, "", {}, {}}
 end
 
 local clock = call("TIME")
@@ -221,7 +227,7 @@ if #writes > 0 then
   call("ZADD", INDEX, unpack(scores))
 end
 if #metadata > 0 then call("HSET", META, unpack(metadata)) end
-call("SET", FENCE, ARGV[1], "PX", TTL)
+call("SET", FENCE, ARGV[1], "PX", FENCE_TTL)
 
 -- Living writers refresh their series, so those of the dead gather at the old end of the index.
 for _, key in ipairs(call("ZRANGE", INDEX, 0, EXPIRED_PER_CALL - 1)) do

@@ -1,0 +1,85 @@
+"""Redis: the name of every key labkit writes, and nothing else.
+
+| key                                          | holds                                              |
+|----------------------------------------------|----------------------------------------------------|
+| `metrics:<kind>:<name>[:<label>=<value>,…]`  | one series, as JSON                                |
+| `metrics.index`                              | series key -> version of its last change           |
+| `metrics.meta`                               | metric name -> type, help and unit                 |
+| `metrics.state`                              | epoch and version of the data                      |
+| `metrics.writer.<id>`                        | the last batch applied for a writer                |
+
+Only series keys have a colon after the prefix, so `KEYS "metrics:*"` lists the series and nothing else.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from labkit.errors import MetricError
+
+KINDS = ("counter", "gauge", "histogram")
+
+_PREFIX = re.compile(r"[a-zA-Z0-9_.-]+")
+_ENCODED = re.compile(r"[%,\x01-\x1f\x7f]")
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The keys under one prefix.
+
+    >>> Keys().series("counter", "user_events", [("event", "joined")])
+    'metrics:counter:user_events:event=joined'
+    """
+
+    prefix: str = "metrics"
+
+    def __post_init__(self) -> None:
+        if not _PREFIX.fullmatch(self.prefix):
+            raise MetricError(
+                f"{self.prefix!r} cannot be a key prefix; use letters, digits, '_', '.' and '-'."
+            )
+
+    @property
+    def index(self) -> str:
+        return f"{self.prefix}.index"
+
+    @property
+    def meta(self) -> str:
+        return f"{self.prefix}.meta"
+
+    @property
+    def state(self) -> str:
+        return f"{self.prefix}.state"
+
+    def writer(self, writer_id: str) -> str:
+        return f"{self.prefix}.writer.{writer_id}"
+
+    def series(self, kind: str, name: str, labels: Iterable[tuple[str, str]] = ()) -> str:
+        """Return the key of one series. Labels are sorted by name; an empty value is the same as no label."""
+        encoded = ",".join(f"{label}={encode(value)}" for label, value in sorted(labels) if value)
+        return ":".join(filter(None, (self.prefix, kind, name, encoded)))
+
+
+def encode(value: str) -> str:
+    """Percent-encode what would break a key: `%`, `,` and control characters. The rest stays readable.
+
+    What no series in Prometheus can carry (NUL, half of a surrogate pair) becomes U+FFFD.
+    """
+    text = value.replace("\0", "�").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return _ENCODED.sub(lambda found: f"%{ord(found[0]):02X}", text)
+
+
+def parse(key: str) -> tuple[str, str, dict[str, str]]:
+    """Take a series key apart: kind, metric name, labels. The inverse of `Keys.series`.
+
+    Raises:
+        MetricError: the key is not a series key.
+    """
+    _, kind, name, *labels = key.split(":", 3) if key.count(":") >= 2 else ("", "", "")
+    if kind not in KINDS:
+        raise MetricError(
+            f"{key!r} is no series key; one looks like 'metrics:counter:user_events:event=joined'."
+        )
+    pairs = (pair.partition("=") for pair in "".join(labels).split(",") if pair)
+    return kind, name, {label: unquote(value) for label, _, value in pairs}

@@ -1,0 +1,396 @@
+"""Record: counters, gauges and histograms. This is the hot path.
+
+Recording appends to a plain list, which the interpreter makes atomic: no lock, no I/O, and never an exception because
+Redis is away. The flush thread drains the list (`fold`) and turns what it found into an operation (`take`).
+
+A metric without labels is recorded to directly; one with labels hands out children, to be looked up once and kept:
+
+>>> events.labels(event="joined").inc()
+"""
+
+import math
+import re
+import sys
+from abc import ABC, abstractmethod
+from bisect import bisect_left
+from collections.abc import Callable, Mapping
+from contextlib import ContextDecorator
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, ClassVar, Final, Literal, Self
+
+from labkit.batch import Operation
+from labkit.errors import MetricError
+
+Shared = Literal["last", "sum", "min", "max"]
+
+# Powers of ten times 1, 2.5 and 5: milliseconds from a cache hit to a time-out.
+DEFAULT_BUCKETS = (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
+OVERFLOW = "__overflow__"
+# A writer that died stops counting in a shared gauge after this long, in seconds.
+LEASE = 60.0
+
+_MAX = sys.float_info.max
+_PLAIN = (int, float)
+_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_RESERVED = ("le", "quantile")
+_PER_SECOND = {"": 1, "s": 1, "seconds": 1, "ms": 1e3, "milliseconds": 1e3, "us": 1e6, "ns": 1e9}
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What a metric is: all that must agree when it is declared again."""
+
+    kind: str
+    name: str
+    help: str
+    labels: tuple[str, ...] = ()
+    unit: str = ""
+    buckets: tuple[float, ...] = ()
+    shared: Shared = "last"
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise MetricError(
+                f"{self.name!r} is no metric name; use letters, digits and '_', no digit first."
+            )
+        for label in self.labels:
+            if not _NAME.fullmatch(label) or label.startswith("__") or label in _RESERVED:
+                raise MetricError(f"{self.name}: {label!r} is no label name, or is reserved by Prometheus.")
+        if len(set(self.labels)) < len(self.labels):
+            raise MetricError(f"{self.name}: a label is named twice in {self.labels}.")
+        if self.shared not in ("last", "sum", "min", "max"):
+            raise MetricError(f"{self.name}: shared={self.shared!r} must be 'last', 'sum', 'min' or 'max'.")
+        if any(not math.isfinite(b) for b in self.buckets) or list(self.buckets) != sorted(set(self.buckets)):
+            raise MetricError(
+                f"{self.name}: buckets {self.buckets} must be finite and ascending; +Inf is implied."
+            )
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"type": self.kind, "help": self.help, "unit": self.unit}
+
+
+# (metric, label values) -> child: the registry decides whether there is room for another series.
+Admit = Callable[["Metric", tuple[str, ...]], "Metric"]
+
+
+class Metric(ABC):
+    """A metric, or one of its children. Only a child, or a metric without labels, holds a series."""
+
+    __slots__ = (
+        "_admit",
+        "_append",
+        "_by_labels",
+        "_children",
+        "_pending",
+        "declaration",
+        "label_values",
+        "sent_at",
+        "stale",
+    )
+
+    def __init__(self, declaration: Declaration, admit: Admit, label_values: tuple[str, ...] = ()) -> None:
+        self.declaration = declaration
+        self.label_values = label_values
+        # Whether the series must be sent even if nothing was recorded: it is new, or Redis lost it.
+        self.stale = True
+        self.sent_at = -math.inf
+        self._admit = admit
+        self._children: dict[tuple[str, ...], Self] = {}
+        self._by_labels: dict[tuple[tuple[str, object], ...], Self] = {}
+        self._pending: list[Any] = []
+        self._append: Callable[[Any], None] = self._pending.append if self.is_series else self._refuse
+
+    @property
+    def is_series(self) -> bool:
+        return len(self.label_values) == len(self.declaration.labels)
+
+    def labels(self, *values: object, **labels: object) -> Self:
+        """Return the child with these label values, given by position or by name. Look it up once and keep it.
+
+        Values are turned into text. It is visible at zero from now on.
+
+        Raises:
+            MetricError: labels are missing, unknown or given twice.
+        """
+        child = self._by_labels.get(tuple(labels.items())) if not values else None
+        return child if child is not None else self._look_up(values, labels)
+
+    def _look_up(self, values: tuple[object, ...], labels: Mapping[str, object]) -> Self:
+        names = self.declaration.labels
+        if self.label_values or not names:
+            raise MetricError(f"{self.declaration.name} has no (more) labels: record to it directly.")
+        if (values and labels) or (set(labels) != set(names) if labels else len(values) != len(names)):
+            given = ", ".join(labels) or f"{len(values)} values"
+            raise MetricError(
+                f"{self.declaration.name} has the labels ({', '.join(names)}), but was given {given}."
+            )
+        key = tuple(str(labels[name]) for name in names) if labels else tuple(map(str, values))
+        child = self._children.get(key)
+        if child is None:
+            child = self._admit(self, key)  # type: ignore[assignment]  # the registry keeps the class
+            if child.label_values == key:
+                child = self._children.setdefault(key, child)
+        # 1, 1.0 and True are one key of a dict and three label values: only text may take the short way.
+        if child.label_values == key and all(type(value) is str for value in labels.values()):
+            self._by_labels[tuple(labels.items())] = child
+        return child
+
+    def _refuse(self, _: object) -> None:
+        name, names = self.declaration.name, self.declaration.labels
+        example = ", ".join(f"{label}=…" for label in names)
+        raise MetricError(f"{name} has labels: record to a child, {name}.labels({example}).")
+
+    @property
+    def has_pending(self) -> bool:
+        return bool(self._pending)
+
+    def _drain(self) -> list[Any]:
+        # Other threads only ever append, so what is beyond n stays for the next time.
+        n = len(self._pending)
+        chunk = self._pending[:n]
+        del self._pending[:n]
+        return chunk
+
+    @abstractmethod
+    def fold(self) -> int:
+        """Add what was recorded to what waits to be sent; return how many records that was. Flush thread only."""
+
+    @abstractmethod
+    def take(self) -> Operation | None:
+        """Return the operation that brings Redis up to date, and start again from nothing. Flush thread only.
+
+        None if what was recorded adds up to more than a double can hold; that is dropped.
+        """
+
+    @abstractmethod
+    def forget(self) -> None:
+        """Drop all that was recorded and not taken: after a fork it is the parent's."""
+
+    @property
+    @abstractmethod
+    def changed(self) -> bool:
+        """Whether something was folded that was not taken yet."""
+
+
+class Counter(Metric):
+    """A total that only grows."""
+
+    __slots__ = ("_add",)
+
+    def __init__(self, declaration: Declaration, admit: Admit, label_values: tuple[str, ...] = ()) -> None:
+        super().__init__(declaration, admit, label_values)
+        self._add = 0.0
+
+    def inc(self, amount: float = 1) -> None:
+        """Add `amount`, finite and not negative.
+
+        Raises:
+            MetricError: the amount is negative, not finite or not a number, or the metric has labels.
+        """
+        if amount.__class__ in _PLAIN and 0 <= amount <= _MAX:
+            self._append(amount)
+        else:
+            self._append(_number(self, amount, at_least=0))
+
+    def fold(self) -> int:
+        chunk = self._drain()
+        self._add += _total(chunk)
+        return len(chunk)
+
+    def take(self) -> Operation | None:
+        add, self._add = self._add, 0.0
+        return {"kind": "counter", "add": _plain(add)} if math.isfinite(add) else None
+
+    def forget(self) -> None:
+        self._drain()
+        self._add = 0.0
+
+    @property
+    def changed(self) -> bool:
+        return self._add != 0
+
+
+class Gauge(Metric):
+    """A value that goes up and down.
+
+    With several processes, `shared` says what the one series in Prometheus holds: the value set `last`, or the
+    `sum`, `min` or `max` of what each living process holds.
+    """
+
+    __slots__ = ("_add", "_changed", "_own", "_set")
+
+    def __init__(self, declaration: Declaration, admit: Admit, label_values: tuple[str, ...] = ()) -> None:
+        super().__init__(declaration, admit, label_values)
+        self._own = 0.0
+        self.forget()
+
+    def set(self, value: float) -> None:
+        """Set the gauge to `value`, any finite number.
+
+        Raises:
+            MetricError: the value is not finite or not a number, or the metric has labels.
+        """
+        if value.__class__ in _PLAIN and -_MAX <= value <= _MAX:
+            self._append((value,))
+        else:
+            self._append((_number(self, value),))
+
+    def inc(self, amount: float = 1) -> None:
+        """Add `amount`, any finite number; the same errors as `set`."""
+        if amount.__class__ in _PLAIN and -_MAX <= amount <= _MAX:
+            self._append(amount)
+        else:
+            self._append(_number(self, amount))
+
+    def dec(self, amount: float = 1) -> None:
+        """Subtract `amount`, any finite number; the same errors as `set`."""
+        self.inc(-amount)
+
+    def fold(self) -> int:
+        chunk = self._drain()
+        last_set = next((i for i in range(len(chunk) - 1, -1, -1) if type(chunk[i]) is tuple), None)
+        if last_set is not None:
+            self._set, self._add = chunk[last_set][0], 0.0
+            self._own = self._set
+        added = _total(chunk if last_set is None else chunk[last_set + 1 :])
+        self._add += added
+        self._own += added
+        self._changed = self._changed or bool(chunk)
+        return len(chunk)
+
+    def take(self) -> Operation | None:
+        value, add, own = self._set, self._add, self._own
+        self._set, self._add, self._changed = None, 0.0, False
+        if not (math.isfinite(add) and math.isfinite(own)):
+            self._own = 0.0
+            return None
+        if self.declaration.shared != "last":
+            return {"kind": "gauge", "shared": self.declaration.shared, "own": _plain(own), "lease": LEASE}
+        operation: dict[str, Any] = {"kind": "gauge", "add": _plain(add), "own": _plain(own)}
+        return operation if value is None else operation | {"set": _plain(value)}
+
+    def forget(self) -> None:
+        self._drain()
+        self._own = 0.0
+        self._set: float | None = None
+        self._add = 0.0
+        self._changed = False
+
+    @property
+    def changed(self) -> bool:
+        return self._changed
+
+
+class Histogram(Metric):
+    """How often values fell at or below each bound, with their sum and count."""
+
+    __slots__ = ("_counts", "_sum")
+
+    def __init__(self, declaration: Declaration, admit: Admit, label_values: tuple[str, ...] = ()) -> None:
+        super().__init__(declaration, admit, label_values)
+        self.forget()
+
+    def observe(self, value: float) -> None:
+        """Count `value`, in the histogram's unit, any finite number.
+
+        Raises:
+            MetricError: the value is not finite or not a number, or the metric has labels.
+        """
+        if value.__class__ in _PLAIN and -_MAX <= value <= _MAX:
+            self._append(value)
+        else:
+            self._append(_number(self, value))
+
+    def time(self) -> "Timer":
+        """Time a block, or every call of a function, in the histogram's unit of time (seconds if it has none).
+
+        Raises:
+            MetricError: the unit is not one of time.
+        """
+        unit = self.declaration.unit
+        if unit not in _PER_SECOND:
+            raise MetricError(
+                f"{self.declaration.name} counts {unit!r}; to time, its unit must be s, ms, us or ns."
+            )
+        return Timer(self.observe, _PER_SECOND[unit])
+
+    def fold(self) -> int:
+        chunk = self._drain()
+        bounds, counts = self.declaration.buckets, self._counts
+        for value in chunk:
+            counts[bisect_left(bounds, value)] += 1
+        self._sum += _total(chunk)
+        return len(chunk)
+
+    def take(self) -> Operation | None:
+        counts, total = self._counts, self._sum
+        self._reset()
+        if not math.isfinite(total):
+            return None
+        bounds = list(self.declaration.buckets)
+        return {"kind": "histogram", "bounds": bounds, "counts": counts, "sum": _plain(total)}
+
+    def forget(self) -> None:
+        self._drain()
+        self._reset()
+
+    def _reset(self) -> None:
+        self._counts = [0] * (len(self.declaration.buckets) + 1)
+        self._sum = 0.0
+
+    @property
+    def changed(self) -> bool:
+        return any(self._counts)
+
+
+class Timer(ContextDecorator):
+    """Observes how long its block took, also when the block raises."""
+
+    def __init__(self, observe: Callable[[float], None], per_second: float) -> None:
+        self._observe, self._per_second = observe, per_second
+        self._started: list[float] = []
+
+    def __enter__(self) -> Self:
+        # A stack: a decorated function may call itself.
+        self._started.append(perf_counter())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._observe((perf_counter() - self._started.pop()) * self._per_second)
+
+    def _recreate_cm(self) -> "Timer":
+        # Each call of a decorated function is timed by its own timer: calls may overlap in threads.
+        return Timer(self._observe, self._per_second)
+
+
+KINDS: Final[Mapping[str, type[Metric]]] = {"counter": Counter, "gauge": Gauge, "histogram": Histogram}
+
+
+def _number(metric: Metric, value: object, at_least: float = -_MAX) -> float:
+    """The way of values that are no plain int or float: NumPy's and decimals pass as floats, the rest raises."""
+    name = metric.declaration.name
+    if isinstance(value, str | bytes) or not hasattr(type(value), "__float__"):
+        raise MetricError(f"{name}: {value!r} is not a number.")
+    try:
+        number = float(value)  # type: ignore[arg-type]  # has __float__
+    except OverflowError:
+        raise MetricError(f"{name}: the number is too large for a double.") from None
+    if not math.isfinite(number):
+        raise MetricError(f"{name}: {value!r} is no finite number.")
+    if number < at_least:
+        raise MetricError(f"{name}: {value!r} is negative, and a counter only grows; use a gauge.")
+    return number
+
+
+def _total(chunk: list[float]) -> float:
+    try:
+        return math.fsum(chunk)
+    except OverflowError:
+        return math.inf
+
+
+def _plain(value: float) -> float:
+    """Integers as integers: shorter on the wire, and exact."""
+    return int(value) if float(value).is_integer() and abs(value) < 2**53 else float(value)

@@ -1,0 +1,156 @@
+"""Lua: load each script once, and call it through one typed method. Nobody else sees KEYS and ARGV.
+
+The contract of a script is the header of its file in `lua/`.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha1
+from typing import Any, Literal, cast
+
+import redis
+from redis.exceptions import NoScriptError, ResponseError
+
+from labkit.batch import Batch
+from labkit.keys import Keys
+from labkit.resources import resource
+
+PAGE_SIZE = 200
+
+
+class Script:
+    """The text of one Lua file and its digest."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.text = resource("lua", name).read_text(encoding="utf-8")
+
+    @cached_property
+    def sha(self) -> str:
+        return sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+
+@dataclass(frozen=True)
+class FlushReply:
+    """What `flush.lua` said of one batch; `fence` is None when the server knows nothing of the writer."""
+
+    status: Literal["applied", "duplicate", "gap"]
+    epoch: str
+    fence: int | None
+    skipped: dict[str, str]
+    folded: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One series as the sidecar exposes it.
+
+    `ms` is how long it holds, in milliseconds (-1: for ever); a series that is gone has `gone` set.
+    `lines` are its samples as text; `quantiles` those of p50, p95 and p99, of a histogram only.
+    `reason` says why it cannot be read, and is empty if it can.
+    """
+
+    key: bytes
+    ms: int
+    lines: bytes = b""
+    quantiles: tuple[bytes, ...] = ()
+    reason: str = ""
+
+    @property
+    def gone(self) -> bool:
+        return self.ms == -2
+
+
+@dataclass(frozen=True)
+class Page:
+    """The series that changed, the epoch they belong to and the version reached."""
+
+    epoch: str
+    version: int
+    entries: list[Entry]
+
+
+class WriteScripts:
+    """What a writer may call: `flush.lua`."""
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self._client, self._keys = client, keys
+        self._flush = Script("flush.lua")
+
+    def flush(self, batches: Sequence[Batch]) -> list[FlushReply | ResponseError]:
+        """Send `batches` in one round trip. Each is applied whole and at most once, or refused with an error.
+
+        Raises:
+            redis.ConnectionError, redis.TimeoutError: nobody knows which of them arrived; send them again.
+        """
+        replies = self._send(batches)
+        if any(isinstance(reply, NoScriptError) for reply in replies):
+            self._client.script_load(self._flush.text)
+            # Those that were applied meanwhile will answer "duplicate".
+            replies = self._send(batches)
+        return [reply if isinstance(reply, ResponseError) else _flush_reply(reply) for reply in replies]
+
+    def _send(self, batches: Sequence[Batch]) -> list[Any]:
+        pipeline = self._client.pipeline(transaction=False)
+        for batch in batches:
+            keys = self._keys
+            names = (keys.state, keys.index, keys.meta, keys.writer(batch.writer), *batch.keys)
+            pipeline.execute_command(
+                "EVALSHA", self._flush.sha, len(names), *names, *batch.arguments(oldest=batches[0].number)
+            )
+        return cast(list[Any], pipeline.execute(raise_on_error=False))
+
+
+class ReadScripts:
+    """What the sidecar may call: `redis-exporter.lua`, read-only."""
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self._client, self._keys = client, keys
+        self._exporter = Script("redis-exporter.lua")
+
+    def page(self, epoch: str, since: int, limit: int = PAGE_SIZE) -> Page:
+        """Return the series that changed after version `since` of `epoch`, at most `limit` of them."""
+        return _page(self._call([], "page", epoch, since, limit))
+
+    def read(self, keys: Iterable[bytes]) -> list[Entry]:
+        """Return these series as they are now, changed or not."""
+        return _page(self._call(keys, "read")).entries
+
+    def _call(self, series: Iterable[bytes], *arguments: str | int) -> list[Any]:
+        keys = (self._keys.state, self._keys.index, *series)
+        command = (self._exporter.sha, len(keys), *keys, *arguments)
+        return _loaded(
+            self._client, self._exporter, lambda: self._client.execute_command("EVALSHA_RO", *command)
+        )
+
+
+def _loaded(client: redis.Redis, script: Script, call: Callable[[], Any]) -> list[Any]:
+    try:
+        return cast(list[Any], call())
+    except NoScriptError:
+        client.script_load(script.text)
+        return cast(list[Any], call())
+
+
+def _flush_reply(reply: list[Any]) -> FlushReply:
+    status, epoch, fence, skipped, folded = reply
+    names = [item.decode() for item in skipped]
+    return FlushReply(
+        status=status.decode(),
+        epoch=epoch.decode(),
+        fence=int(fence) if fence else None,
+        skipped=dict(zip(names[::2], names[1::2], strict=True)),
+        folded=tuple(key.decode() for key in folded),
+    )
+
+
+def _page(reply: list[Any]) -> Page:
+    epoch, version, *entries = reply
+    return Page(epoch.decode(), int(version), [_entry(*entry) for entry in entries])
+
+
+def _entry(key: bytes, ms: int, lines: bytes | None, *more: bytes) -> Entry:
+    if lines is None:
+        return Entry(key, ms, reason=more[0].decode())
+    return Entry(key, ms, lines, more)
