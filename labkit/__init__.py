@@ -7,8 +7,8 @@ The journey of a value, and the module that has it at each stage:
     registry    batch                lua/       exposition                              dashboard
                                                 exporter
 
-Off the path: `store` (what is observed), `stack` (the processes that do it for real), `experiments` (what is measured),
-and the edges people touch: `cli` and the notebooks.
+Off the path: `store` (what is observed), `stack` (the processes that do it for real), `experiments` (what is
+measured), and the edges people touch: `cli` and the notebooks.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,7 +1,7 @@
 """Record: counters, gauges and histograms. This is the hot path.
 
-Recording appends to a plain list, which the interpreter makes atomic: no lock, no I/O, and never an exception because
-Redis is away. The flush thread drains the list (`fold`) and turns what it found into an operation (`take`).
+Recording appends to a plain list, which the interpreter makes atomic: no lock, no I/O, and never an exception
+because Redis is away. The flush thread drains the list (`fold`) and turns what it found into an operation (`take`).
 
 A metric without labels is recorded to directly; one with labels hands out children, to be looked up once and kept:
 
@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ContextDecorator
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, ClassVar, Final, Literal, Self
+from typing import Any, Final, Literal, Self, cast
 
 from labkit.batch import Operation
 from labkit.errors import MetricError
@@ -51,9 +51,7 @@ class Declaration:
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
-            raise MetricError(
-                f"{self.name!r} is no metric name; use letters, digits and '_', no digit first."
-            )
+            raise MetricError(f"{self.name!r} is no metric name; use letters, digits and '_', no digit first.")
         for label in self.labels:
             if not _NAME.fullmatch(label) or label.startswith("__") or label in _RESERVED:
                 raise MetricError(f"{self.name}: {label!r} is no label name, or is reserved by Prometheus.")
@@ -62,9 +60,7 @@ class Declaration:
         if self.shared not in ("last", "sum", "min", "max"):
             raise MetricError(f"{self.name}: shared={self.shared!r} must be 'last', 'sum', 'min' or 'max'.")
         if any(not math.isfinite(b) for b in self.buckets) or list(self.buckets) != sorted(set(self.buckets)):
-            raise MetricError(
-                f"{self.name}: buckets {self.buckets} must be finite and ascending; +Inf is implied."
-            )
+            raise MetricError(f"{self.name}: buckets {self.buckets} must be finite and ascending; +Inf is implied.")
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -129,9 +125,9 @@ class Metric(ABC):
         key = tuple(str(labels[name]) for name in names) if labels else tuple(map(str, values))
         child = self._children.get(key)
         if child is None:
-            child = self._admit(self, key)  # type: ignore[assignment]  # the registry keeps the class
+            child = cast(Self, self._admit(self, key))
             if child.label_values == key:
-                child = self._children.setdefault(key, child)
+                self._children[key] = child
         # 1, 1.0 and True are one key of a dict and three label values: only text may take the short way.
         if child.label_values == key and all(type(value) is str for value in labels.values()):
             self._by_labels[tuple(labels.items())] = child
@@ -224,7 +220,9 @@ class Gauge(Metric):
     def __init__(self, declaration: Declaration, admit: Admit, label_values: tuple[str, ...] = ()) -> None:
         super().__init__(declaration, admit, label_values)
         self._own = 0.0
-        self.forget()
+        self._set: float | None = None
+        self._add = 0.0
+        self._changed = False
 
     def set(self, value: float) -> None:
         """Set the gauge to `value`, any finite number.
@@ -273,10 +271,7 @@ class Gauge(Metric):
 
     def forget(self) -> None:
         self._drain()
-        self._own = 0.0
-        self._set: float | None = None
-        self._add = 0.0
-        self._changed = False
+        self._own, self._set, self._add, self._changed = 0.0, None, 0.0, False
 
     @property
     def changed(self) -> bool:

@@ -3,7 +3,7 @@
 The contract of a script is the header of its file in `lua/`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha1
@@ -96,10 +96,8 @@ class WriteScripts:
         for batch in batches:
             keys = self._keys
             names = (keys.state, keys.index, keys.meta, keys.writer(batch.writer), *batch.keys)
-            pipeline.execute_command(
-                "EVALSHA", self._flush.sha, len(names), *names, *batch.arguments(oldest=batches[0].number)
-            )
-        return cast(list[Any], pipeline.execute(raise_on_error=False))
+            pipeline.evalsha(self._flush.sha, len(names), *names, *batch.arguments(batches[0].number))
+        return pipeline.execute(raise_on_error=False)
 
 
 class ReadScripts:
@@ -119,18 +117,17 @@ class ReadScripts:
 
     def _call(self, series: Iterable[bytes], *arguments: str | int) -> list[Any]:
         keys = (self._keys.state, self._keys.index, *series)
-        command = (self._exporter.sha, len(keys), *keys, *arguments)
-        return _loaded(
-            self._client, self._exporter, lambda: self._client.execute_command("EVALSHA_RO", *command)
+        try:
+            return self._evalsha_ro(len(keys), *keys, *arguments)
+        except NoScriptError:
+            self._client.script_load(self._exporter.text)
+            return self._evalsha_ro(len(keys), *keys, *arguments)
+
+    def _evalsha_ro(self, count: int, *arguments: str | int | bytes) -> list[Any]:
+        # redis-py passes arguments of any of its own types on, whatever its annotation says.
+        return cast(
+            list[Any], self._client.evalsha_ro(self._exporter.sha, count, *cast(tuple[str, ...], arguments))
         )
-
-
-def _loaded(client: redis.Redis, script: Script, call: Callable[[], Any]) -> list[Any]:
-    try:
-        return cast(list[Any], call())
-    except NoScriptError:
-        client.script_load(script.text)
-        return cast(list[Any], call())
 
 
 def _flush_reply(reply: list[Any]) -> FlushReply:

@@ -76,7 +76,8 @@ class RedisMetricsService:
         _living.add(self)
 
     def __repr__(self) -> str:
-        return f"RedisMetricsService({redact(self._url)!r}, prefix={self._keys.prefix!r}, series={len(self._registry)})"
+        url, prefix = redact(self._url), self._keys.prefix
+        return f"RedisMetricsService({url!r}, prefix={prefix!r}, series={len(self._registry)})"
 
     # Declaring -----------------------------------------------------------------------------------------------
 
@@ -256,9 +257,7 @@ class RedisMetricsService:
         if reply.fence is not None:
             forgotten = self._outbox.start_over(reply.fence)
             self._telemetry.batches["forgotten"].inc(forgotten)
-            log.warning(
-                "%s came back with an older state and forgot %d batches.", redact(self._url), forgotten
-            )
+            log.warning("%s came back with an older state and forgot %d batches.", redact(self._url), forgotten)
 
     def _meet(self, epoch: str) -> None:
         """Greet a server that is new to us, or has lost its data: it needs all series and what they mean."""
@@ -271,9 +270,7 @@ class RedisMetricsService:
 
     def _drop(self, key: str, reason: str) -> None:
         self._telemetry.dropped.labels(reason=reason).inc()
-        log.warning(
-            "%s could not be written: %s. Delete the key, or give the metric another name.", key, reason
-        )
+        log.warning("%s could not be written: %s. Delete the key, or give the metric another name.", key, reason)
 
     def _succeeded(self, ticket: int, seconds: float) -> None:
         if self._failures:
