@@ -27,6 +27,9 @@ from labkit.mirror import Mirror
 
 log = logging.getLogger("labkit")
 
+# When a histogram of ours began is of no use to anybody, and doubles the page.
+prom.disable_created_metrics()
+
 WALK_INTERVAL = 60.0
 
 LANDING_PAGE = """<!doctype html><html lang="en"><title>labkit sidecar</title>
@@ -50,6 +53,7 @@ class Sidecar:
         info = prom.Gauge("labkit_build_info", "The version of labkit.", ["version"], registry=self._registry)
         info.labels(version("labkit")).set(1)
         self._registry.register(_MirrorCollector(self._mirror))
+        self._was_up: bool | None = None
 
     def page(self) -> bytes:
         """Return the page as of now. While Redis is away it has `redis_up 0` and no series of the application."""
@@ -71,7 +75,9 @@ class Sidecar:
             self._mirror.refresh()
         except (redis.RedisError, OSError) as error:
             if self._up_is(False):
-                log.warning("%s: %s. The page says redis_up 0 until it answers.", redact(self._url), error)
+                log.warning(
+                    "%s: %s. The page says redis_up 0 until it answers.", redact(self._url), str(error).rstrip(".")
+                )
             return False
         if self._up_is(True):
             log.warning("%s answers.", redact(self._url))
@@ -80,7 +86,7 @@ class Sidecar:
 
     def _up_is(self, up: bool) -> bool:
         """Note the state of Redis; return whether it changed."""
-        changed = getattr(self, "_was_up", None) != up
+        changed = self._was_up != up
         self._was_up = up
         self._up.set(up)
         return changed

@@ -48,7 +48,7 @@ def page(families: Iterable[Family]) -> bytes:
 
 
 def read_metadata(raw: Mapping[bytes, bytes]) -> dict[str, str]:
-    """Return the help text of every family from what `<prefix>.meta` holds; entries that make no sense are left out."""
+    """Return the help text of every family, from what `<prefix>.meta` holds; unreadable entries are left out."""
     helps: dict[str, str] = {}
     for name, entry in raw.items():
         try:

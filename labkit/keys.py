@@ -36,9 +36,7 @@ class Keys:
 
     def __post_init__(self) -> None:
         if not _PREFIX.fullmatch(self.prefix):
-            raise MetricError(
-                f"{self.prefix!r} cannot be a key prefix; use letters, digits, '_', '.' and '-'."
-            )
+            raise MetricError(f"{self.prefix!r} cannot be a key prefix; use letters, digits, '_', '.' and '-'.")
 
     @property
     def index(self) -> str:
@@ -78,8 +76,6 @@ def parse(key: str) -> tuple[str, str, dict[str, str]]:
     """
     _, kind, name, *labels = key.split(":", 3) if key.count(":") >= 2 else ("", "", "")
     if kind not in KINDS:
-        raise MetricError(
-            f"{key!r} is no series key; one looks like 'metrics:counter:user_events:event=joined'."
-        )
+        raise MetricError(f"{key!r} is no series key; one looks like 'metrics:counter:user_events:event=joined'.")
     pairs = (pair.partition("=") for pair in "".join(labels).split(",") if pair)
     return kind, name, {label: unquote(value) for label, _, value in pairs}

@@ -1,14 +1,15 @@
 """Lua: the live series of one Redis, kept up to date by reading only what changed since the last time.
 
-Every series write has a version, and the index in Redis has the series in the order of their versions. So a refresh
-costs what changed, not what is there. What changes without a version (a key that expires, is deleted, or is written by
-hand) is found by the time to live of each entry, and by `walk`, which steps through the keyspace beside the refreshes.
+Every series write has a version, and the index in Redis has the series in the order of their versions: a refresh
+costs what changed, not what is there. What changes without a version (a key that expires, is deleted, or is written
+by hand) is found by the time to live of each entry, and by `walk`, which steps through the keyspace meanwhile.
 """
 
 import threading
 from collections import Counter
 from collections.abc import Iterable
 from time import monotonic
+from typing import cast
 
 import redis
 
@@ -71,10 +72,12 @@ class Mirror:
         pattern = f"{self._keys.prefix}:*"
         while not stop.is_set():
             cursor, found = self._client.scan(cursor, match=pattern, count=KEYS_PER_SCAN)
-            unseen.difference_update(found)
-            self._read(key for key in found if key not in self._entries or key in self._by_hand)
+            keys = cast(list[bytes], found)
+            unseen.difference_update(keys)
+            self._read(key for key in keys if key not in self._entries or key in self._by_hand)
             if cursor == 0:
-                return self._read(unseen)
+                self._read(unseen)
+                return
             stop.wait(SCAN_PAUSE)
 
     def _forget_all(self) -> None:
@@ -105,10 +108,11 @@ class Mirror:
                 self._store(entry)
             self._version = page.version
             if len(page.entries) < PAGE_SIZE:
-                return self._read_metadata()
+                break
+        self._read_metadata()
 
     def _read_metadata(self) -> None:
-        metadata = read_metadata(self._client.hgetall(self._keys.meta))
+        metadata = read_metadata(cast(dict[bytes, bytes], self._client.hgetall(self._keys.meta)))
         for name, family in self._families.items():
             family.help = metadata.get(name, family.help)
 

@@ -116,7 +116,7 @@ class ReadScripts:
         return _page(self._call(keys, "read")).entries
 
     def _call(self, series: Iterable[bytes], *arguments: str | int) -> list[Any]:
-        keys = (self._keys.state, self._keys.index, *series)
+        keys: tuple[str | bytes, ...] = (self._keys.state, self._keys.index, *series)
         try:
             return self._evalsha_ro(len(keys), *keys, *arguments)
         except NoScriptError:

@@ -168,6 +168,7 @@ class RedisMetricsService:
         self._scripts = WriteScripts(self._client, self._keys)
         self._epoch = ""
         self._announced: set[str] = set()
+        self._complained: set[str] = set()
         self._failures = 0
         self._last_error = "no attempt yet"
         self._last_flush = monotonic()
@@ -270,6 +271,9 @@ class RedisMetricsService:
 
     def _drop(self, key: str, reason: str) -> None:
         self._telemetry.dropped.labels(reason=reason).inc()
+        if key in self._complained:
+            return
+        self._complained.add(key)
         log.warning("%s could not be written: %s. Delete the key, or give the metric another name.", key, reason)
 
     def _succeeded(self, ticket: int, seconds: float) -> None:
@@ -288,7 +292,7 @@ class RedisMetricsService:
 
     def _failed(self, error: Exception) -> float:
         self._failures += 1
-        self._last_error = str(error) or type(error).__name__
+        self._last_error = str(error).rstrip(".") or type(error).__name__
         self._telemetry.batches["failed"].inc()
         if self._failures == 1:
             log.warning("%s: %s. Recording goes on; nothing is lost.", redact(self._url), self._last_error)

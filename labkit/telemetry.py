@@ -13,16 +13,16 @@ class Telemetry:
 
     def __init__(self, service: "RedisMetricsService") -> None:
         batches = service.counter(
-            "labkit_writer_batches", "Batches sent to Redis, by what became of them.", ["outcome"]
+            "labkit_writer_batches_total", "Batches sent to Redis, by what became of them.", ["outcome"]
         )
         self.batches = {outcome: batches.labels(outcome=outcome) for outcome in OUTCOMES}
         self.dropped = service.counter(
-            "labkit_writer_series_dropped",
+            "labkit_writer_series_dropped_total",
             "Changes to a series that Redis could not take, by reason.",
             ["reason"],
         )
         self.folded = service.counter(
-            "labkit_writer_histograms_folded",
+            "labkit_writer_histograms_folded_total",
             "Histogram changes folded into the other bounds that Redis holds.",
         )
         self.overflows = service.gauge(
