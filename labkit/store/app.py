@@ -1,0 +1,178 @@
+"""The store behind HTTP: `create_app` for tests and other servers, `serve` for `labkit store`.
+
+The application has no metrics endpoint: what it records goes to Redis, and the sidecar shows it.
+"""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable
+
+import uvicorn
+from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
+
+from labkit.connection import redact
+from labkit.errors import FlushError, LabkitError, PortInUse
+from labkit.service import RedisMetricsService
+from labkit.store.instruments import Instruments
+from labkit.store.ledger import Ledger
+from labkit.store.messages import (
+    CountsNow,
+    Refusal,
+    SimulationRequest,
+    SimulationStarted,
+    SimulationStatus,
+    Status,
+    StepTaken,
+)
+from labkit.store.middleware import RequestMeter
+from labkit.store.shop import Counts, Event, Shop, StepRefusedError
+from labkit.store.simulation import Simulations, TooManySimulationsError
+
+log = logging.getLogger("labkit")
+
+API = "/api/store"
+# Looking at the store must not change what is looked at.
+UNMETERED = (f"{API}/status", "/-/healthy", "/docs", "/openapi.json")
+CLOSE_TIMEOUT = 3.0
+
+DESCRIPTION = "A queue of customers to observe. Every step and every request is recorded in Redis and in a ledger."
+
+
+def create_app(metrics: RedisMetricsService, *, close_metrics: bool = False) -> FastAPI:
+    """Return a new store, empty, that records to `metrics`; with `close_metrics` it closes them at shutdown."""
+    ledger, instruments = Ledger(), Instruments(metrics)
+    shop = Shop(ledger.happened, instruments.record)
+    simulations = Simulations(shop)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await simulations.stop()
+        if close_metrics:
+            await asyncio.to_thread(_close, metrics)
+
+    app = FastAPI(title="labkit store", description=DESCRIPTION, lifespan=lifespan, redoc_url=None)
+    for router in (_steps(shop), _simulations(simulations), _observation(shop, ledger, simulations)):
+        app.include_router(router)
+    app.add_middleware(
+        RequestMeter, metrics=metrics, exclude=UNMETERED, known=_known(app), on_answer=ledger.answered
+    )
+    return app
+
+
+def serve(  # noqa: PLR0913  the options of the writer pass through
+    redis_url: str,
+    host: str,
+    port: int,
+    *,
+    flush_interval: float = 5.0,
+    ttl: float = 1800,
+    prefix: str = "metrics",
+) -> None:
+    """Run the store until SIGTERM or SIGINT, and send what it recorded last before it ends. Durations in seconds.
+
+    Redis may be away, at the start and at any time: customers do not notice.
+
+    Raises:
+        ConnectionFailed: the URL is malformed.
+        MetricError: an option makes no sense.
+        PortInUse: the port belongs to somebody else.
+    """
+    with _listen(host, port) as listener:
+        metrics = RedisMetricsService(redis_url, flush_interval=flush_interval, ttl=ttl, prefix=prefix)
+        app = create_app(metrics, close_metrics=True)
+        log.warning("labkit store: http://%s:%d/docs records to %s", host, port, redact(redis_url))
+        # Longer than any customer thinks, so that a kept connection is never closed under a request.
+        config = uvicorn.Config(
+            app, access_log=False, log_level="warning", timeout_graceful_shutdown=2, timeout_keep_alive=75
+        )
+        uvicorn.Server(config).run([listener])
+
+
+def _steps(shop: Shop) -> APIRouter:
+    router = APIRouter(prefix=API, tags=["steps"], responses={409: {"model": Refusal}})
+
+    def add(path: str, event: Event, step: Callable[[], Counts]) -> None:
+        async def take() -> StepTaken:
+            try:
+                return StepTaken(event=event, counts=CountsNow.model_validate(step()))
+            except StepRefusedError as refusal:
+                raise HTTPException(409, str(refusal)) from None
+
+        for method in ("GET", "POST"):
+            summary = (step.__doc__ or "").partition("\n")[0]
+            router.add_api_route(path, take, methods=[method], name=event, summary=summary)
+
+    add("/join", "joined", shop.join)
+    add("/look-around", "looked_around", shop.look_around)
+    add("/served", "served", shop.serve)
+    add("/left", "left", shop.leave)
+    return router
+
+
+def _simulations(simulations: Simulations) -> APIRouter:
+    router = APIRouter(prefix=API, tags=["simulations"])
+
+    @router.post("/simulate", status_code=202, responses={429: {"model": Refusal}})
+    async def simulate(
+        request: Request, response: Response, wanted: SimulationRequest | None = None
+    ) -> SimulationStarted:
+        """Simulate a day of customers, live, in the background."""
+        try:
+            simulation = simulations.start((wanted or SimulationRequest()).plan())
+        except TooManySimulationsError as refusal:
+            raise HTTPException(429, str(refusal)) from None
+        status_url = str(request.url_for("simulation_status", simulation_id=simulation.id))
+        response.headers["Location"] = status_url
+        return SimulationStarted(id=simulation.id, seed=simulation.plan.seed, status_url=status_url)
+
+    @router.get("/simulations/{simulation_id}", responses={404: {"model": Refusal}})
+    async def simulation_status(simulation_id: str) -> SimulationStatus:
+        """Tell how far a simulation is."""
+        simulation = simulations.get(simulation_id)
+        if simulation is None:
+            raise HTTPException(404, f"No simulation {simulation_id!r} is known; the oldest are forgotten.")
+        return SimulationStatus.of(simulation)
+
+    return router
+
+
+def _observation(shop: Shop, ledger: Ledger, simulations: Simulations) -> APIRouter:
+    router = APIRouter(tags=["observation"])
+
+    @router.get(f"{API}/status")
+    async def status() -> Status:
+        """Show the present counts and the ledger. Reading them is recorded nowhere."""
+        return Status.of(shop.counts, ledger, list(simulations))
+
+    @router.get("/-/healthy")
+    async def healthy() -> dict[str, str]:
+        """Tell that the store answers; it does so also while Redis is away."""
+        return {"status": "ok"}
+
+    return router
+
+
+def _known(app: FastAPI) -> list[tuple[str, str]]:
+    operations = app.openapi()["paths"].items()
+    return [(path, method.upper()) for path, methods in operations for method in methods if path not in UNMETERED]
+
+
+def _close(metrics: RedisMetricsService) -> None:
+    try:
+        metrics.close(CLOSE_TIMEOUT)
+    except FlushError as error:
+        log.warning("At shutdown: %s", error)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUse(f"Port {port} on {host} is taken: stop what uses it, or choose another.") from None
+        raise LabkitError(f"The store cannot listen on {host}:{port}: {error.strerror or error}.") from None
