@@ -67,6 +67,7 @@ class Mirror:
         Raises:
             redis.RedisError: Redis is away or refuses.
         """
+        self.refresh()
         with self._lock:
             unseen, cursor = {*self._entries, *self._bad}, 0
         pattern = f"{self._keys.prefix}:*"

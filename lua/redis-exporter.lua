@@ -133,11 +133,12 @@ local REDUCE = {
   max = math.max,
 }
 
--- A writer whose lease has ended no longer counts. Returns the value and when the next lease ends, s.
+-- A writer whose lease has ended no longer counts. Returns the value, nil if no writer is left, and when the next
+-- lease ends, s; false if the leases make no sense.
 local function reduce(held, now)
   local value, next_end
   for _, entry in pairs(held.writers) do
-    if type(entry) ~= "table" or not finite(entry[1]) or not finite(entry[2]) then return nil end
+    if type(entry) ~= "table" or not finite(entry[1]) or not finite(entry[2]) then return false end
     if entry[2] > now then
       value = value and REDUCE[held.shared](value, entry[1]) or entry[1]
       next_end = math.min(next_end or entry[2], entry[2])

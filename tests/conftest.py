@@ -1,0 +1,51 @@
+"""Real servers for the tests: a Valkey and a Redis 7 per session, on free ports, emptied before each test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from labkit import RedisMetricsService
+from labkit.stack import binaries
+from tests.redis_server import RedisServer
+
+
+@pytest.fixture(scope="session", params=["valkey-server", "redis-server"])
+def redis_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A Valkey, then a Redis 7, that live as long as the session."""
+    program = binaries.find(request.param)
+    server = RedisServer(program.path, program.environment, tmp_path_factory.mktemp(request.param))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def redis_client(redis_server: RedisServer) -> redis.Redis:
+    """A client of an empty server, with no script loaded."""
+    redis_server.client.flushall()
+    redis_server.client.script_flush()
+    return redis_server.client
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer, redis_client: redis.Redis) -> str:
+    """The URL of an empty server."""
+    return redis_server.url
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Valkey of the test's own, to kill and to restart; it keeps its data in an append-only file."""
+    program = binaries.find("valkey-server")
+    options = ("--appendonly", "yes", "--appendfsync", "always")
+    server = RedisServer(program.path, program.environment, tmp_path, *options)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def metrics(redis_url: str) -> Iterator[RedisMetricsService]:
+    """A writer that sends only when it is told to."""
+    with RedisMetricsService(redis_url, flush_interval=600) as service:
+        yield service

@@ -1,0 +1,48 @@
+"""The sidecar over HTTP: the page, its type, and what it says while Redis is away."""
+
+from starlette.testclient import TestClient
+
+from labkit import RedisMetricsService
+from labkit.exporter import create_app
+from labkit.exposition import CONTENT_TYPE
+from tests.redis_server import RedisServer, free_port, wait_until
+
+
+def test_the_page_has_the_application_and_the_sidecar(metrics: RedisMetricsService, redis_url: str) -> None:
+    """Series of the writer and metrics of the sidecar itself share one page of text format 0.0.4."""
+    metrics.counter("user_events", "What users did.", ["event"]).labels(event="joined").inc(3)
+    metrics.flush()
+    with TestClient(create_app(redis_url)) as client:
+        answer = client.get("/metrics")
+    assert answer.headers["content-type"] == CONTENT_TYPE
+    assert 'user_events{event="joined"} 3\n' in answer.text
+    assert "\nredis_up 1.0\n" in answer.text
+
+
+def test_a_dead_redis_is_a_page_that_says_so() -> None:
+    """The answer is 200 with redis_up 0 and no series of the application: they go stale, as they should."""
+    with TestClient(create_app(f"redis://127.0.0.1:{free_port()}/0")) as client:
+        answer = client.get("/metrics")
+    assert answer.status_code == 200
+    assert "\nredis_up 0.0\n" in answer.text
+
+
+def test_it_survives_its_server(own_server: RedisServer) -> None:
+    """Killed, Redis is down on the page; back, its series are there again."""
+    with RedisMetricsService(own_server.url) as metrics, TestClient(create_app(own_server.url)) as client:
+        metrics.counter("c", "Help.").inc(3)
+        metrics.flush()
+        assert "\nc 3\n" in client.get("/metrics").text
+        own_server.kill()
+        text = client.get("/metrics").text
+        assert "\nc 3\n" not in text
+        assert "\nredis_up 0.0\n" in text
+        own_server.start()
+        wait_until(lambda: "\nc 3\n" in client.get("/metrics").text, "the recovery")
+
+
+def test_health_does_not_depend_on_redis() -> None:
+    """The sidecar is alive as long as it answers; /  links to the rest."""
+    with TestClient(create_app(f"redis://127.0.0.1:{free_port()}/0")) as client:
+        assert client.get("/-/healthy").status_code == 200
+        assert 'href="metrics"' in client.get("/").text

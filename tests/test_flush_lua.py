@@ -1,0 +1,216 @@
+"""lua/flush.lua on real servers: every batch whole, at most once, and no series pays for another."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import redis
+from redis.exceptions import ResponseError
+
+from labkit.batch import Batch
+from labkit.keys import Keys
+from labkit.scripts import FlushReply, WriteScripts
+
+COUNTER = "metrics:counter:c"
+GAUGE = "metrics:gauge:g"
+HISTOGRAM = "metrics:histogram:h"
+Flush = Callable[..., FlushReply]
+
+
+def batch(number: int, operations: dict[str, dict[str, Any]], writer: str = "w") -> Batch:
+    texts = tuple(json.dumps(operation) for operation in operations.values())
+    return Batch(writer, number, 30_000, tuple(operations), texts, '{"c":{"type":"counter","help":"H","unit":""}}')
+
+
+@pytest.fixture
+def flush(redis_client: redis.Redis) -> Flush:
+    """Send one batch and return the reply."""
+    scripts = WriteScripts(redis_client, Keys())
+
+    def send(number: int, operations: dict[str, dict[str, Any]], writer: str = "w") -> FlushReply:
+        (reply,) = scripts.flush([batch(number, operations, writer)])
+        assert isinstance(reply, FlushReply), str(reply)
+        return reply
+
+    return send
+
+
+def add(n: float) -> dict[str, Any]:
+    return {"kind": "counter", "add": n}
+
+
+def held(client: redis.Redis, key: str) -> Any:
+    text = client.get(key)
+    assert isinstance(text, bytes)
+    return json.loads(text)
+
+
+def test_a_batch_is_applied_with_all_that_belongs_to_it(flush: Flush, redis_client: redis.Redis) -> None:
+    """Series, time to live, index, versions, metadata and fence change together."""
+    reply = flush(1, {COUNTER: add(2), GAUGE: {"kind": "gauge", "set": 5, "add": 0, "own": 5}})
+    assert (reply.status, reply.fence, reply.skipped) == ("applied", 1, {})
+    assert held(redis_client, COUNTER)["value"] == 2
+    assert 0 < redis_client.pttl(COUNTER) <= 30_000  # type: ignore[operator]  # not a coroutine here
+    assert redis_client.zrange("metrics.index", 0, -1, withscores=True) == [(COUNTER.encode(), 1), (GAUGE.encode(), 2)]
+    assert redis_client.hget("metrics.state", "version") == b"2"
+    assert redis_client.get("metrics.writer.w") == b"1"
+    assert json.loads(redis_client.hget("metrics.meta", "c") or "")["type"] == "counter"
+
+
+def test_the_same_number_twice_counts_once(flush: Flush, redis_client: redis.Redis) -> None:
+    """A batch whose answer was lost may be sent again."""
+    flush(1, {COUNTER: add(2)})
+    assert flush(1, {COUNTER: add(2)}).status == "duplicate"
+    assert held(redis_client, COUNTER)["value"] == 2
+
+
+def test_a_number_too_high_is_a_gap(flush: Flush, redis_client: redis.Redis) -> None:
+    """A server that forgot a batch does not take the next one; its fence says how far it got."""
+    flush(1, {COUNTER: add(2)})
+    reply = flush(3, {COUNTER: add(1)})
+    assert (reply.status, reply.fence) == ("gap", 1)
+    assert held(redis_client, COUNTER)["value"] == 2
+
+
+def test_a_server_without_a_fence_takes_only_the_oldest(redis_client: redis.Redis) -> None:
+    """In one pipeline, a batch behind a refused one must not fence that one off."""
+    redis_client.zadd("metrics.index", {"x": 1})
+    redis_client.rename("metrics.index", "metrics.meta")  # of the wrong type: the first batch is refused
+    scripts = WriteScripts(redis_client, Keys())
+    first, second = scripts.flush([batch(1, {COUNTER: add(1)}), batch(2, {COUNTER: add(1)})])
+    assert isinstance(first, ResponseError)
+    assert isinstance(second, ResponseError)
+    redis_client.delete("metrics.meta")
+    replies = scripts.flush([batch(7, {COUNTER: add(1)}), batch(9, {COUNTER: add(1)})])
+    assert [reply.status for reply in replies if isinstance(reply, FlushReply)] == ["applied", "gap"]
+
+
+def test_writers_do_not_know_each_other(flush: Flush, redis_client: redis.Redis) -> None:
+    """Two writers add to one series, each under its own fence."""
+    flush(1, {COUNTER: add(2)}, writer="a")
+    flush(1, {COUNTER: add(3)}, writer="b")
+    assert held(redis_client, COUNTER)["value"] == 5
+
+
+POISON = {
+    "garbage": (b"garbage", "json"),
+    "empty": (b"", "json"),
+    "number": (b"3", "json"),
+    "no value": (b"{}", None),
+    "text value": (b'{"value":"3"}', "value"),
+    "null": (b'{"value":null}', "value"),
+    "not a number": (b'{"value":NaN}', "value"),
+    "infinite": (b'{"value":1e400}', "value"),
+    "deep": (b"[" * 2000, "json"),
+}
+
+
+@pytest.mark.parametrize(("value", "reason"), POISON.values(), ids=POISON)
+def test_a_poisoned_series_costs_no_other_its_place(
+    flush: Flush, redis_client: redis.Redis, value: bytes, reason: str | None
+) -> None:
+    """It is skipped and named with a reason; the rest of its batch applies."""
+    redis_client.set(COUNTER, value)
+    reply = flush(1, {COUNTER: add(1), "metrics:counter:ok": add(1)})
+    assert reply.skipped == ({COUNTER: reason} if reason else {})
+    assert held(redis_client, "metrics:counter:ok")["value"] == 1
+    assert redis_client.get(COUNTER) == value or reason is None
+
+
+def test_a_foreign_type_is_skipped(flush: Flush, redis_client: redis.Redis) -> None:
+    """A list where a series should be stays as it is."""
+    redis_client.rpush(COUNTER, "x")
+    assert flush(1, {COUNTER: add(1)}).skipped == {COUNTER: "wrongtype"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        '{"bounds":[1,2],"counts":[1,2],"sum":0}',
+        '{"bounds":[2,1],"counts":[1,2,3],"sum":0}',
+        '{"bounds":[1],"counts":["a",2],"sum":0}',
+        '{"bounds":[1],"counts":[1,2]}',
+        '{"value":3}',
+    ],
+)
+def test_a_broken_histogram_is_skipped(flush: Flush, redis_client: redis.Redis, value: str) -> None:
+    """Counts are never added to bounds that make no sense."""
+    redis_client.set(HISTOGRAM, value)
+    operation = {"kind": "histogram", "bounds": [1], "counts": [1, 0], "sum": 1}
+    assert flush(1, {HISTOGRAM: operation}).skipped == {HISTOGRAM: "bounds"}
+
+
+def test_histograms_add_up_bucket_by_bucket(flush: Flush, redis_client: redis.Redis) -> None:
+    """Counts, sum and count of two batches are those of all observations."""
+    for number in (1, 2):
+        flush(number, {HISTOGRAM: {"kind": "histogram", "bounds": [5, 10.5], "counts": [1, 2, 3], "sum": 0.5}})
+    merged = held(redis_client, HISTOGRAM)
+    assert (merged["bounds"], merged["counts"], merged["sum"], merged["count"]) == ([5, 10.5], [2, 4, 6], 1, 12)
+
+
+def test_other_bounds_fold_into_the_next_one_at_or_above(flush: Flush, redis_client: redis.Redis) -> None:
+    """A second version of an application with other buckets keeps sum and count exact; the reply names the series."""
+    flush(1, {HISTOGRAM: {"kind": "histogram", "bounds": [5, 10], "counts": [1, 1, 1], "sum": 3}})
+    reply = flush(2, {HISTOGRAM: {"kind": "histogram", "bounds": [1, 5, 7, 20], "counts": [1, 2, 4, 8, 16], "sum": 9}})
+    merged = held(redis_client, HISTOGRAM)
+    assert reply.folded == (HISTOGRAM,)
+    assert (merged["bounds"], merged["counts"], merged["sum"], merged["count"]) == ([5, 10], [4, 5, 25], 12, 34)
+
+
+def test_a_gauge_is_set_or_changed_and_reborn_with_its_own_value(flush: Flush, redis_client: redis.Redis) -> None:
+    """Without a set the delta applies; where nothing is held, the writer's own value is."""
+    flush(1, {GAUGE: {"kind": "gauge", "add": 0, "own": 41}})
+    flush(2, {GAUGE: {"kind": "gauge", "add": 1, "own": 7}})
+    assert held(redis_client, GAUGE)["value"] == 42
+    flush(3, {GAUGE: {"kind": "gauge", "set": 10, "add": -1, "own": 9}})
+    assert held(redis_client, GAUGE)["value"] == 9
+
+
+@pytest.mark.parametrize(("shared", "value"), [("sum", 5), ("min", 2), ("max", 3)])
+def test_a_shared_gauge_reduces_its_writers(flush: Flush, redis_client: redis.Redis, shared: str, value: int) -> None:
+    """Each writer has one entry, which it replaces."""
+    for writer, own in (("a", 9), ("b", 2)):
+        flush(1, {GAUGE: {"kind": "gauge", "shared": shared, "own": own, "lease": 60}}, writer)
+    flush(2, {GAUGE: {"kind": "gauge", "shared": shared, "own": 3, "lease": 60}}, "a")
+    assert held(redis_client, GAUGE)["value"] == value
+
+
+def test_a_writer_whose_lease_has_ended_no_longer_counts(flush: Flush, redis_client: redis.Redis) -> None:
+    """What a killed process held leaves the sum with the next write."""
+    dead = {"value": 9, "shared": "sum", "writers": {"dead": [9, 1.0]}}
+    redis_client.set(GAUGE, json.dumps(dead))
+    flush(1, {GAUGE: {"kind": "gauge", "shared": "sum", "own": 3, "lease": 60}})
+    assert held(redis_client, GAUGE)["value"] == 3
+
+
+@pytest.mark.parametrize("n", [1e14 + 1, 2**53 - 1, 0.1, 1e-300, 1.7976931348623157e308, 123456789.123456789])
+def test_numbers_keep_every_digit(flush: Flush, redis_client: redis.Redis, n: float) -> None:
+    """No value is rounded on its way through Lua and JSON."""
+    flush(1, {COUNTER: add(n)})
+    assert held(redis_client, COUNTER)["value"] == n
+
+
+def test_many_merges_of_fractions_stay_those_of_doubles(flush: Flush, redis_client: redis.Redis) -> None:
+    """Lua adds doubles as Python does, so the sum is the same to the last bit."""
+    total = 0.0
+    for number in range(1, 60):
+        flush(number, {COUNTER: add(0.1)})
+        total += 0.1
+    assert held(redis_client, COUNTER)["value"] == total
+
+
+def test_the_expired_leave_the_index(flush: Flush, redis_client: redis.Redis) -> None:
+    """Entries of dead series go, oldest first, with the writes of the living."""
+    redis_client.zadd("metrics.index", {"metrics:counter:dead": 0})
+    flush(1, {COUNTER: add(1)})
+    assert redis_client.zrange("metrics.index", 0, -1) == [COUNTER.encode()]
+
+
+@pytest.mark.parametrize("key", ["metrics.state", "metrics.index", "metrics.meta", "metrics.writer.w"])
+def test_a_wrong_type_is_refused_before_anything_is_written(flush: Flush, redis_client: redis.Redis, key: str) -> None:
+    """When the batch cannot be applied whole, nothing of it is."""
+    redis_client.rpush(key, "x")
+    with pytest.raises(AssertionError, match="WRONGTYPE"):
+        flush(1, {COUNTER: add(1)})
+    assert not redis_client.exists(COUNTER)

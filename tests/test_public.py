@@ -1,0 +1,78 @@
+"""The surface that users rely on, the way imports run, and what an import costs."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import labkit
+
+PACKAGE = Path(labkit.__file__).parent
+
+# From the ground to the edge. A module imports only from what stands before it.
+JOURNEY = [
+    "errors",
+    "resources",
+    "connection",
+    "keys",
+    "batch",
+    "backoff",
+    "metrics",
+    "registry",
+    "scripts",
+    "telemetry",
+    "service",
+    "deadlines",
+    "exposition",
+    "mirror",
+    "exporter",
+    "query",
+    "plot",
+    "dashboard",
+    "store",
+    "stack",
+    "experiments",
+    "demo",
+    "magics",
+    "cli",
+]
+# Drawn in the package's own docstring; the type checker alone sees these imports.
+EXEMPT = {"__init__", "__main__", "telemetry"}
+
+
+def _imports(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text())
+    names = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
+    return {name.split(".")[1] for name in names if name.startswith("labkit.")}
+
+
+def _modules() -> list[tuple[str, Path]]:
+    return [(path.relative_to(PACKAGE).parts[0].removesuffix(".py"), path) for path in PACKAGE.rglob("*.py")]
+
+
+def test_public_names_are_sorted_and_present() -> None:
+    """Everything in `__all__` can be had, in alphabetical order."""
+    assert list(labkit.__all__) == sorted(labkit.__all__)
+    assert all(getattr(labkit, name) for name in labkit.__all__)
+
+
+def test_imports_run_one_way() -> None:
+    """No module imports one that stands later on the journey."""
+    for module, path in _modules():
+        if module in EXEMPT:
+            continue
+        later = {name for name in _imports(path) if JOURNEY.index(name) > JOURNEY.index(module)}
+        assert not later, f"{path.relative_to(PACKAGE)} imports {later}, which come later"
+
+
+def test_every_module_has_its_place_on_the_journey() -> None:
+    """A new module is put into the order above, where readers look for it."""
+    assert {module for module, _ in _modules()} <= set(JOURNEY) | EXEMPT
+
+
+def test_importing_labkit_loads_redis_and_nothing_heavier() -> None:
+    """An application that only records pays for no data frames, figures or web frameworks."""
+    heavy = ("pandas", "plotly", "fastapi", "starlette", "prometheus_client", "typer", "supervisor", "asyncio.unix")
+    code = f"import labkit, sys; print([m for m in {heavy!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
