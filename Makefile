@@ -1,0 +1,49 @@
+# Every target sets up what it needs, as root or not, and is quick the second time.
+
+BIN := .venv/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --constraint constraints.txt
+LAB := $(BIN)/.labkit-lab
+TEST := $(BIN)/.labkit-test
+# JupyterLab refuses root unless told otherwise.
+ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
+PYTEST := $(BIN)/pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help demo lab test check bench clean
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(LAB) ## Run the whole pipeline once and leave out/demo.html.
+	@$(BIN)/labkit demo
+
+lab: $(LAB) ## Open JupyterLab on the first notebook.
+	@$(BIN)/jupyter lab $(ROOT) --ip=127.0.0.1 --LabApp.default_url=/lab/tree/notebooks/00-start-here.ipynb
+
+test: $(TEST) ## Run every test: unit, real servers, both sidecars, notebooks.
+	$(PYTEST) --numprocesses 2 --dist loadscope tests
+	$(PYTEST) --nbval --nbval-current-env --nbval-cell-timeout=120 --numprocesses 2 --dist loadscope notebooks
+
+check: $(TEST) ## Lint, check the types and the structure.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(PYTEST) --quiet tests/test_public.py tests/test_docs.py
+
+bench: $(TEST) ## Measure, and print ratios.
+	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+clean: ## Stop the lab and remove all that these targets made.
+	@[ ! -x $(BIN)/labkit ] || $(BIN)/labkit down
+	rm -rf .venv .labkit out dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(BIN)/python: scripts/venv.sh
+	scripts/venv.sh
+
+$(LAB): $(BIN)/python pyproject.toml constraints.txt
+	$(PIP_INSTALL) --editable '.[lab]'
+	@touch $@
+
+$(TEST): $(LAB)
+	$(PIP_INSTALL) --editable '.[test]'
+	@touch $@
