@@ -1,0 +1,86 @@
+"""The main job, without a screen: run notebook 00, print ledger and Prometheus side by side, leave a page with the plots."""
+
+import logging
+import os
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import papermill
+from nbconvert import HTMLExporter
+from papermill.exceptions import PapermillExecutionError
+from rich.console import Console
+from rich.table import Table
+
+from labkit.errors import LabkitError
+from labkit.resources import resource
+
+NOTEBOOK = "00-start-here.ipynb"
+CELL_TIMEOUT = 120
+QUICK = {"rate": 20.0, "duration": 5.0, "customers": 10}
+
+
+def run(*, quick: bool = False, out: Path = Path("out")) -> int:
+    """Run the demo and return the exit code: 0 if every row of the table is equal.
+
+    Leaves in `out`: `demo.ipynb` (the notebook as it ran), `ledger.csv` (the table) and `demo.html`, a page of its own
+    whose figures show without a network. `quick` sends less traffic.
+
+    Raises:
+        LabkitError: a cell of the notebook failed; the message is the cell's.
+    """
+    console = Console()
+    out.mkdir(parents=True, exist_ok=True)
+    with console.status("Starting Redis, the store, the sidecar and Prometheus; sending traffic…"):
+        executed = _execute(out, QUICK if quick else {})
+    page = out / "demo.html"
+    page.write_text(to_html(executed), encoding="utf-8")
+    rows = pd.read_csv(out / "ledger.csv", keep_default_na=True)
+    console.print(_table(rows))
+    equal = bool(rows["equal"].all())
+    console.print(f"{int(rows['equal'].sum())} of {len(rows)} rows equal. The plots: {page}")
+    return 0 if equal else 1
+
+
+def to_html(notebook: Path) -> str:
+    """Return an executed notebook as one HTML page, without its code, that needs nothing from the network."""
+    exporter = HTMLExporter(
+        exclude_input=True,
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
+        require_js_url="",
+        jquery_url="",
+        mathjax_url="",
+        mermaid_js_url="",
+    )
+    body, _ = exporter.from_notebook_node(nbformat.read(notebook, as_version=4))
+    return str(body)
+
+
+def _execute(out: Path, parameters: dict[str, object]) -> Path:
+    # The page carries plotly itself; a notebook of its own would not show the figures.
+    os.environ["PLOTLY_RENDERER"] = "plotly_mimetype+notebook"
+    # A kernel on loopback warns at every start that it listens there.
+    logging.getLogger("traitlets").setLevel(logging.ERROR)
+    executed = out / "demo.ipynb"
+    try:
+        papermill.execute_notebook(
+            str(resource("notebooks", NOTEBOOK)),
+            str(executed),
+            parameters={"report": str(out.resolve()), **parameters},
+            progress_bar=False,
+            execution_timeout=CELL_TIMEOUT,
+        )
+    except PapermillExecutionError as error:
+        raise LabkitError(f"Cell {error.exec_count} of {NOTEBOOK} failed: {error.ename}: {error.evalue}") from None
+    return executed
+
+
+def _table(rows: pd.DataFrame) -> Table:
+    table = Table("metric", "labels", title="What happened in the store, and what Prometheus says")
+    for column in ("ledger", "Prometheus", ""):
+        table.add_column(column, justify="right")
+    for row in rows.fillna({"labels": ""}).itertuples():
+        mark = "[green]=[/green]" if row.equal else "[red]≠[/red]"
+        table.add_row(str(row.metric), str(row.labels), f"{row.ledger:g}", f"{row.prometheus:g}", mark)
+    return table
