@@ -8,10 +8,12 @@ import contextlib
 import errno
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 
 import uvicorn
 from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
 
 from labkit.connection import redact
 from labkit.errors import FlushError, LabkitError, PortInUse
@@ -57,9 +59,8 @@ def create_app(metrics: RedisMetricsService, *, close_metrics: bool = False) -> 
     app = FastAPI(title="labkit store", description=DESCRIPTION, lifespan=lifespan, redoc_url=None)
     for router in (_steps(shop), _simulations(simulations), _observation(shop, ledger, simulations)):
         app.include_router(router)
-    app.add_middleware(
-        RequestMeter, metrics=metrics, exclude=UNMETERED, known=_known(app), on_answer=ledger.answered
-    )
+    app.add_exception_handler(RequestValidationError, _explain)
+    app.add_middleware(RequestMeter, metrics=metrics, exclude=UNMETERED, known=_known(app), on_answer=ledger.answered)
     return app
 
 
@@ -116,7 +117,7 @@ def _steps(shop: Shop) -> APIRouter:
 def _simulations(simulations: Simulations) -> APIRouter:
     router = APIRouter(prefix=API, tags=["simulations"])
 
-    @router.post("/simulate", status_code=202, responses={429: {"model": Refusal}})
+    @router.post("/simulate", status_code=202, responses={422: {"model": Refusal}, 429: {"model": Refusal}})
     async def simulate(
         request: Request, response: Response, wanted: SimulationRequest | None = None
     ) -> SimulationStarted:
@@ -159,6 +160,17 @@ def _observation(shop: Shop, ledger: Ledger, simulations: Simulations) -> APIRou
 def _known(app: FastAPI) -> list[tuple[str, str]]:
     operations = app.openapi()["paths"].items()
     return [(path, method.upper()) for path, methods in operations for method in methods if path not in UNMETERED]
+
+
+async def _explain(_: Request, error: Exception) -> JSONResponse:
+    # One sentence per mistake, and not the mistake itself: FastAPI's own answer fails to repeat a NaN.
+    mistakes = error.errors() if isinstance(error, RequestValidationError) else []
+    detail = "; ".join(f"{_place(mistake['loc'])}: {mistake['msg']}" for mistake in mistakes)
+    return JSONResponse({"detail": detail}, status_code=422)
+
+
+def _place(location: Iterable[str | int]) -> str:
+    return ".".join(part for part in location if isinstance(part, str)).removeprefix("body.")
 
 
 def _close(metrics: RedisMetricsService) -> None:

@@ -4,9 +4,10 @@ from secrets import randbits
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from labkit.store.ledger import Ledger
-from labkit.store.shop import Counts, Event
+from labkit.store.shop import EVENTS, Counts, Event
 from labkit.store.simulation import Plan, Simulation, State
 
 MAX_REAL_SECONDS = 3600
@@ -77,8 +78,8 @@ class SimulationRequest(BaseModel):
     def _ends_in_time(self) -> Self:
         seconds = self.customers / self.arrival_rate / self.speed
         if seconds > MAX_REAL_SECONDS:
-            raise ValueError(
-                f"it would take about {seconds:.0f} s, more than the {MAX_REAL_SECONDS} s allowed; raise the speed"
+            raise PydanticCustomError(
+                "too_long", f"It would take {seconds:.0f} s, and may take {MAX_REAL_SECONDS} s. Raise the speed."
             )
         return self
 
@@ -107,7 +108,7 @@ class SimulationStatus(BaseModel):
             state=simulation.state,
             **vars(simulation.plan),
             simulated_seconds=simulation.simulated_seconds,
-            events=dict(simulation.events),
+            events={event: simulation.events[event] for event in EVENTS},
             missed=simulation.missed,
         )
 
