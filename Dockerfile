@@ -1,0 +1,23 @@
+# labkit as an image: the store and the sidecar run from it (docker-compose.yml).
+FROM python:3.11.15-slim-bookworm AS build
+ARG EXTRA=lab
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /src
+RUN python -m venv /opt/labkit
+# First what labkit needs, with an empty package in its place: this layer lasts until the requirements change.
+COPY pyproject.toml constraints.txt ./
+RUN mkdir labkit lua configs && touch README.md LICENSE labkit/__init__.py && /opt/labkit/bin/pip install --constraint constraints.txt ".[$EXTRA]"
+COPY README.md LICENSE ./
+COPY lua lua
+COPY configs configs
+COPY labkit labkit
+RUN /opt/labkit/bin/pip install --no-deps --force-reinstall .
+
+FROM python:3.11.15-slim-bookworm
+COPY --from=build /opt/labkit /opt/labkit
+ENV PATH=/opt/labkit/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+RUN useradd --system --create-home --uid 10001 labkit
+USER labkit
+WORKDIR /home/labkit
+ENTRYPOINT ["labkit"]
+CMD ["--help"]
