@@ -19,8 +19,6 @@ SERIES_PER_BATCH = 256
 # and does not know whether its last batch arrived.
 FENCE_TTL_MS = 24 * 3600 * 1000
 
-Operation = Mapping[str, Any]
-
 
 @dataclass(frozen=True)
 class Batch:
@@ -66,12 +64,11 @@ class Outbox:
     def pending_series(self) -> int:
         return sum(len(batch.keys) for batch in self._batches)
 
-    def add(self, operations: Iterable[tuple[str, Operation]], metadata: Mapping[str, Any]) -> None:
+    def add(self, operations: Iterable[tuple[str, str]], metadata: Mapping[str, Any]) -> None:
         """Freeze `operations` (key, operation) into batches; `metadata` goes with the first of them."""
         entries = iter(operations)
         while chunk := list(islice(entries, SERIES_PER_BATCH)):
-            keys = tuple(key for key, _ in chunk)
-            texts = tuple(_json(operation) for _, operation in chunk)
+            keys, texts = zip(*chunk, strict=True)
             self._batches.append(Batch(self.writer, self._next, self._ttl_ms, keys, texts, _json(metadata)))
             self._next += 1
             metadata = {}

@@ -31,9 +31,7 @@ def connect(url: str, *, timeout: float = 2.0) -> redis.Redis:
             health_check_interval=0,
         )
     except ValueError as error:
-        raise ConnectionFailed(
-            f"{redact(url)!r} is no Redis URL ({error}); one looks like {DEFAULT_URL!r}."
-        ) from None
+        raise ConnectionFailed(f"{redact(url)!r} is no Redis URL ({error}); one looks like {DEFAULT_URL!r}.") from None
 
 
 def redact(url: str) -> str:

@@ -16,10 +16,10 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from contextlib import ContextDecorator
 from dataclasses import dataclass
+from functools import cached_property
 from time import perf_counter
 from typing import Any, Final, Literal, Self, cast
 
-from labkit.batch import Operation
 from labkit.errors import MetricError
 
 Shared = Literal["last", "sum", "min", "max"]
@@ -61,6 +61,10 @@ class Declaration:
             raise MetricError(f"{self.name}: shared={self.shared!r} must be 'last', 'sum', 'min' or 'max'.")
         if any(not math.isfinite(b) for b in self.buckets) or list(self.buckets) != sorted(set(self.buckets)):
             raise MetricError(f"{self.name}: buckets {self.buckets} must be finite and ascending; +Inf is implied.")
+
+    @cached_property
+    def bounds_text(self) -> str:
+        return ",".join(map(_text, self.buckets)) or "-"
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -119,9 +123,7 @@ class Metric(ABC):
             raise MetricError(f"{self.declaration.name} has no (more) labels: record to it directly.")
         if (values and labels) or (set(labels) != set(names) if labels else len(values) != len(names)):
             given = ", ".join(labels) or f"{len(values)} values"
-            raise MetricError(
-                f"{self.declaration.name} has the labels ({', '.join(names)}), but was given {given}."
-            )
+            raise MetricError(f"{self.declaration.name} has the labels ({', '.join(names)}), but was given {given}.")
         key = tuple(str(labels[name]) for name in names) if labels else tuple(map(str, values))
         child = self._children.get(key)
         if child is None:
@@ -154,10 +156,10 @@ class Metric(ABC):
         """Add what was recorded to what waits to be sent; return how many records that was. Flush thread only."""
 
     @abstractmethod
-    def take(self) -> Operation | None:
-        """Return the operation that brings Redis up to date, and start again from nothing. Flush thread only.
+    def take(self) -> str | None:
+        """Return the operation (see lua/flush.lua) that brings Redis up to date, and start again from nothing.
 
-        None if what was recorded adds up to more than a double can hold; that is dropped.
+        None if what was recorded adds up to more than a double can hold; that is dropped. Flush thread only.
         """
 
     @abstractmethod
@@ -195,9 +197,9 @@ class Counter(Metric):
         self._add += _total(chunk)
         return len(chunk)
 
-    def take(self) -> Operation | None:
+    def take(self) -> str | None:
         add, self._add = self._add, 0.0
-        return {"kind": "counter", "add": _plain(add)} if math.isfinite(add) else None
+        return f"counter {_text(add)}" if math.isfinite(add) else None
 
     def forget(self) -> None:
         self._drain()
@@ -258,16 +260,16 @@ class Gauge(Metric):
         self._changed = self._changed or bool(chunk)
         return len(chunk)
 
-    def take(self) -> Operation | None:
+    def take(self) -> str | None:
         value, add, own = self._set, self._add, self._own
         self._set, self._add, self._changed = None, 0.0, False
         if not (math.isfinite(add) and math.isfinite(own)):
             self._own = 0.0
             return None
         if self.declaration.shared != "last":
-            return {"kind": "gauge", "shared": self.declaration.shared, "own": _plain(own), "lease": LEASE}
-        operation: dict[str, Any] = {"kind": "gauge", "add": _plain(add), "own": _plain(own)}
-        return operation if value is None else operation | {"set": _plain(value)}
+            return f"shared {self.declaration.shared} {_text(own)} {LEASE:g}"
+        operation = f"gauge {_text(add)} {_text(own)}"
+        return operation if value is None else f"{operation} {_text(value)}"
 
     def forget(self) -> None:
         self._drain()
@@ -306,9 +308,7 @@ class Histogram(Metric):
         """
         unit = self.declaration.unit
         if unit not in _PER_SECOND:
-            raise MetricError(
-                f"{self.declaration.name} counts {unit!r}; to time, its unit must be s, ms, us or ns."
-            )
+            raise MetricError(f"{self.declaration.name} counts {unit!r}; to time, its unit must be s, ms, us or ns.")
         return Timer(self.observe, _PER_SECOND[unit])
 
     def fold(self) -> int:
@@ -319,13 +319,12 @@ class Histogram(Metric):
         self._sum += _total(chunk)
         return len(chunk)
 
-    def take(self) -> Operation | None:
+    def take(self) -> str | None:
         counts, total = self._counts, self._sum
         self._reset()
         if not math.isfinite(total):
             return None
-        bounds = list(self.declaration.buckets)
-        return {"kind": "histogram", "bounds": bounds, "counts": counts, "sum": _plain(total)}
+        return f"histogram {self.declaration.bounds_text} {','.join(map(str, counts))} {_text(total)}"
 
     def forget(self) -> None:
         self._drain()
@@ -386,6 +385,6 @@ def _total(chunk: list[float]) -> float:
         return math.inf
 
 
-def _plain(value: float) -> float:
-    """Integers as integers: shorter on the wire, and exact."""
-    return int(value) if float(value).is_integer() and abs(value) < 2**53 else float(value)
+def _text(value: float) -> str:
+    """The shortest text that is the same double again; integers as integers."""
+    return str(int(value)) if value % 1 == 0 and abs(value) < 2**53 else repr(float(value))

@@ -125,9 +125,7 @@ class ReadScripts:
 
     def _evalsha_ro(self, count: int, *arguments: str | int | bytes) -> list[Any]:
         # redis-py passes arguments of any of its own types on, whatever its annotation says.
-        return cast(
-            list[Any], self._client.evalsha_ro(self._exporter.sha, count, *cast(tuple[str, ...], arguments))
-        )
+        return cast(list[Any], self._client.evalsha_ro(self._exporter.sha, count, *cast(tuple[str, ...], arguments)))
 
 
 def _flush_reply(reply: list[Any]) -> FlushReply:

@@ -18,7 +18,7 @@ from typing import Self
 from redis.exceptions import RedisError, ResponseError
 
 from labkit.backoff import next_backoff
-from labkit.batch import Operation, Outbox
+from labkit.batch import Outbox
 from labkit.connection import DEFAULT_URL, connect, redact
 from labkit.errors import FlushError, MetricError
 from labkit.keys import Keys
@@ -217,12 +217,10 @@ class RedisMetricsService:
                     operations.append((series.declaration.name, key, operation))
         self._add_to_outbox(operations)
 
-    def _add_to_outbox(self, operations: list[tuple[str, str, Operation]]) -> None:
+    def _add_to_outbox(self, operations: list[tuple[str, str, str]]) -> None:
         unannounced = {name for name, _, _ in operations} - self._announced
         self._announced |= unannounced
-        self._outbox.add(
-            [(key, operation) for _, key, operation in operations], self._registry.metadata(unannounced)
-        )
+        self._outbox.add([(key, operation) for _, key, operation in operations], self._registry.metadata(unannounced))
 
     def _refresh_after(self, series: Metric) -> float:
         return self._ttl / 3 if series.declaration.shared == "last" else min(LEASE, self._ttl) / 3

@@ -12,12 +12,13 @@
 --       5  epoch to use if the server has none yet: random text
 --       6  id of the writer
 --       7  JSON object: metric name -> its entry in <prefix>.meta
---       8… one operation per series, in the order of KEYS, as JSON:
---            {"kind":"counter","add":n}
---            {"kind":"gauge","set":n (absent: unchanged),"add":n,"own":n}
---            {"kind":"gauge","shared":"sum|min|max","own":n,"lease":s}
---            {"kind":"histogram","bounds":[…],"counts":[…],"sum":n}
---          "own" is the value as this writer knows it. Adding zero refreshes a series, or creates it.
+--       8… one operation per series, in the order of KEYS, as words; numbers are finite:
+--            counter <add>
+--            gauge <add> <own>                   the writer's own value is used where Redis holds none
+--            gauge <add> <own> <set>             add to <set> instead of what Redis holds
+--            shared <sum|min|max> <own> <lease>  one entry per writer; lease in s
+--            histogram <bounds> <counts> <sum>   lists as 5,10,25; one more count than bounds; - for no bounds
+--          Adding zero refreshes a series, or creates it.
 -- Returns  {status, epoch, fence, {key, reason, …}, {key, …}}
 --          status  applied    the batch is in Redis now, all but the series skipped
 --                  duplicate  it was there already; nothing was done
@@ -28,8 +29,9 @@
 -- Errors   before anything is written, when a key other than a series has the wrong type.
 --
 -- A script that fails half-way keeps its writes, so everything is read and checked before the first of them.
+-- Series that labkit wrote are taken apart by patterns, five times as fast as cjson; all others are decoded.
 
-local call = redis.call
+local call, format, match = redis.call, string.format, string.match
 local STATE, INDEX, META, FENCE, FIRST_SERIES = KEYS[1], KEYS[2], KEYS[3], KEYS[4], 5
 local NUMBER, OLDEST, TTL, FENCE_TTL = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4]
 local EPOCH, WRITER, METADATA, FIRST_OPERATION = ARGV[5], ARGV[6], ARGV[7], 8
@@ -53,7 +55,8 @@ end
 
 local clock = call("TIME")
 local now = clock[1] + clock[2] / 1000000
-local now_text = string.format("%.3f", now)
+local now_text = format("%.3f", now)
+local updated = ',"updated":' .. now_text .. "}"
 
 -- Numbers ---------------------------------------------------------------------
 
@@ -63,42 +66,72 @@ end
 
 -- The shortest text that reads back as the same double; `tostring` would keep 14 digits only.
 local function text(n)
-  if n == math.floor(n) and math.abs(n) < 2 ^ 53 then return string.format("%.0f", n) end
-  local short = string.format("%.15g", n)
+  if n % 1 == 0 and n < 2 ^ 53 and n > -2 ^ 53 then return format("%.0f", n) end
+  local short = format("%.15g", n)
   if tonumber(short) == n then return short end
-  return string.format("%.17g", n)
+  return format("%.17g", n)
 end
 
-local function list(numbers)
+-- "5,10,25" -> {5, 10, 25}
+local function numbers(list)
+  local result, n = {}, 0
+  for word in list:gmatch("[^,]+") do
+    n = n + 1
+    result[n] = tonumber(word)
+  end
+  return result
+end
+
+local function joined(list)
   local texts = {}
-  for i, n in ipairs(numbers) do texts[i] = text(n) end
-  return "[" .. table.concat(texts, ",") .. "]"
+  for i = 1, #list do texts[i] = text(list[i]) end
+  return table.concat(texts, ",")
 end
 
--- One function per kind: (what Redis holds or nil, operation) -> JSON, or nil and a reason ------------
+-- One function per kind: (JSON that Redis holds or false, words…) -> JSON, or nil and a reason ----------------
+
+local function decode(json)
+  local decoded, held = pcall(cjson.decode, json)
+  if decoded and type(held) == "table" then return held end
+end
 
 local function created(held)
-  return held and finite(held.created) and string.format("%.3f", held.created) or now_text
+  return finite(held.created) and format("%.3f", held.created) or now_text
 end
 
-local function counter(held, operation)
-  local value = held and held.value or 0
-  if not finite(value) or not finite(value + operation.add) then return nil, "value" end
-  return string.format('{"value":%s,"created":%s,"updated":%s}', text(value + operation.add), created(held), now_text)
-end
-
-local function gauge(held, operation)
-  local value
-  if operation.set then
-    value = operation.set + operation.add
-  elseif held then
-    if not finite(held.value) then return nil, "value" end
-    value = held.value + operation.add
+-- {"value":…} -> value and when it was created; nil and a reason.
+local function read_value(json)
+  local value, since = match(json, '^{"value":([%d.e+-]+),"created":([%d.]+),')
+  if value then
+    value = tonumber(value)
   else
-    value = operation.own
+    local held = decode(json)
+    if not held then return nil, "json" end
+    value, since = held.value, created(held)
   end
   if not finite(value) then return nil, "value" end
-  return string.format('{"value":%s,"created":%s,"updated":%s}', text(value), created(held), now_text)
+  return value, since
+end
+
+local function value_json(value, since)
+  if not finite(value) then return nil, "value" end
+  return '{"value":' .. text(value) .. ',"created":' .. since .. updated
+end
+
+local function counter(json, add)
+  local value, since = 0, now_text
+  if json then
+    value, since = read_value(json)
+    if not value then return nil, since end
+  end
+  return value_json(value + add, since)
+end
+
+local function gauge(json, add, own, set)
+  if not json then return value_json(tonumber(own), now_text) end
+  local value, since = read_value(json)
+  if not value then return nil, since end
+  return value_json((tonumber(set) or value) + add, since)
 end
 
 local REDUCE = {
@@ -107,27 +140,30 @@ local REDUCE = {
   max = math.max,
 }
 
-local function shared_gauge(held, operation)
-  local writers = held and held.writers or {}
+local function shared(json, how, own, lease)
+  local held = {writers = {}}
+  if json then held = decode(json) end
+  if not held then return nil, "json" end
+  local writers = held.writers
   if type(writers) ~= "table" then return nil, "value" end
-  writers[WRITER] = {operation.own, now + operation.lease}
+  writers[WRITER] = {tonumber(own), now + lease}
   local value, entries = nil, {}
   for writer, entry in pairs(writers) do
     if type(entry) ~= "table" or not finite(entry[1]) or not finite(entry[2]) then return nil, "value" end
     if entry[2] > now then
-      value = value and REDUCE[operation.shared](value, entry[1]) or entry[1]
-      entries[#entries + 1] = string.format("%s:[%s,%.3f]", cjson.encode(writer), text(entry[1]), entry[2])
+      value = value and REDUCE[how](value, entry[1]) or entry[1]
+      entries[#entries + 1] = format("%s:[%s,%.3f]", cjson.encode(writer), text(entry[1]), entry[2])
     end
   end
   table.sort(entries)
   if not finite(value) then return nil, "value" end
-  return string.format(
-    '{"value":%s,"shared":"%s","writers":{%s},"created":%s,"updated":%s}',
-    text(value), operation.shared, table.concat(entries, ","), created(held), now_text
+  return format(
+    '{"value":%s,"shared":"%s","writers":{%s},"created":%s%s',
+    text(value), how, table.concat(entries, ","), created(held), updated
   )
 end
 
-local function sound_histogram(held)
+local function sound(held)
   if type(held.bounds) ~= "table" or type(held.counts) ~= "table" then return false end
   if #held.counts ~= #held.bounds + 1 or not finite(held.sum) then return false end
   for i, bound in ipairs(held.bounds) do
@@ -139,64 +175,63 @@ local function sound_histogram(held)
   return true
 end
 
--- Counts of foreign bounds go to the first bound at or above their own: never into too small a bucket.
-local function fold(counts, bounds, operation)
+-- Counts of other bounds go to the first bound at or above their own: never into too small a bucket.
+local function fold(counts, bounds, more_counts, more_bounds)
   local j = 1
-  for i, count in ipairs(operation.counts) do
-    local bound = operation.bounds[i]
+  for i, count in ipairs(more_counts) do
+    local bound = more_bounds[i]
     while j <= #bounds and (not bound or bounds[j] < bound) do j = j + 1 end
     counts[j] = counts[j] + count
   end
 end
 
-local function same(a, b)
-  if #a ~= #b then return false end
-  for i = 1, #a do
-    if a[i] ~= b[i] then return false end
-  end
-  return true
-end
-
-local function histogram(held, operation)
-  local bounds, counts, sum, folded = operation.bounds, operation.counts, operation.sum, false
-  if held then
-    if not sound_histogram(held) then return nil, "bounds" end
-    bounds, counts, sum, folded = held.bounds, held.counts, held.sum + sum, not same(held.bounds, bounds)
-    fold(counts, bounds, operation)
-  end
-  if not finite(sum) then return nil, "value" end
+local function histogram_json(bounds, counts, sum, since)
   local count = 0
-  for _, n in ipairs(counts) do count = count + n end
-  return string.format(
-    '{"bounds":%s,"counts":%s,"sum":%s,"count":%s,"created":%s,"updated":%s}',
-    list(bounds), list(counts), text(sum), text(count), created(held), now_text
-  ), nil, folded
+  for i = 1, #counts do count = count + counts[i] end
+  if not finite(sum) then return nil, "value" end
+  return '{"bounds":[' .. bounds .. '],"counts":[' .. joined(counts) .. '],"sum":' .. text(sum)
+    .. ',"count":' .. text(count) .. ',"created":' .. since .. updated
 end
 
-local function merge(held, operation)
-  if operation.kind == "counter" then return counter(held, operation) end
-  if operation.kind == "histogram" then return histogram(held, operation) end
-  if operation.shared then return shared_gauge(held, operation) end
-  return gauge(held, operation)
+local function histogram(json, bounds, counts, sum)
+  if bounds == "-" then bounds = "" end
+  counts = numbers(counts)
+  if not json then return histogram_json(bounds, counts, tonumber(sum), now_text) end
+  local held_bounds, held_counts, held_sum, since =
+    match(json, '^{"bounds":%[([^%]]*)%],"counts":%[([%d,]+)%],"sum":([%d.e+-]+),"count":%d+,"created":([%d.]+),')
+  if held_bounds == bounds then
+    held_counts = numbers(held_counts)
+    if #held_counts ~= #counts or not tonumber(held_sum) then return nil, "bounds" end
+    for i = 1, #counts do held_counts[i] = held_counts[i] + counts[i] end
+    return histogram_json(bounds, held_counts, held_sum + sum, since)
+  end
+  local held = decode(json)
+  if not held then return nil, "json" end
+  if not sound(held) then return nil, "bounds" end
+  fold(held.counts, held.bounds, counts, numbers(bounds))
+  local result, reason = histogram_json(joined(held.bounds), held.counts, held.sum + sum, created(held))
+  return result, reason, joined(held.bounds) ~= bounds
 end
+
+local MERGE = {counter = counter, gauge = gauge, shared = shared, histogram = histogram}
 
 -- Read and check everything ----------------------------------------------------
 
-local function read(key)
-  local reply = redis.pcall("GET", key)
-  if type(reply) == "table" then return nil, "wrongtype" end
-  if not reply then return nil end
-  local decoded, held = pcall(cjson.decode, reply)
-  if not decoded or type(held) ~= "table" then return nil, "json" end
-  return held
+local function read_all()
+  local keys = {}
+  for i = FIRST_SERIES, #KEYS do keys[#keys + 1] = KEYS[i] end
+  return #keys > 0 and call("MGET", unpack(keys)) or {}
 end
 
 local writes, skipped, folded = {}, {}, {}
-for i = FIRST_SERIES, #KEYS do
-  local key, json, was_folded = KEYS[i], nil, false
-  local held, reason = read(key)
-  if not reason then
-    json, reason, was_folded = merge(held, cjson.decode(ARGV[i - FIRST_SERIES + FIRST_OPERATION]))
+for i, held in ipairs(read_all()) do
+  local key, json, reason, was_folded = KEYS[FIRST_SERIES + i - 1], nil, nil, false
+  -- MGET has nothing to say of a list or a hash.
+  if not held and call("EXISTS", key) == 1 then
+    reason = "wrongtype"
+  else
+    local kind, a, b, c = match(ARGV[FIRST_OPERATION + i - 1], "^(%S+) (%S+) ?(%S*) ?(%S*)$")
+    json, reason, was_folded = MERGE[kind](held, a, b, c)
   end
   if json then
     writes[#writes + 1] = {key, json}
@@ -221,7 +256,7 @@ if #writes > 0 then
   local scores = {}
   for i, write in ipairs(writes) do
     call("SET", write[1], write[2], "PX", TTL)
-    scores[2 * i - 1] = string.format("%.0f", version + i)
+    scores[2 * i - 1] = format("%.0f", version + i)
     scores[2 * i] = write[1]
   end
   call("ZADD", INDEX, unpack(scores))

@@ -8,7 +8,7 @@ from labkit.batch import SERIES_PER_BATCH, Outbox
 
 def outbox(series: int) -> Outbox:
     box = Outbox(ttl=30)
-    box.add([(f"metrics:counter:c{i}", {"kind": "counter", "add": 1}) for i in range(series)], {"c": {}})
+    box.add([(f"metrics:counter:c{i}", "counter 1") for i in range(series)], {"c": {}})
     return box
 
 
@@ -25,7 +25,7 @@ def test_a_batch_keeps_its_bytes_until_it_is_acknowledged() -> None:
     """What is added later never enters a batch that may already be on its way."""
     box = outbox(1)
     (first,) = box.oldest(1)
-    box.add([("metrics:counter:late", {"kind": "counter", "add": 1})], {})
+    box.add([("metrics:counter:late", "counter 1")], {})
     assert box.oldest(1) == [first]
     assert box.acknowledge() == first
     assert [batch.number for batch in box.oldest(5)] == [2]

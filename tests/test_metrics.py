@@ -34,9 +34,10 @@ def histogram(*bounds: float, unit: str = "") -> Histogram:
     return registry().declare(Declaration("histogram", "took", "Help.", (), unit, bounds), Histogram)
 
 
-def taken(series: Metric) -> dict[str, object]:
+def taken(series: Metric) -> list[str]:
+    """The words of the operation that goes to Redis."""
     series.fold()
-    return dict(series.take() or {})
+    return (series.take() or "").split()
 
 
 def test_a_counter_adds_up() -> None:
@@ -44,8 +45,8 @@ def test_a_counter_adds_up() -> None:
     events = counter()
     events.inc()
     events.inc(2.5)
-    assert taken(events) == {"kind": "counter", "add": 3.5}
-    assert taken(events) == {"kind": "counter", "add": 0}
+    assert taken(events) == ["counter", "3.5"]
+    assert taken(events) == ["counter", "0"]
 
 
 def test_a_gauge_folds_in_the_order_of_the_calls() -> None:
@@ -54,7 +55,7 @@ def test_a_gauge_folds_in_the_order_of_the_calls() -> None:
     depth.inc(7)
     depth.set(3)
     depth.dec()
-    assert taken(depth) == {"kind": "gauge", "set": 3, "add": -1, "own": 2}
+    assert taken(depth) == ["gauge", "-1", "2", "3"]
 
 
 @given(st.lists(FINITE, max_size=50))
@@ -63,15 +64,16 @@ def test_a_histogram_counts_every_value_once(values: list[float]) -> None:
     took = histogram(-10, 0, 10)
     for value in values:
         took.observe(value)
-    operation = taken(took)
+    kind, bounds, counts, total = taken(took)
     cumulative = [sum(v <= bound for v in values) for bound in (-10, 0, 10, math.inf)]
-    assert np.cumsum(operation["counts"]).tolist() == cumulative  # type: ignore[arg-type]  # a list of int
-    assert operation["sum"] == math.fsum(values)
+    assert (kind, bounds) == ("histogram", "-10,0,10")
+    assert np.cumsum([int(count) for count in counts.split(",")]).tolist() == cumulative
+    assert float(total) == math.fsum(values)
 
 
 def test_time_is_observed_in_the_unit_of_the_histogram() -> None:
     """Seconds become milliseconds, also when the block raises and when the timer decorates a function."""
-    took = histogram(0.5, 1e6, unit="ms")
+    took = histogram(0, 1e6, unit="ms")
 
     @took.time()
     def fail() -> None:
@@ -80,7 +82,7 @@ def test_time_is_observed_in_the_unit_of_the_histogram() -> None:
     for _ in range(2):
         with pytest.raises(KeyError):
             fail()
-    assert sum(taken(took)["counts"]) == 2  # type: ignore[call-overload]  # a list of int
+    assert taken(took)[2] == "0,2,0"
 
 
 def test_a_unit_that_is_no_time_cannot_time() -> None:
@@ -103,7 +105,7 @@ def test_other_numbers_are_taken_as_floats(good: float) -> None:
     """NumPy's numbers and decimals count as what they are worth."""
     events = counter()
     events.inc(good)
-    assert taken(events)["add"] == float(good)
+    assert float(taken(events)[1]) == float(good)
 
 
 def test_one_child_for_labels_by_name_position_and_order() -> None:
@@ -169,8 +171,8 @@ def test_too_many_label_sets_fold_into_one_series() -> None:
     events = counter("user", within=metrics)
     for user in range(10):
         events.labels(user=user).inc()
-    added = {series.label_values: taken(series)["add"] for _, series in metrics.series()}
-    assert added == {("0",): 1, ("1",): 1, ("2",): 1, (OVERFLOW,): 7}
+    added = {series.label_values: taken(series)[1] for _, series in metrics.series()}
+    assert added == {("0",): "1", ("1",): "1", ("2",): "1", (OVERFLOW,): "7"}
     assert metrics.overflows == 7
 
 
@@ -187,7 +189,7 @@ def test_no_increment_of_eight_threads_is_missing() -> None:
         thread.start()
     while any(thread.is_alive() for thread in threads):
         events.fold()
-    assert taken(events)["add"] == 160_000
+    assert taken(events) == ["counter", "160000"]
 
 
 def test_more_than_a_double_holds_is_dropped() -> None:
@@ -198,4 +200,4 @@ def test_more_than_a_double_holds_is_dropped() -> None:
     events.fold()
     assert events.take() is None
     events.inc()
-    assert taken(events)["add"] == 1
+    assert taken(events) == ["counter", "1"]
