@@ -6,10 +6,13 @@ WORKDIR /src
 RUN python -m venv /opt/labkit
 # First what labkit needs, with an empty package in its place: this layer lasts until the requirements change.
 COPY pyproject.toml constraints.txt ./
-RUN mkdir labkit lua configs && touch README.md LICENSE labkit/__init__.py && /opt/labkit/bin/pip install --constraint constraints.txt ".[$EXTRA]"
+RUN mkdir labkit lua configs notebooks \
+ && touch README.md LICENSE labkit/__init__.py \
+ && /opt/labkit/bin/pip install --constraint constraints.txt ".[$EXTRA]"
 COPY README.md LICENSE ./
 COPY lua lua
 COPY configs configs
+COPY notebooks notebooks
 COPY labkit labkit
 RUN /opt/labkit/bin/pip install --no-deps --force-reinstall .
 

@@ -1,4 +1,4 @@
-"""The main job, without a screen: run notebook 00, print ledger and Prometheus side by side, leave a page with the plots."""
+"""The main job, without a screen: run notebook 00, print ledger beside Prometheus, leave a page with the plots."""
 
 import logging
 import os

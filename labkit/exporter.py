@@ -28,7 +28,7 @@ from labkit.mirror import Mirror
 log = logging.getLogger("labkit")
 
 # When a histogram of ours began is of no use to anybody, and doubles the page.
-prom.disable_created_metrics()
+prom.disable_created_metrics()  # type: ignore[no-untyped-call]  # upstream has no annotation
 
 WALK_INTERVAL = 60.0
 

@@ -30,7 +30,7 @@ AWKWARD = {
 
 
 def load(metrics: RedisMetricsService) -> None:
-    """Record every kind of metric, with labels that are awkward in keys, in Lua, in the text format or in relabelling."""
+    """Record every kind of metric, with labels that are awkward in keys, Lua, the text format or relabelling."""
     for kind, text in AWKWARD.items():
         metrics.counter("conf_events", "Help.", ["kind", "text"]).labels(kind=kind, text=text).inc(len(text) + 0.125)
     metrics.counter("conf_plain", "Help.").inc(2**53 - 1)

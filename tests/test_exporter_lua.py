@@ -29,7 +29,7 @@ def put(client: redis.Redis, key: str, value: str | bytes | dict[str, object]) -
     version = client.hincrby("metrics.state", "version", 1)
     client.hsetnx("metrics.state", "epoch", "e")
     client.set(key, json.dumps(value) if isinstance(value, dict) else value)
-    client.zadd("metrics.index", {key: int(version)})  # type: ignore[arg-type]  # not a coroutine here
+    client.zadd("metrics.index", {key: int(version)})
 
 
 def test_a_counter_reads_as_in_prometheus(redis_client: redis.Redis) -> None:
@@ -182,7 +182,7 @@ def test_an_entry_says_how_long_it_holds(redis_client: redis.Redis) -> None:
     """The time to live, or -1 for ever, or gone; a shared gauge holds until its next lease ends."""
     redis_client.set("metrics:counter:a", '{"value":1}', px=5000)
     redis_client.set("metrics:counter:b", '{"value":1}')
-    now = redis_client.time()[0]  # type: ignore[index]  # not a coroutine here
+    now = redis_client.time()[0]
     lease = {"value": 1, "shared": "sum", "writers": {"a": [1, now + 3], "b": [2, now - 3]}}
     redis_client.set("metrics:gauge:g", json.dumps(lease), px=5000)
     scripts = ReadScripts(redis_client, Keys())
