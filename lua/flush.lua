@@ -101,7 +101,7 @@ end
 
 -- {"value":…} -> value and when it was created; nil and a reason.
 local function read_value(json)
-  local value, since = match(json, '^{"value":([%d.e+-]+),"created":([%d.]+),')
+  local value, since = match(json, '^{"value":([%d.e+-]+),"created":([%d.]+),"updated":[%d.]+}$')
   if value then
     value = tonumber(value)
   else
@@ -193,12 +193,14 @@ local function histogram_json(bounds, counts, sum, since)
     .. ',"count":' .. text(count) .. ',"created":' .. since .. updated
 end
 
+local HISTOGRAM = '^{"bounds":%[([^%]]*)%],"counts":%[([%d,]+)%],"sum":([%d.e+-]+),'
+  .. '"count":%d+,"created":([%d.]+),"updated":[%d.]+}$'
+
 local function histogram(json, bounds, counts, sum)
   if bounds == "-" then bounds = "" end
   counts = numbers(counts)
   if not json then return histogram_json(bounds, counts, tonumber(sum), now_text) end
-  local held_bounds, held_counts, held_sum, since =
-    match(json, '^{"bounds":%[([^%]]*)%],"counts":%[([%d,]+)%],"sum":([%d.e+-]+),"count":%d+,"created":([%d.]+),')
+  local held_bounds, held_counts, held_sum, since = match(json, HISTOGRAM)
   if held_bounds == bounds then
     held_counts = numbers(held_counts)
     if #held_counts ~= #counts or not tonumber(held_sum) then return nil, "bounds" end

@@ -25,7 +25,7 @@
 --
 -- Reasons: wrongtype, json, value, bounds, counts, labels, name, kind.
 
-local call = redis.call
+local call, format, match = redis.call, string.format, string.match
 local QUANTILES = {{"p50", 0.50}, {"p95", 0.95}, {"p99", 0.99}}
 
 -- Numbers ---------------------------------------------------------------------
@@ -37,10 +37,20 @@ end
 -- The shortest text that reads back as the same double. NaN is spelled here: Lua's own "-nan" stops Go's parser.
 local function text(n)
   if n ~= n then return "NaN" end
-  if n == math.floor(n) and math.abs(n) < 2 ^ 53 then return string.format("%.0f", n) end
-  local short = string.format("%.15g", n)
+  if n % 1 == 0 and n < 2 ^ 53 and n > -2 ^ 53 then return format("%.0f", n) end
+  local short = format("%.15g", n)
   if tonumber(short) == n then return short end
-  return string.format("%.17g", n)
+  return format("%.17g", n)
+end
+
+-- "5,10,25" -> {5, 10, 25}
+local function numbers(list)
+  local result, n = {}, 0
+  for word in list:gmatch("[^,]+") do
+    n = n + 1
+    result[n] = tonumber(word)
+  end
+  return result
 end
 
 -- PromQL's histogram_quantile, over the whole life of the series.
@@ -113,18 +123,28 @@ local function parse(key)
   return labels and {kind = kind, name = name, labels = labels}, "labels"
 end
 
--- Samples: one function per kind, (series, what Redis holds) -> samples, or nil and a reason ----------
--- Samples are a flat list {sample, value, …}; a series' quantiles come last, one pair each.
+-- Samples: one function per kind, (series, JSON, now) -> samples, or nil and a reason ------------------------
+-- Samples are a flat list {sample, value, …}; a series' quantiles come last, one pair each. JSON that labkit wrote is
+-- taken apart by patterns, which is several times as fast as cjson; all other is decoded.
 
-local function sample(name, labels, more)
-  if more then labels = labels == "" and more or labels .. "," .. more end
-  if labels == "" then return name end
-  return name .. "{" .. labels .. "}"
+local function decode(json)
+  local decoded, held = pcall(cjson.decode, json)
+  if decoded and type(held) == "table" then return held end
 end
 
-local function counter(series, held)
-  if not finite(held.value) or held.value < 0 then return nil, "value" end
-  return {sample(series.name, series.labels), text(held.value)}
+local function braces(labels)
+  return labels == "" and "" or "{" .. labels .. "}"
+end
+
+local function counter(series, json)
+  local value = tonumber(match(json, '^{"value":([%d.e+-]+),"created":[%d.]+,"updated":[%d.]+}$'))
+  if not value then
+    local held = decode(json)
+    if not held then return nil, "json" end
+    value = held.value
+  end
+  if not finite(value) or value < 0 then return nil, "value" end
+  return {series.name .. braces(series.labels), text(value)}
 end
 
 local REDUCE = {
@@ -147,7 +167,9 @@ local function reduce(held, now)
   return value, next_end
 end
 
-local function gauge(series, held, now)
+local function gauge(series, json, now)
+  local held = decode(json)
+  if not held then return nil, "json" end
   local value, holds_until = held.value, nil
   if held.shared ~= nil then
     if not REDUCE[held.shared] or type(held.writers) ~= "table" then return nil, "value" end
@@ -155,39 +177,72 @@ local function gauge(series, held, now)
     if value == nil then return {} end
   end
   if not finite(value) then return nil, "value" end
-  return {sample(series.name, series.labels), text(value)}, holds_until
+  return {series.name .. braces(series.labels), text(value)}, holds_until
 end
 
-local function check_histogram(held)
-  local bounds, counts = held.bounds, held.counts
-  if type(bounds) ~= "table" or type(counts) ~= "table" then return "bounds" end
-  if #counts ~= #bounds + 1 then return "counts" end
+local function check_bounds(bounds)
+  if type(bounds) ~= "table" then return "bounds" end
   for i, bound in ipairs(bounds) do
     if not finite(bound) or (i > 1 and bound <= bounds[i - 1]) then return "bounds" end
   end
-  for _, count in ipairs(counts) do
-    if not finite(count) or count < 0 or count ~= math.floor(count) then return "counts" end
-  end
-  return not finite(held.sum) and "value" or nil
 end
 
-local function histogram(series, held)
-  local reason = check_histogram(held)
-  if reason then return nil, reason end
-  local samples, count = {}, 0
-  for i, n in ipairs(held.counts) do
-    local bound = held.bounds[i]
-    count = count + n
-    samples[#samples + 1] = sample(series.name .. "_bucket", series.labels, 'le="' .. (bound and text(bound) or "+Inf") .. '"')
-    samples[#samples + 1] = text(count)
+local function check_counts(counts, bounds)
+  if type(counts) ~= "table" or #counts ~= #bounds + 1 then return "counts" end
+  for i = 1, #counts do
+    if not finite(counts[i]) or counts[i] < 0 or counts[i] % 1 ~= 0 then return "counts" end
   end
-  samples[#samples + 1] = sample(series.name .. "_sum", series.labels)
-  samples[#samples + 1] = text(held.sum)
-  samples[#samples + 1] = sample(series.name .. "_count", series.labels)
-  samples[#samples + 1] = text(count)
+end
+
+-- Most series share their bounds: text of the bounds -> {bounds, "5", "10", …, "+Inf"}, checked once.
+local known_bounds = {}
+
+local function bounds_of(key, list)
+  local known = known_bounds[key]
+  if known then return known end
+  local bounds = list or numbers(key)
+  known = {reason = check_bounds(bounds), bounds = bounds, le = {}}
+  if not known.reason then
+    for i, bound in ipairs(bounds) do known.le[i] = 'le="' .. text(bound) .. '"}' end
+    known.le[#bounds + 1] = 'le="+Inf"}'
+  end
+  known_bounds[key] = known
+  return known
+end
+
+local HISTOGRAM = '^{"bounds":%[([%d.,e+-]*)%],"counts":%[([%d,]+)%],"sum":([%d.e+-]+),'
+  .. '"count":%d+,"created":[%d.]+,"updated":[%d.]+}$'
+
+-- JSON -> what bounds_of returns, counts, sum; nil and a reason.
+local function read_histogram(json)
+  local key, counts, sum = match(json, HISTOGRAM)
+  if key then return bounds_of(key), numbers(counts), tonumber(sum) end
+  local held = decode(json)
+  if not held then return nil, "json" end
+  return bounds_of(held, held.bounds), held.counts, held.sum
+end
+
+local function histogram(series, json)
+  local known, counts, sum = read_histogram(json)
+  if not known then return nil, counts end
+  local reason = known.reason or check_counts(counts, known.bounds)
+  if reason then return nil, reason end
+  if not finite(sum) then return nil, "value" end
+  local name, tail, count = series.name, braces(series.labels), 0
+  local bucket = name .. "_bucket{" .. series.labels .. (series.labels == "" and "" or ",")
+  local samples, n = {}, 0
+  for i = 1, #counts do
+    count = count + counts[i]
+    samples[n + 1], samples[n + 2] = bucket .. known.le[i], text(count)
+    n = n + 2
+  end
+  samples[n + 1], samples[n + 2] = name .. "_sum" .. tail, text(sum)
+  samples[n + 3], samples[n + 4] = name .. "_count" .. tail, text(count)
+  n = n + 4
   for _, q in ipairs(QUANTILES) do
-    samples[#samples + 1] = sample(series.name .. "_" .. q[1], series.labels)
-    samples[#samples + 1] = text(quantile(q[2], held.bounds, held.counts, count))
+    samples[n + 1] = name .. "_" .. q[1] .. tail
+    samples[n + 2] = text(quantile(q[2], known.bounds, counts, count))
+    n = n + 2
   end
   return samples
 end
@@ -201,9 +256,7 @@ local function read(key, now)
   local reply = redis.pcall("GET", key)
   if type(reply) == "table" then return nil, "wrongtype" end
   if not reply then return {}, series.kind end
-  local decoded, held = pcall(cjson.decode, reply)
-  if not decoded or type(held) ~= "table" then return nil, "json" end
-  local samples, more = SAMPLES_OF[series.kind](series, held, now)
+  local samples, more = SAMPLES_OF[series.kind](series, reply, now)
   if not samples then return nil, more end
   return samples, series.kind, more
 end
@@ -238,8 +291,11 @@ end
 -- 2. Entries ----------------------------------------------------------------------
 
 local function lines(samples, first, last)
-  local out = {}
-  for i = first, last, 2 do out[#out + 1] = samples[i] .. " " .. samples[i + 1] .. "\n" end
+  local out, n = {}, 0
+  for i = first, last, 2 do
+    out[n + 1], out[n + 2], out[n + 3], out[n + 4] = samples[i], " ", samples[i + 1], "\n"
+    n = n + 4
+  end
   return table.concat(out)
 end
 

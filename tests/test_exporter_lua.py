@@ -111,6 +111,7 @@ BAD: dict[str, tuple[str | bytes, str | bytes, str]] = {
     "half a count": ("metrics:histogram:x", '{"bounds":[1],"counts":[1,0.5],"sum":1}', "counts"),
     "unsorted": ("metrics:histogram:x", '{"bounds":[2,1],"counts":[1,1,1],"sum":1}', "bounds"),
     "same bounds": ("metrics:histogram:x", '{"bounds":[1,1],"counts":[1,1,1],"sum":1}', "bounds"),
+    "cut off": ("metrics:histogram:x", '{"bounds":[1],"counts":[1,1],"sum":1,"count":2,"created":1.0,', "json"),
     "no sum": ("metrics:histogram:x", '{"bounds":[1],"counts":[1,1]}', "value"),
     "unknown kind": ("metrics:summary:x", '{"value":1}', "kind"),
     "no name": ("metrics:counter:", '{"value":1}', "name"),
