@@ -21,13 +21,15 @@ from locust.exception import StopUser
 from labkit.store.schedule import SHAPES, Schedule, before_closing, customers_for, journey
 
 REFUSED = " (refused)"
+# What a slow store leaves over is sent late, for up to so many seconds, and then not at all.
+OVERTIME = 5.0
 CHANGES = {"join": 1, "look-around": 0, "served": -1, "left": -1}
 
 
 class Crowd(LoadTestShape):
     """The schedule, how many customers there are to keep it, and how many of them are `inside` the store."""
 
-    inside = 0
+    inside = sent = 0
 
     def reset_time(self) -> None:
         """Start over, with the options as they are now: the web page may have changed them."""
@@ -35,12 +37,12 @@ class Crowd(LoadTestShape):
         options: Any = self.runner.environment.parsed_options if self.runner else None
         self._schedule: Schedule = Schedule(options.shape, options.rate, options.duration)
         self._customers = options.customers or customers_for(options.rate)
-        self._numbers, self.inside = count(), 0
+        self._numbers, self.inside, self.sent = count(), 0, 0
 
     def tick(self) -> tuple[int, float] | None:
         """Return (customers wanted, customers to add per second), or None at the end."""
-        now = self._now()
-        if now >= self._schedule.duration:
+        now, end = self._now(), self._schedule.duration
+        if now >= end and (self.sent >= self._schedule.total or now >= end + OVERTIME):
             return None
         return self._schedule.crowd(now, self._customers), self._customers
 
@@ -88,6 +90,7 @@ class Customer(FastHttpUser):
     def _take(self, step: str) -> None:
         # Counted before the answer: two at once must not both believe that there is room for one more.
         self._crowd.inside += CHANGES[step]
+        self._crowd.sent += 1
         with self.client.get(f"/api/store/{step}", catch_response=True) as answer:
             if answer.status_code != 200:
                 self._crowd.inside -= CHANGES[step]

@@ -60,9 +60,9 @@ def drive(  # noqa: PLR0913  one option, one word
 ) -> Traffic:
     """Send customers through the store at `url`, and return when they are done.
 
-    The number of requests is exact as long as the store keeps up, and so is the rate to within 1 % over ten seconds
-    or more: 20.0 and 100.0 were measured for 20 and 100. Who is still inside before the end is served, so the store is
-    left about as empty as it was.
+    The number of requests is exact, and so is the rate, as long as the store keeps up: 20.0 and 100.0 were measured
+    for 20 and 100. What a slow store leaves over is sent for five seconds more. Who is inside before the end is served,
+    so that the store is left as empty as it was.
 
     Args:
         url: the store's root, such as `http://127.0.0.1:5050`.
