@@ -20,7 +20,7 @@ FROM python:3.11.15-slim-bookworm
 COPY --from=build /opt/labkit /opt/labkit
 ENV PATH=/opt/labkit/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 RUN useradd --system --create-home --uid 10001 labkit
-USER labkit
+USER 10001
 WORKDIR /home/labkit
 ENTRYPOINT ["labkit"]
 CMD ["--help"]
