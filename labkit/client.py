@@ -1,0 +1,128 @@
+"""Query: one request to Prometheus, through prometheus-api-client, keeping what that drops.
+
+The client hands on only the result: not its type, its warnings, or Prometheus' message in a form for people. It also
+repeats requests and waits without end unless told otherwise. Here every request is made once, is bounded in time, and
+gives either Prometheus' whole answer or one clear error.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from prometheus_api_client.prometheus_connect import PrometheusConnect
+from urllib3.util.retry import Retry
+
+from labkit.connection import redact
+from labkit.errors import QueryError
+
+DEFAULT_URL = "http://127.0.0.1:9090"
+
+Answer = dict[str, Any]
+
+
+class Client:
+    """Requests to one Prometheus. All methods return its answer, and raise `QueryError`. Times are in seconds."""
+
+    def __init__(self, url: str, timeout: float) -> None:
+        self.url, self.timeout = _checked(url), timeout
+
+    def instant(self, promql: str, at: float) -> Answer:
+        parameters = {"time": at, "timeout": f"{self.timeout:g}"}
+        return self._ask(promql, lambda client: client.custom_query(promql, parameters))
+
+    def range(self, promql: str, start: float, end: float, step: float) -> Answer:
+        moments = datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(end, UTC)
+        # These replace the client's own bounds, which it rounds to whole seconds.
+        bounds = {"start": start, "end": end, "timeout": f"{self.timeout:g}"}
+        return self._ask(promql, lambda client: client.custom_query_range(promql, *moments, f"{step}", bounds))
+
+    def targets(self) -> Answer:
+        return self._ask("", lambda client: client.get_targets("active"))
+
+    def _ask(self, promql: str, request: Callable[[PrometheusConnect], object]) -> Answer:
+        answers: list[Answer] = []
+
+        def keep(response: requests.Response, **_: object) -> None:
+            if not response.is_redirect:
+                answers.append(self._read(response, promql))
+
+        with requests.Session() as session:
+            session.trust_env = not self._is_local()
+            session.hooks["response"].append(keep)
+            timeout: Any = self.timeout  # a fraction of a second is welcome, whatever the client's annotation says
+            # The client's own retries would turn a 503 into six seconds of silence and lose the message.
+            client = PrometheusConnect(self.url, session=session, retry=Retry(0), timeout=timeout)
+            try:
+                request(client)
+            except requests.Timeout:
+                raise self._timed_out() from None
+            except requests.RequestException as error:
+                raise self._unreachable(error) from None
+        return answers[-1]
+
+    def _is_local(self) -> bool:
+        # A proxy set for the internet knows nothing of this machine's loopback interface.
+        return urlsplit(self.url).hostname in {"localhost", "127.0.0.1", "::1"}
+
+    def _read(self, response: requests.Response, promql: str) -> Answer:
+        try:
+            answer: Answer = response.json()
+            status = answer["status"]
+        except (ValueError, TypeError, KeyError):
+            raise self._no_prometheus(response) from None
+        if status == "success":
+            return answer
+        if answer["errorType"] == "timeout":
+            raise self._timed_out()
+        raise QueryError(f"Prometheus refused the query: {_pointed(answer['error'], promql)}")
+
+    def _no_prometheus(self, response: requests.Response) -> QueryError:
+        where, status = redact(self.url), f"{response.status_code} {response.reason}"
+        if response.status_code == requests.codes.service_unavailable:
+            return QueryError(f"Prometheus at {where} is starting or stopping ({status}). Try again in a moment.")
+        return QueryError(
+            f"{where} answers, but not as Prometheus does ({status}). Is it the right URL? See `labkit status`."
+        )
+
+    def _timed_out(self) -> QueryError:
+        return QueryError(
+            f"Prometheus at {redact(self.url)} did not answer within {self.timeout:g} s. Ask for less (a shorter "
+            "range, a longer step, fewer series), or wait longer: Prometheus(url, timeout=60)."
+        )
+
+    def _unreachable(self, error: requests.RequestException) -> QueryError:
+        return QueryError(
+            f"No Prometheus answers at {redact(self.url)} ({_root(error)}). Start the lab with `labkit up`, or see "
+            "with `labkit status` where it runs."
+        )
+
+
+def _checked(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise QueryError(f"{redact(url)!r} is no URL of a Prometheus; one looks like {DEFAULT_URL!r}.")
+    return url.rstrip("/")
+
+
+def _pointed(error: str, promql: str) -> str:
+    """The message, and below it the query with a mark at the place that the message names."""
+    place = re.search(r"\b(\d+):(\d+): parse error", error)
+    if not place:
+        return f"{error}\n    {promql}"
+    line, column = int(place[1]), int(place[2])
+    shown = promql.split("\n")[line - 1]
+    return f"{error}\n    {shown}\n    {' ' * (column - 1)}^"
+
+
+def _root(error: BaseException) -> str:
+    """What happened at the bottom, without the layers of the HTTP libraries around it."""
+    while below := error.__cause__ or error.__context__:
+        error = below
+    return str(getattr(error, "strerror", None) or error)

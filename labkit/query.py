@@ -1,0 +1,138 @@
+"""Query: PromQL in, tidy data frames out. What their columns hold is said in `labkit.answers`.
+
+>>> prometheus = Prometheus("http://127.0.0.1:9090")
+>>> prometheus.query("sum by (event) (user_events)")
+>>> prometheus.query_range("rate(user_events[20s])", last="5m", step="5s")
+>>> prometheus.wait_until('user_events{event="joined"}', lambda frame: frame["value"].sum() >= 3)
+"""
+
+import json
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from time import monotonic, sleep, time
+
+import pandas as pd
+
+from labkit.answers import tidy
+from labkit.client import DEFAULT_URL, Client
+from labkit.connection import redact
+from labkit.errors import QueryError
+
+Duration = str | float | timedelta
+Moment = datetime | float
+
+_POLL = 0.1
+_UNITS = {"y": 31_536_000, "w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1, "ms": 0.001}
+_DURATION = re.compile("".join(rf"(?:(\d+){unit})?" for unit in _UNITS))
+
+
+def seconds(duration: Duration) -> float:
+    """Return a duration in seconds: "5s", "1h30m" and the like as in PromQL, a number of seconds, or a timedelta.
+
+    Raises:
+        QueryError: it is none of these, or not longer than nothing.
+    """
+    if isinstance(duration, str):
+        match = _DURATION.fullmatch(duration)
+        amounts = zip(match.groups("0"), _UNITS.values(), strict=True) if match else ()
+        result = sum(int(amount) * unit for amount, unit in amounts)
+    else:
+        result = duration.total_seconds() if isinstance(duration, timedelta) else float(duration)
+    if not 0 < result < float("inf"):
+        raise QueryError(f"{duration!r} is no duration; write '5s', '1h30m', a number of seconds, or a timedelta.")
+    return result
+
+
+def quote(value: str) -> str:
+    """Return `value` as a PromQL string, quotes included, whatever characters it has.
+
+    >>> f"user_events{{event={quote(event)}}}"
+    """
+    return json.dumps(value, ensure_ascii=False)
+
+
+class Prometheus:
+    """The queries of one Prometheus.
+
+    Args:
+        url: where it answers, such as `http://127.0.0.1:9090`; a sub-path is welcome.
+        timeout: seconds to wait for an answer. Prometheus itself gives up after as long.
+
+    Raises:
+        QueryError: the URL cannot be one. That nothing answers there is found by the first query.
+    """
+
+    def __init__(self, url: str = DEFAULT_URL, *, timeout: float = 10.0) -> None:
+        self._client = Client(url, timeout)
+
+    def __repr__(self) -> str:
+        return f"Prometheus({redact(self._client.url)!r})"
+
+    def query(self, promql: str, at: Moment | None = None) -> pd.DataFrame:
+        """Return what `promql` is now, or was `at` a moment (an aware datetime, or seconds since 1970).
+
+        Raises:
+            QueryError: Prometheus refused the query, or did not answer; the message says why and what to do.
+        """
+        frame = tidy(self._client.instant(promql, _timestamp(at)))
+        frame.attrs["promql"] = promql
+        return frame
+
+    def query_range(
+        self, promql: str, last: Duration = "5m", step: Duration = "5s", end: Moment | None = None
+    ) -> pd.DataFrame:
+        """Return what `promql` was every `step`, over the time `last` that ends now or at `end`.
+
+        `attrs["step"]` has the step in seconds: a longer distance between two samples of a series is a gap.
+
+        Raises:
+            QueryError: as for `query`; also for more than 11,000 steps.
+        """
+        stop, every = _timestamp(end), seconds(step)
+        frame = tidy(self._client.range(promql, stop - seconds(last), stop, every))
+        frame.attrs.update(promql=promql, step=every)
+        return frame
+
+    def wait_until(
+        self, promql: str, condition: Callable[[pd.DataFrame], object] = len, *, timeout: float = 30.0
+    ) -> pd.DataFrame:
+        """Return `query(promql)` as soon as `condition(frame)` is true; by default, as soon as there is any series.
+
+        A value that an application records needs one flush and one scrape to arrive.
+
+        Raises:
+            QueryError: it did not become true within `timeout` seconds (the message has the last answer), or
+                Prometheus refused the query or did not answer.
+        """
+        deadline = monotonic() + timeout
+        while not condition(frame := self.query(promql)):
+            if monotonic() > deadline:
+                raise QueryError(
+                    f"{promql}: what was waited for did not happen within {timeout:g} s; last seen: {_text(frame)}"
+                )
+            sleep(_POLL)
+        return frame
+
+    def scrape_interval(self, job: str) -> float | None:
+        """Return how often Prometheus scrapes a job, in seconds, or None if it has no target of that name.
+
+        Raises:
+            QueryError: Prometheus did not answer.
+        """
+        targets = self._client.targets()["data"]["activeTargets"]
+        return next((seconds(target["scrapeInterval"]) for target in targets if target["labels"]["job"] == job), None)
+
+
+def _timestamp(moment: Moment | None) -> float:
+    if moment is None:
+        return time()
+    if not isinstance(moment, datetime):
+        return float(moment)
+    if moment.tzinfo is None:
+        raise QueryError(f"{moment!r} has no time zone; write datetime.now(UTC), or pass seconds since 1970.")
+    return moment.timestamp()
+
+
+def _text(frame: pd.DataFrame) -> str:
+    return "\n" + frame.drop(columns="time").to_string(index=False, max_rows=10) if len(frame) else "no series."
