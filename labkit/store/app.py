@@ -90,7 +90,9 @@ def serve(  # noqa: PLR0913  the options of the writer pass through
         config = uvicorn.Config(
             app, access_log=False, log_level="warning", timeout_graceful_shutdown=2, timeout_keep_alive=75
         )
-        uvicorn.Server(config).run([listener])
+        # Ctrl-C has stopped the server by the time it is raised again.
+        with contextlib.suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run([listener])
 
 
 def _steps(shop: Shop) -> APIRouter:

@@ -11,8 +11,9 @@ import pytest
 import redis
 from fastapi.testclient import TestClient
 
+from labkit import RedisMetricsService
 from labkit.errors import ConnectionFailed, LabkitError, PortInUse
-from labkit.store.app import serve
+from labkit.store.app import create_app, serve
 from labkit.store.simulation import MAX_RUNNING
 from tests.redis_server import free_port, wait_until
 
@@ -154,14 +155,41 @@ def test_there_is_no_metrics_endpoint(store: TestClient) -> None:
     assert len(ids) == len(set(ids)) == 12
 
 
-def test_sigterm_sends_the_last_values(store_process: Start, redis_url: str, redis_client: redis.Redis) -> None:
+def test_nothing_happens_after_the_last_flush(metrics: RedisMetricsService, redis_client: redis.Redis) -> None:
+    """Simulations end before the metrics do: what the ledger has at the end is in Redis."""
+    app = create_app(metrics, close_metrics=True)
+    with TestClient(app) as store:
+        store.post(f"{API}/simulate", json={"customers": 10_000, "arrival_rate": 100, "speed": 50})
+        wait_until(lambda: status(store)["counts"]["total"] > 100, "a crowd")
+    joined: Any = redis_client.get("metrics:counter:user_events:event=joined")
+    assert json.loads(joined)["value"] == status(TestClient(app))["ledger"]["events"]["joined"]
+
+
+def test_a_store_opens_empty(redis_url: str, redis_client: redis.Redis) -> None:
+    """When a store starts again its gauges show an empty shop, whatever they said before; its counters go on."""
+    for joined in (1, 2):
+        with RedisMetricsService(redis_url, flush_interval=600) as metrics:
+            store = TestClient(create_app(metrics))
+            metrics.flush()
+            waiting: Any = redis_client.get("metrics:gauge:users_waiting:service=store")
+            assert json.loads(waiting)["value"] == 0
+            store.get(f"{API}/join")
+        total: Any = redis_client.get("metrics:counter:user_events:event=joined")
+        assert json.loads(total)["value"] == joined
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
+def test_the_end_sends_the_last_values(
+    store_process: Start, redis_url: str, redis_client: redis.Redis, end: signal.Signals
+) -> None:
     """A store that is told to end first writes what it recorded since the last flush."""
     url, process = store_process(redis_url)
     httpx.get(f"{url}{API}/join")
     httpx.post(f"{url}{API}/simulate", json={"speed": 0.1, "arrival_rate": 1, "customers": 100})
     assert not redis_client.exists("metrics:counter:user_events:event=joined")
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(10) in {0, -signal.SIGTERM}
+    process.send_signal(end)
+    _, log = process.communicate(timeout=10)
+    assert b"Traceback" not in log
     text: Any = redis_client.get("metrics:counter:user_events:event=joined")
     assert json.loads(text)["value"] == 1
 

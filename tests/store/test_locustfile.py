@@ -20,13 +20,16 @@ def page(store_url: str) -> Iterator[httpx.Client]:
     """Locust's web page, with the options a user would give."""
     port = free_port()
     command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--host", store_url, "--web-port", str(port)]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
             wait_until(lambda: _answers(client), "Locust's web page")
-            addresses = {c.laddr.ip for c in psutil.Process(process.pid).net_connections() if c.status == "LISTEN"}
-            assert addresses == {"127.0.0.1"}
+            connections = psutil.Process(process.pid).net_connections()
+            assert {c.laddr.ip for c in connections if c.status == "LISTEN"} == {"127.0.0.1"}
             yield client
-        process.terminate()
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _answers(client: httpx.Client) -> bool:

@@ -74,15 +74,17 @@ def test_who_was_served_by_hand_is_missed_once() -> None:
 
 
 def test_who_lost_their_place_takes_nobody_elses() -> None:
-    """The rest of a visit does not happen when a step of it was refused: everybody joined leaves once."""
+    """The rest of a visit does not happen when a step of it was refused: who was there before is still there."""
     shop = Shop()
+    shop.join()
+    shop.look_around()
     simulation = Simulation(FAST, shop)
     for step in day(3, 100, seed=2):
         if step.event == "looked_around" and shop.counts.waiting:
             shop.leave()
         simulation._take(step)
     assert simulation.missed == 6
-    assert (shop.counts.waiting, shop.counts.active, shop.counts.served) == (0, 0, 0)
+    assert (shop.counts.waiting, shop.counts.active, shop.counts.served) == (0, 1, 0)
 
 
 def test_so_many_at_a_time() -> None:
