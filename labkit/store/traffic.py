@@ -147,7 +147,7 @@ def _read(output: str, duration: float) -> Traffic:
         times.update({float(ms): n for ms, n in entry["response_times"].items()})
     requests = sum(entry["num_requests"] for entry in entries)
     # Locust's clock starts with the first request, which is not due at once.
-    seconds = max(duration, _span(entries))
+    seconds = max(float(duration), _span(entries))
     return Traffic(
         requests=requests,
         failures=sum(entry["num_failures"] for entry in entries),
