@@ -4,12 +4,11 @@ from collections.abc import Callable, Iterator
 from time import monotonic, sleep
 from typing import Any
 
-import httpx
 import pandas as pd
 
-from labkit.errors import LabkitError
 from labkit.query import Prometheus
 from labkit.stack import Stack
+from labkit.store.client import status
 
 POLL = 0.1
 
@@ -21,10 +20,10 @@ def compare(stack: Stack) -> pd.DataFrame:
     (float64, NaN where Prometheus has no such series), `equal` (bool). Source: the store's status and an instant query.
 
     Raises:
-        LabkitError: the store does not answer.
+        ConnectionFailed: the store does not answer.
         QueryError: Prometheus does not.
     """
-    facts = list(_facts(_status(stack)))
+    facts = list(_facts(status(stack.urls["store"])))
     held = _held(Prometheus(stack.urls["prometheus"]))
     rows = [(metric, _text(labels), value, held(metric, labels)) for metric, labels, value in facts]
     frame = pd.DataFrame(rows, columns=["metric", "labels", "ledger", "prometheus"])
@@ -33,28 +32,20 @@ def compare(stack: Stack) -> pd.DataFrame:
 
 
 def settle(stack: Stack, timeout: float = 30.0) -> pd.DataFrame:
-    """Return `compare(stack)` as soon as all rows are equal; after `timeout` seconds, as it is then.
+    """Return `compare(stack)` once all rows are equal and no simulation runs; after `timeout` seconds, as it is then.
 
-    Values need one flush and one scrape to arrive. The traffic must have ended, or the truth moves on.
+    Values need one flush and one scrape to arrive. Other traffic must have ended, or the truth moves on.
     """
     deadline = monotonic() + timeout
-    while True:
-        frame = compare(stack)
-        if frame["equal"].all() or monotonic() > deadline:
-            return frame
+    while _busy(stack) and monotonic() < deadline:
         sleep(POLL)
+    while not (frame := compare(stack))["equal"].all() and monotonic() < deadline:
+        sleep(POLL)
+    return frame
 
 
-def _status(stack: Stack) -> dict[str, Any]:
-    url = f"{stack.urls['store']}/api/store/status"
-    try:
-        answer = httpx.get(url, timeout=5).raise_for_status()
-    except httpx.HTTPError as error:
-        raise LabkitError(
-            f"The store did not show its ledger at {url}: {error}. Is it up? See `labkit status`."
-        ) from None
-    status: dict[str, Any] = answer.json()
-    return status
+def _busy(stack: Stack) -> bool:
+    return any(day["state"] == "running" for day in status(stack.urls["store"])["simulations"])
 
 
 def _facts(status: dict[str, Any]) -> Iterator[tuple[str, dict[str, str], float]]:
