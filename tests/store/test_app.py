@@ -185,7 +185,8 @@ def test_the_end_sends_the_last_values(
     """A store that is told to end first writes what it recorded since the last flush."""
     url, process = store_process(redis_url)
     httpx.get(f"{url}{API}/join")
-    httpx.post(f"{url}{API}/simulate", json={"speed": 0.1, "arrival_rate": 1, "customers": 100})
+    # Its one customer arrives minutes later: it is there to be cancelled.
+    httpx.post(f"{url}{API}/simulate", json={"customers": 1, "arrival_rate": 0.01, "speed": 0.1, "seed": 1})
     assert not redis_client.exists("metrics:counter:user_events:event=joined")
     process.send_signal(end)
     _, log = process.communicate(timeout=10)
