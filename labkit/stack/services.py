@@ -1,0 +1,134 @@
+"""The four services of a lab, as values: the command of each, its environment, its port and its health page."""
+
+import shlex
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from labkit.resources import resource
+from labkit.stack.binaries import Program, find
+from labkit.stack.ports import HOST
+from labkit.stack.processes import NAME
+from labkit.stack.state import Folder, State
+
+SERVICES = ("redis", "store", "sidecar", "prometheus")
+
+
+# The page that answers 200 when all is well; a Redis is asked by PING instead.
+_HEALTH = {"redis": None, "store": "/-/healthy", "sidecar": "/-/healthy", "prometheus": "/-/ready"}
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a service listens, and the page to ask how it is; None: a Redis, asked by PING."""
+
+    name: str
+    port: int
+    health: str | None
+
+
+@dataclass(frozen=True)
+class Service:
+    """One process: its command, and what its environment must have."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def script(self) -> str:
+        """The service as a shell script: what supervisord runs, and what a person can read and try."""
+        environment = {**self.environment, NAME: self.name}
+        exports = [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
+        return "\n".join(["#!/bin/sh", *exports, f"exec {shlex.join(self.command)}"]) + "\n"
+
+
+def urls(ports: dict[str, int]) -> dict[str, str]:
+    """Return the URL of each service."""
+    web = {name: f"http://{HOST}:{ports[name]}" for name in SERVICES}
+    return web | {"redis": f"redis://{HOST}:{ports['redis']}/0"}
+
+
+def endpoint(name: str, state: State) -> Endpoint:
+    """Return where the service `name` listens in this lab."""
+    stock = name == "sidecar" and state.options.sidecar == "redis_exporter"
+    return Endpoint(name, state.ports[name], "/health" if stock else _HEALTH[name])
+
+
+def services(state: State, folder: Folder, on_step: Callable[[str], None] = lambda _: None) -> list[Service]:
+    """Return the services of a lab, in the order of `SERVICES`; fetch the programs that are missing.
+
+    Raises:
+        BinaryNotFound: a program is neither here nor to be fetched.
+    """
+    sidecar = _labkit_sidecar(state) if state.options.sidecar == "labkit" else _stock_sidecar(state, on_step)
+    return [_redis(state, folder, on_step), _store(state), sidecar, _prometheus(state, folder, on_step)]
+
+
+def prometheus_config(state: State) -> str:
+    """Return configs/prometheus.yml with the addresses and intervals of this lab, and nothing else changed."""
+    config: dict[str, Any] = yaml.safe_load(resource("configs", "prometheus.yml").read_text(encoding="utf-8"))
+    interval = f"{round(state.options.scrape_interval * 1000)}ms"
+    config["global"] |= {"scrape_interval": interval, "evaluation_interval": interval}
+    ports = {"labkit": state.ports["sidecar"], "prometheus": state.ports["prometheus"]}
+    for job in config["scrape_configs"]:
+        job["static_configs"] = [{"targets": [f"{HOST}:{ports[job['job_name']]}"]}]
+    return yaml.safe_dump(config, sort_keys=False)
+
+
+def _redis(state: State, folder: Folder, on_step: Callable[[str], None]) -> Service:
+    program = find(f"{state.options.server}-server", on_step)
+    # Each server reads its own files only: a Valkey 9 writes what a Redis 7 cannot read.
+    data, port = folder.data(state.options.server), state.ports["redis"]
+    command = [str(program.path), "--port", str(port), "--bind", HOST, "--dir", str(data), "--daemonize", "no"]
+    # With an append-only file, a server that was killed comes back with what it had acknowledged.
+    command += ["--save", "", "--appendonly", "yes"]
+    # A full server refuses writes, and the writers wait. An allkeys-* policy would evict series and fences.
+    command += ["--maxmemory", "256mb", "--maxmemory-policy", "noeviction"]
+    # Otherwise it overwrites its environment, by which `down` knows it.
+    command += ["--set-proc-title", "no"]
+    return Service("redis", tuple(command), program.environment)
+
+
+def _store(state: State) -> Service:
+    options = state.options
+    return _python(
+        state, "store", "store", "--flush-interval", f"{options.flush_interval:g}", "--ttl", f"{options.ttl:g}"
+    )
+
+
+def _labkit_sidecar(state: State) -> Service:
+    return _python(state, "sidecar", "exporter")
+
+
+def _stock_sidecar(state: State, on_step: Callable[[str], None]) -> Service:
+    program, port = find("redis_exporter", on_step), state.ports["sidecar"]
+    command = [str(program.path), "-script", str(resource("lua", "redis-exporter.lua"))]
+    command += ["-web.listen-address", f"{HOST}:{port}", "-connection-timeout", "2s", "-redis-only-metrics"]
+    environment = program.environment | {"REDIS_ADDR": urls(state.ports)["redis"]}
+    return Service("sidecar", tuple(command), environment)
+
+
+def _prometheus(state: State, folder: Folder, on_step: Callable[[str], None]) -> Service:
+    program, port = find("prometheus", on_step), state.ports["prometheus"]
+    command = [str(program.path), f"--config.file={folder.prometheus_config}", "--log.level=warn"]
+    command += [f"--storage.tsdb.path={folder.data('prometheus')}", f"--web.listen-address={HOST}:{port}"]
+    command += _web_page(program)
+    return Service("prometheus", tuple(command), program.environment)
+
+
+def _web_page(program: Program) -> list[str]:
+    """Debian's Prometheus has its web page beside it, not inside; unpacked elsewhere, it must be told where."""
+    page = Path(program.path).resolve().parent.parent / "share/prometheus/web"
+    return [f"--web.local-assets={page}"] if page.is_dir() and program.origin == "cache" else []
+
+
+def _python(state: State, name: str, command: str, *arguments: str) -> Service:
+    line = (sys.executable, "-m", "labkit", command, "--listen", f"{HOST}:{state.ports[name]}", *arguments)
+    # In the environment, because a URL may hold a password, and everybody can read the list of processes.
+    environment = {"LABKIT_REDIS_URL": urls(state.ports)["redis"], "PYTHONUNBUFFERED": "1"}
+    return Service(name, line, environment)

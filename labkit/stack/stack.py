@@ -1,0 +1,319 @@
+"""The lab as one thing: start it, look at it, break it, end it."""
+
+import html
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import psutil
+
+from labkit.errors import StackError
+from labkit.stack import processes
+from labkit.stack.options import Options, Ports, Server, Sidecar
+from labkit.stack.ports import choose, is_free
+from labkit.stack.readiness import answers, wait_ready, wait_until
+from labkit.stack.services import SERVICES, Service, endpoint, prometheus_config, services, urls
+from labkit.stack.state import Folder, State, find_home
+from labkit.stack.supervisor import STOP_SECONDS, Supervisor
+
+END_TIMEOUT = 15.0
+LOG_TAIL = 5
+
+
+@dataclass(frozen=True)
+class ServiceStatus:
+    """How one service is. `state` is "answering", "silent" (it lives, but does not answer), "paused" or "dead"."""
+
+    service: str
+    state: str
+    pid: int | None
+    url: str
+
+
+class Stack:
+    """Redis, the store, a sidecar and Prometheus as local processes that listen on 127.0.0.1.
+
+    They outlive the command or kernel that started them, until `down`. Nothing restarts a service that was killed:
+    it stays dead until `start` or the next `up`, because an outage is something to look at. Redis keeps an
+    append-only file, so a Redis that was killed comes back with what it had acknowledged. Services are called
+    "redis", "store", "sidecar" and "prometheus".
+
+        with Stack.up(ports="auto", scrape_interval=1.0, flush_interval=1.0) as stack:
+            print(stack.urls["prometheus"])
+            with stack.stopped("redis"):
+                ...
+    """
+
+    def __init__(self, folder: Folder, state: State) -> None:
+        self.home, self.options = folder.home, state.options
+        self.urls: dict[str, str] = urls(state.ports)
+        self._folder, self._state, self._supervisor = folder, state, Supervisor(folder)
+
+    # Starting and ending ---------------------------------------------------------------------------------------
+
+    @classmethod
+    def up(  # noqa: PLR0913  one option, one word
+        cls,
+        *,
+        ports: Ports = "fixed",
+        scrape_interval: float = 5.0,
+        flush_interval: float = 5.0,
+        ttl: float = 1800.0,
+        sidecar: Sidecar = "labkit",
+        server: Server = "valkey",
+        home: Path | str | None = None,
+        on_step: Callable[[str], None] = lambda _: None,
+    ) -> Self:
+        """Start the lab and return once every service answers.
+
+        A lab that runs already with the same options is taken as it is; what is dead or paused of it is started.
+
+        Args:
+            ports: "fixed" (Redis 6379, store 5050, sidecar 9121, Prometheus 9090) or "auto" (free ones).
+            scrape_interval: seconds between two scrapes by Prometheus.
+            flush_interval: seconds between two batches of the store.
+            ttl: seconds that a series of the store lives after its last refresh.
+            sidecar: "labkit", or "redis_exporter", the stock one.
+            server: "valkey", or "redis", version 7 from the distribution.
+            home: the folder whose lab is meant; by default, see `find_home`.
+            on_step: told, in a sentence, what takes long.
+
+        Raises:
+            StackError: a lab with other options runs in this home, or an option makes no sense.
+            PortInUse: a documented port belongs to somebody else.
+            BinaryNotFound: a program is neither here nor to be fetched.
+            ServiceFailed: a service ended or did not answer in time; the message has the end of its log.
+        """
+        options = Options(
+            ports=ports,
+            scrape_interval=scrape_interval,
+            flush_interval=flush_interval,
+            ttl=ttl,
+            sidecar=sidecar,
+            server=server,
+        )
+        folder = Folder(find_home(home))
+        with folder.locked():
+            state = folder.load()
+            if state and Supervisor(folder).alive():
+                return cls(folder, state)._adopted(options, on_step)
+            return cls._launched(folder, options, state, on_step)
+
+    @classmethod
+    def attach(cls, home: Path | str | None = None) -> Self:
+        """Return the lab that was started already, as it is: some of its services may be dead.
+
+        Raises:
+            StackError: there is none.
+        """
+        folder = Folder(find_home(home))
+        state = folder.load()
+        if state is None:
+            raise StackError(f"No lab runs in {folder.home}. Start one: `labkit up`, or Stack.up() in Python.")
+        return cls(folder, state)
+
+    @classmethod
+    def clear(cls, home: Path | str | None = None, *, keep_data: bool = False) -> bool:
+        """End all that is left of the lab in `home`, whatever became of it; return whether there was anything.
+
+        Its processes, found by their environment, its socket, state, logs and data go. With `keep_data` the data stay,
+        and the next `up` goes on with them.
+        """
+        folder = Folder(find_home(home))
+        if not folder.root.exists() and not processes.of_lab(folder.home):
+            return False
+        with folder.locked():
+            found = (folder.root / "state.json").exists() or bool(processes.of_lab(folder.home))
+            _end(folder)
+            folder.clear(keep=("data",) if keep_data else ())
+            return found
+
+    def down(self, *, keep_data: bool = False) -> None:
+        """End every process of the lab and remove its files. A second time does no harm.
+
+        With `keep_data`, what Redis and Prometheus hold stays for the next `up`.
+        """
+        self.clear(self.home, keep_data=keep_data)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.down()
+
+    # Looking ---------------------------------------------------------------------------------------------------
+
+    def status(self) -> list[ServiceStatus]:
+        """Return how each service is.
+
+        Raises:
+            StackError: the lab's supervisor is gone, so nobody knows.
+        """
+        pids = self._supervisor.pids()
+        return [self._status(name, pids.get(name)) for name in SERVICES]
+
+    def logs(self, service: str, lines: int = 50) -> str:
+        """Return the last `lines` of what a service printed."""
+        return tail(self.log_path(service), lines)
+
+    def log_path(self, service: str) -> Path:
+        """Return the file with all that a service printed since the lab was started."""
+        return self._folder.log(_known(service))
+
+    def __repr__(self) -> str:
+        return f"<Stack in {self.home}: {', '.join(f'{row.service} {row.state}' for row in self.status())}>"
+
+    def _repr_html_(self) -> str:
+        cell = "<tr><td>{0.service}</td><td>{0.state}</td><td><a href='{1}'>{1}</a></td></tr>"
+        rows = "".join(cell.format(row, html.escape(row.url)) for row in self.status())
+        return f"<table><thead><tr><th>service<th>state<th>URL</thead><tbody>{rows}</tbody></table>"
+
+    # Breaking --------------------------------------------------------------------------------------------------
+
+    def kill(self, service: str) -> None:
+        """End a service as a crash would (SIGKILL), and return when it is gone. It stays dead until `start`."""
+        os.kill(self._living(service), signal.SIGKILL)
+        self._await_end(service)
+
+    def pause(self, service: str) -> None:
+        """Make a service hang (SIGSTOP): its port is open, nothing answers. `resume` wakes it."""
+        pid = self._living(service)
+        os.kill(pid, signal.SIGSTOP)
+        wait_until(lambda: processes.is_paused(pid), END_TIMEOUT)
+
+    def resume(self, service: str) -> None:
+        """Wake a paused service (SIGCONT), and return once it answers."""
+        os.kill(self._living(service), signal.SIGCONT)
+        self._await_ready([service])
+
+    def stop(self, service: str) -> None:
+        """End a service in good order (SIGTERM, and SIGKILL after 5 s), and return when it is gone."""
+        pid = self._supervisor.pids()[_known(service)]
+        if pid is not None:
+            processes.send([psutil.Process(pid)], signal.SIGCONT)
+        self._supervisor.stop(service)
+
+    def start(self, service: str) -> None:
+        """Start a service that is dead, and return once it answers. One that lives is left as it is.
+
+        Raises:
+            ServiceFailed: it ended, or did not answer in time; the message has the end of its log.
+        """
+        if self._supervisor.pids()[_known(service)] is None:
+            self._supervisor.start(service)
+        self._await_ready([service])
+
+    @contextmanager
+    def stopped(self, service: str) -> Iterator[Self]:
+        """Run a block while a service is stopped; afterwards it answers again."""
+        self.stop(service)
+        try:
+            yield self
+        finally:
+            self.start(service)
+
+    @contextmanager
+    def paused(self, service: str) -> Iterator[Self]:
+        """Run a block while a service hangs; afterwards it answers again."""
+        self.pause(service)
+        try:
+            yield self
+        finally:
+            self.resume(service)
+
+    # -----------------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def _launched(cls, folder: Folder, options: Options, former: State | None, on_step: Callable[[str], None]) -> Self:
+        _end(folder)  # what a supervisor that was killed has left behind
+        same = former is not None and former.options == options
+        folder.clear(keep=("lock", "data") if same or former is None else ("lock",))
+        ports = former.ports if former and same and all(map(is_free, former.ports.values())) else choose(options.ports)
+        stack = cls(folder, State(options, ports))
+        parts = services(stack._state, folder, on_step)
+        try:
+            stack._launch(parts)
+            stack._await_ready(SERVICES)
+        except BaseException:
+            # Interrupted or failed, nothing stays but the logs.
+            _end(folder)
+            folder.clear(keep=("lock", "logs"))
+            raise
+        return stack
+
+    def _launch(self, parts: list[Service]) -> None:
+        self._folder.create([self.options.server, "prometheus"])
+        self._folder.prometheus_config.write_text(prometheus_config(self._state), encoding="utf-8")
+        # Before the processes: whoever comes after us, should we be killed now, shall find them.
+        self._folder.save(self._state)
+        self._supervisor.launch(parts)
+
+    def _adopted(self, options: Options, on_step: Callable[[str], None]) -> Self:
+        differing = self.options.differences(options)
+        if differing:
+            raise StackError(
+                f"A lab runs in {self.home} already, with other options: {'; '.join(differing)}. "
+                "Ask for the same, take it as it is (Stack.attach(), `labkit status`), or end it first: labkit down"
+            )
+        for service, pid in self._supervisor.pids().items():
+            if pid is None:
+                on_step(f"Starting {service} again")
+                self._supervisor.start(service)
+            else:
+                processes.send([psutil.Process(pid)], signal.SIGCONT)
+        self._await_ready(SERVICES)
+        return self
+
+    def _status(self, name: str, pid: int | None) -> ServiceStatus:
+        if pid is None:
+            state = "dead"
+        elif processes.is_paused(pid):
+            state = "paused"
+        else:
+            state = "answering" if answers(endpoint(name, self._state)) else "silent"
+        return ServiceStatus(name, state, pid, self.urls[name])
+
+    def _living(self, service: str) -> int:
+        pid = self._supervisor.pids()[_known(service)]
+        if pid is None:
+            raise StackError(f"{service} does not run; start it with stack.start({service!r}).")
+        return pid
+
+    def _await_end(self, service: str) -> None:
+        if not wait_until(lambda: self._supervisor.pids()[service] is None, END_TIMEOUT):
+            raise StackError(f"{service} does not end, even by force. Only a restart of the machine helps.")
+
+    def _await_ready(self, names: tuple[str, ...] | list[str]) -> None:
+        wait_ready(
+            [endpoint(name, self._state) for name in names],
+            lambda name: self._supervisor.pids()[name] is None,
+            lambda name: f"The end of its log ({self.log_path(name)}):\n{self.logs(name, LOG_TAIL) or '(nothing)'}",
+        )
+
+
+def tail(log: Path, lines: int) -> str:
+    """Return the last `lines` of a file, nothing if there is no such file."""
+    try:
+        return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+    except FileNotFoundError:
+        return ""
+
+
+def _known(service: str) -> str:
+    if service not in SERVICES:
+        raise StackError(f"{service!r} is no service of the lab; they are {', '.join(SERVICES)}.")
+    return service
+
+
+def _end(folder: Folder) -> None:
+    """End every process of a lab, whether its supervisor lives or not: Redis after those who write to it."""
+    # The store waits for a Redis that hangs.
+    processes.send(processes.of_lab(folder.home), signal.SIGCONT)
+    processes.end(processes.of_lab(folder.home, "store", "sidecar", "prometheus"), grace=STOP_SECONDS)
+    processes.end(processes.of_lab(folder.home, "redis"), grace=STOP_SECONDS)
+    # supervisord has nothing to save, and would take its time.
+    processes.end(processes.of_lab(folder.home), grace=0)

@@ -1,0 +1,137 @@
+"""supervisord for one lab: the process that runs the services, so that they outlive the command that started them.
+
+It is spoken to through its socket. It never restarts a service by itself: an outage is something to look at.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from http.client import HTTPException
+from typing import Any
+from xmlrpc.client import Fault, ServerProxy
+
+from supervisor.xmlrpc import SupervisorTransport
+
+from labkit.errors import ServiceFailed, StackError
+from labkit.stack.processes import MARK, NAME
+from labkit.stack.services import Service
+from labkit.stack.state import Folder
+
+SUPERVISOR = "supervisord"
+STOP_SECONDS = 5
+
+# All paths are relative to the folder of the lab: they may hold blanks, and characters that mean something here.
+_CONFIG = """\
+[supervisord]
+directory=.
+logfile=logs/supervisord.log
+pidfile=supervisord.pid
+childlogdir=logs
+{user}
+[unix_http_server]
+file={socket}
+chmod=0600
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
+"""
+
+_PROGRAM = """
+[program:{name}]
+command=/bin/sh run/{name}
+autorestart=false
+startretries=0
+startsecs=0
+stopwaitsecs={stop_seconds}
+redirect_stderr=true
+stdout_logfile=logs/{name}.log
+stdout_logfile_maxbytes=10MB
+stdout_logfile_backups=1
+"""
+
+
+class Supervisor:
+    """The supervisord of the lab in one folder."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+
+    def launch(self, services: Iterable[Service]) -> None:
+        """Start supervisord and, with it, all services at once. It detaches itself from us.
+
+        Raises:
+            ServiceFailed: it did not start.
+        """
+        self._write(services)
+        root = self._folder.root
+        command = [sys.executable, "-m", "supervisor.supervisord", "-c", "supervisord.conf"]
+        # Variables that mean another Redis, with another password, are not for this lab.
+        ours = {name: value for name, value in os.environ.items() if not name.startswith(("LABKIT_", "REDIS_"))}
+        environment = ours | {MARK: str(self._folder.home), NAME: SUPERVISOR}
+        done = subprocess.run(
+            command, cwd=root, env=environment, check=False,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        if done.returncode != 0:
+            raise ServiceFailed(f"supervisord did not start: {done.stderr.strip() or f'code {done.returncode}'}")
+
+    def alive(self) -> bool:
+        """Return whether it answers."""
+        try:
+            self._rpc.getState()
+        except (OSError, HTTPException):
+            return False
+        return True
+
+    def pids(self) -> dict[str, int | None]:
+        """Return the process id of each service, None for one that does not run.
+
+        Raises:
+            StackError: supervisord itself is gone.
+        """
+        known = self._call("getAllProcessInfo")
+        return {info["name"]: info["pid"] or None for info in known}
+
+    def start(self, service: str) -> None:
+        """Start a service that does not run.
+
+        Raises:
+            ServiceFailed: it cannot be started at all.
+        """
+        self._call("startProcess", service, False)
+
+    def stop(self, service: str) -> None:
+        """End a service and return when it has ended: SIGTERM, and SIGKILL after `STOP_SECONDS`."""
+        self._call("stopProcess", service)
+
+    @property
+    def _rpc(self) -> Any:
+        # The transport knows the socket; the address is only for show.
+        transport = SupervisorTransport(None, None, f"unix://{self._folder.socket}")
+        return ServerProxy("http://127.0.0.1", transport=transport).supervisor
+
+    def _call(self, method: str, *arguments: str | bool) -> Any:
+        try:
+            return getattr(self._rpc, method)(*arguments)
+        except Fault as fault:
+            if fault.faultString.startswith(("ALREADY_STARTED", "NOT_RUNNING")):
+                return None
+            raise ServiceFailed(f"supervisord refused {method}{arguments}: {fault.faultString}.") from None
+        except (OSError, HTTPException):
+            raise StackError(
+                f"The supervisor of the lab in {self._folder.home} is gone. "
+                "`labkit up` starts the lab again, `labkit down` clears it away."
+            ) from None
+
+    def _write(self, services: Iterable[Service]) -> None:
+        root = self._folder.root
+        # Root is welcome here; unless it is named, supervisord warns of it.
+        user = "user=root\n" if os.getuid() == 0 else ""
+        text = _CONFIG.format(user=user, socket=self._folder.socket)
+        for service in services:
+            script = root / "run" / service.name
+            script.parent.mkdir(exist_ok=True)
+            script.write_text(service.script, encoding="utf-8")
+            text += _PROGRAM.format(name=service.name, stop_seconds=STOP_SECONDS)
+        (root / "supervisord.conf").write_text(text, encoding="utf-8")
