@@ -22,7 +22,7 @@ lab: $(LAB) ## Open JupyterLab on the first notebook.
 
 test: $(TEST) ## Run every test: unit, real servers, both sidecars, notebooks.
 	$(PYTEST) --numprocesses 2 --dist loadscope tests
-	$(PYTEST) --nbval --nbval-current-env --nbval-cell-timeout=120 --numprocesses 2 --dist loadscope notebooks
+	$(PYTEST) -p tests.lab_home --nbval --nbval-current-env --nbval-cell-timeout=120 --numprocesses 2 --dist loadscope notebooks
 
 check: $(TEST) ## Lint, check the types and the structure.
 	$(BIN)/ruff check .
