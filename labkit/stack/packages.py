@@ -32,6 +32,11 @@ def package_root(package: str) -> Path:
     return cache_folder() / _distribution() / package
 
 
+def can_fetch() -> bool:
+    """Return whether this system has what `fetch` works with."""
+    return bool(shutil.which("apt-get") and shutil.which("dpkg-deb"))
+
+
 def fetch(package: str, on_step: Callable[[str], None]) -> Path:
     """Return the folder that holds `package` and the libraries it needs; download them the first time.
 
@@ -41,7 +46,7 @@ def fetch(package: str, on_step: Callable[[str], None]) -> Path:
     root = package_root(package)
     if root.exists():
         return root
-    if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
+    if not can_fetch():
         raise BinaryNotFound("this system has no apt to fetch it with")
     try:
         with _locked(cache_folder()):

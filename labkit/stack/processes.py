@@ -31,7 +31,7 @@ def listener(port: int) -> psutil.Process | None:
     """Return who listens on a TCP port, as far as we may see."""
     try:
         for connection in psutil.net_connections("tcp"):
-            listens = connection.status == psutil.CONN_LISTEN and connection.laddr[1] == port
+            listens = connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port
             if listens and connection.pid:
                 return psutil.Process(connection.pid)
     except psutil.Error:

@@ -13,6 +13,7 @@ import psutil
 
 from labkit.errors import StackError
 from labkit.stack import processes
+from labkit.stack.logs import tail
 from labkit.stack.options import Options, Ports, Server, Sidecar
 from labkit.stack.ports import choose, is_free
 from labkit.stack.readiness import answers, wait_ready, wait_until
@@ -110,11 +111,17 @@ class Stack:
         Raises:
             StackError: there is none.
         """
+        stack = cls.running(home)
+        if stack is None:
+            raise StackError(f"No lab runs in {find_home(home)}. Start one: `labkit up`, or Stack.up() in Python.")
+        return stack
+
+    @classmethod
+    def running(cls, home: Path | str | None = None) -> Self | None:
+        """Return the lab that was started already, or None."""
         folder = Folder(find_home(home))
         state = folder.load()
-        if state is None:
-            raise StackError(f"No lab runs in {folder.home}. Start one: `labkit up`, or Stack.up() in Python.")
-        return cls(folder, state)
+        return cls(folder, state) if state else None
 
     @classmethod
     def clear(cls, home: Path | str | None = None, *, keep_data: bool = False) -> bool:
@@ -293,14 +300,6 @@ class Stack:
             lambda name: self._supervisor.pids()[name] is None,
             lambda name: f"The end of its log ({self.log_path(name)}):\n{self.logs(name, LOG_TAIL) or '(nothing)'}",
         )
-
-
-def tail(log: Path, lines: int) -> str:
-    """Return the last `lines` of a file, nothing if there is no such file."""
-    try:
-        return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
-    except FileNotFoundError:
-        return ""
 
 
 def _known(service: str) -> str:

@@ -79,7 +79,7 @@ class Supervisor:
     def alive(self) -> bool:
         """Return whether it answers."""
         try:
-            self._rpc.getState()
+            self._ask("getState")
         except (OSError, HTTPException):
             return False
         return True
@@ -105,15 +105,15 @@ class Supervisor:
         """End a service and return when it has ended: SIGTERM, and SIGKILL after `STOP_SECONDS`."""
         self._call("stopProcess", service)
 
-    @property
-    def _rpc(self) -> Any:
+    def _ask(self, method: str, *arguments: str | bool) -> Any:
         # The transport knows the socket; the address is only for show.
         transport = SupervisorTransport(None, None, f"unix://{self._folder.socket}")
-        return ServerProxy("http://127.0.0.1", transport=transport).supervisor
+        with ServerProxy("http://127.0.0.1", transport=transport) as proxy:
+            return getattr(proxy.supervisor, method)(*arguments)
 
     def _call(self, method: str, *arguments: str | bool) -> Any:
         try:
-            return getattr(self._rpc, method)(*arguments)
+            return self._ask(method, *arguments)
         except Fault as fault:
             if fault.faultString.startswith(("ALREADY_STARTED", "NOT_RUNNING")):
                 return None

@@ -1,0 +1,341 @@
+"""The command line: parse, delegate, and show the result: in colour on a terminal, plain behind a pipe."""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from time import sleep
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+
+import typer
+
+from labkit.connection import DEFAULT_URL
+from labkit.errors import LabkitError
+
+if TYPE_CHECKING:
+    from labkit.stack import ServiceStatus
+
+T = TypeVar("T")
+
+app = typer.Typer(
+    name="labkit",
+    help="A metrics pipeline to see, measure and break: record, batch, Redis, Lua, exposition, Prometheus, query, plot."
+    "\n\n\b\nlabkit up                                     start the lab"
+    "\nlabkit traffic --rate 50 --duration 20        send customers through the store"
+    "\nlabkit status                                 see what runs, and where"
+    "\nlabkit down                                   end it, and leave nothing behind"
+    "\n\nA lab belongs to a folder: the nearest one upwards that has a `.labkit`, else the project's root. LABKIT_HOME"
+    " names another, LABKIT_CACHE another place for programs that are fetched.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+COLOURS = {"answering": "green", "ok": "green", "silent": "yellow", "paused": "yellow", "warning": "yellow"}
+
+RedisUrl = Annotated[str, typer.Option("--redis", envvar="LABKIT_REDIS_URL", metavar="URL", help="Redis or Valkey.")]
+Prefix = Annotated[str, typer.Option(help="What every key in Redis starts with.")]
+FlushInterval = Annotated[float, typer.Option(metavar="SECONDS", help="Between two batches of the store.")]
+Ttl = Annotated[float, typer.Option(metavar="SECONDS", help="How long a series lives after its last refresh.")]
+
+
+@app.command()
+def up(
+    ports: Annotated[
+        Literal["fixed", "auto"],
+        typer.Option(help="fixed: Redis 6379, store 5050, sidecar 9121, Prometheus 9090. auto: free ones."),
+    ] = "fixed",
+    scrape_interval: Annotated[float, typer.Option(metavar="SECONDS", help="Between two scrapes.")] = 5.0,
+    flush_interval: FlushInterval = 5.0,
+    ttl: Ttl = 1800.0,
+    sidecar: Annotated[
+        Literal["labkit", "redis_exporter"], typer.Option(help="labkit's own, or the stock one.")
+    ] = "labkit",
+    server: Annotated[
+        Literal["valkey", "redis"], typer.Option(help="Valkey from its wheel, or Redis from the distribution.")
+    ] = "valkey",
+) -> None:
+    """Start the lab, and return when it answers.
+
+    It is Redis, the store, the sidecar and Prometheus, each a process of its own on 127.0.0.1. What runs already with the same options is left as it is, and what is dead or paused of it is started. What is
+    missing on the machine is fetched the first time, without root. The lab stays when the terminal is closed.
+
+    \b
+    labkit up --ports auto
+    labkit up --scrape-interval 1 --flush-interval 1
+    labkit up --sidecar redis_exporter --server redis
+    """
+    from labkit.stack import Stack
+
+    with _waiting("Starting the lab") as say:
+        stack = Stack.up(
+            ports=ports,
+            scrape_interval=scrape_interval,
+            flush_interval=flush_interval,
+            ttl=ttl,
+            sidecar=sidecar,
+            server=server,
+            on_step=say,
+        )
+    _show_status(stack.status())
+
+
+@app.command()
+def down(
+    keep_data: Annotated[
+        bool, typer.Option("--keep-data", help="Leave what Redis and Prometheus hold to the next `up`.")
+    ] = False,
+) -> None:
+    """End the lab and leave nothing behind.
+
+    Every process goes, also after a crash or a killed kernel, and so do sockets, files and data. Safe to repeat.
+    """
+    from labkit.stack import Stack
+
+    _say("The lab is down." if Stack.clear(keep_data=keep_data) else "No lab was running.")
+
+
+@app.command()
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
+) -> None:
+    """Show how each service is, and its URL.
+
+    Exit code 1 unless every one answers.
+
+    \b
+    labkit status --json | python -c 'import json, sys; print(json.load(sys.stdin)["services"]["store"]["url"])'
+    """
+    from labkit.stack import Stack
+
+    stack = Stack.running()
+    rows = stack.status() if stack else []
+    if as_json:
+        services = {row.service: asdict(row) for row in rows}
+        options = asdict(stack.options) if stack else {}
+        _say(json.dumps({"running": stack is not None, "options": options, "services": services}, indent=2))
+    elif stack:
+        _show_status(rows)
+    else:
+        _say("No lab is running. Start one with: labkit up")
+    if not rows or any(row.state != "answering" for row in rows):
+        raise typer.Exit(1)
+
+
+@app.command()
+def logs(
+    service: Annotated[str, typer.Argument(help="redis, store, sidecar, prometheus, or supervisord.")],
+    lines: Annotated[int, typer.Option("-n", "--lines", min=1, help="How many of the last lines.")] = 50,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until Ctrl-C.")] = False,
+) -> None:
+    """Print what a service said.
+
+    Also after it died or did not start.
+
+    \b
+    labkit logs store -n 20
+    labkit logs prometheus -f
+    """
+    from labkit.stack.logs import log_of, tail
+
+    path = log_of(service)
+    if text := tail(path, lines):
+        _say(text)
+    if follow:
+        _follow(path)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is here, and what is missing.
+
+    Packages, programs, ports, the lab and Redis: what was found, where, and what to do about the rest. It changes
+    nothing. Exit code 1 if something is missing that the lab cannot get by itself.
+    """
+    from labkit.stack.doctor import examine
+
+    findings = examine()
+    _table(("what", "", "found"), [(finding.what, finding.state, finding.detail) for finding in findings])
+    if any(finding.state == "missing" for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def exporter(
+    redis: RedisUrl = DEFAULT_URL,
+    listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where to answer.")] = "127.0.0.1:9121",
+    prefix: Prefix = "metrics",
+) -> None:
+    """Run labkit's sidecar.
+
+    GET /metrics shows Prometheus what the writers left in Redis. A password may stand in LABKIT_REDIS_URL or LABKIT_REDIS_PASSWORD, where others do not see it.
+
+    \b
+    labkit exporter --redis redis://127.0.0.1:6379/0 --listen 127.0.0.1:9121
+    """
+    from labkit.exporter import serve
+
+    host, port = _address(listen)
+    _require_free(host, port)
+    serve(redis, host, port, prefix=prefix)
+
+
+@app.command()
+def store(
+    redis: RedisUrl = DEFAULT_URL,
+    listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where to answer.")] = "127.0.0.1:5050",
+    flush_interval: FlushInterval = 5.0,
+    ttl: Ttl = 1800.0,
+    prefix: Prefix = "metrics",
+) -> None:
+    """Run the store, which is observed.
+
+    What one can do there is under /docs; what happens is recorded in Redis.
+
+    \b
+    labkit store --redis redis://127.0.0.1:6379/0 --listen 127.0.0.1:5050 --flush-interval 1
+    """
+    from labkit.store.app import serve
+
+    host, port = _address(listen)
+    serve(redis, host, port, flush_interval=flush_interval, ttl=ttl, prefix=prefix)
+
+
+@app.command()
+def traffic(
+    rate: Annotated[float, typer.Option(metavar="R", help="Requests per second.")] = 20.0,
+    duration: Annotated[float, typer.Option(metavar="SECONDS", help="How long.")] = 30.0,
+    shape: Annotated[
+        Literal["steady", "ramp", "spike"], typer.Option(help="How the rate changes over time.")
+    ] = "steady",
+    url: Annotated[str | None, typer.Option(metavar="URL", help="A store; by default the lab's.")] = None,
+) -> None:
+    """Send customers through the store.
+
+    Locust sends them; how the store answered is told at the end.
+
+    \b
+    labkit traffic --rate 50 --duration 60 --shape spike
+    labkit traffic --url http://127.0.0.1:5050
+    """
+    from labkit.stack import Stack
+    from labkit.store.traffic import drive
+
+    target = url or Stack.attach().urls["store"]
+    result = _with_progress(
+        f"{rate:g} requests/s for {duration:g} s",
+        lambda report: drive(target, rate=rate, duration=duration, shape=shape, on_progress=report),
+    )
+    _table(("what", "measured"), [(name, f"{value:g}") for name, value in asdict(result).items()])
+
+
+@app.command()
+def demo(
+    quick: Annotated[bool, typer.Option("--quick", help="Less traffic.")] = False,
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the page and the table go.")] = Path("out"),
+) -> None:
+    """Run the whole pipeline once.
+
+    Real traffic, the store's ledger beside what Prometheus holds, and a page with the plots, out/demo.html. Exit code 1 if a number differs.
+    """
+    from labkit.demo import run as run_demo
+
+    raise typer.Exit(run_demo(quick=quick, out=out))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit code.
+
+    0: done. 1: an error, told in one message on stderr, or a plain no (`status`, `doctor`, `demo`). 2: wrong usage.
+    130: interrupted.
+    """
+    try:
+        app(arguments)
+    except LabkitError as error:
+        _complain(str(error))
+        return 1
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 0
+    return 0
+
+
+def _address(listen: str) -> tuple[str, int]:
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise typer.BadParameter(f"{listen!r} is no address; one looks like 127.0.0.1:9121.", param_hint="--listen")
+    return host.strip("[]"), int(port)
+
+
+def _require_free(host: str, port: int) -> None:
+    from labkit.errors import PortInUse
+    from labkit.stack.ports import is_free
+
+    if not is_free(port, host):
+        raise PortInUse(f"Port {port} on {host} is taken, or not ours to listen on. Choose another: --listen.")
+
+
+def _show_status(rows: Iterable["ServiceStatus"]) -> None:
+    _table(("service", "state", "pid", "URL"), [(row.service, row.state, str(row.pid or ""), row.url) for row in rows])
+
+
+def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """A table on a terminal; lines with tabs for what comes behind a pipe."""
+    if not sys.stdout.isatty():
+        _say("\n".join("\t".join(row) for row in rows))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*heads)
+    for row in rows:
+        table.add_row(
+            *(Text(cell, style=COLOURS.get(cell, "red" if cell in ("dead", "missing") else "")) for cell in row)
+        )
+    Console().print(table)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+def _complain(text: str) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    Console(stderr=True, soft_wrap=True).print(Text.assemble(("error: ", "bold red"), text))
+
+
+@contextmanager
+def _waiting(what: str) -> Iterator[Callable[[str], None]]:
+    """Show that something goes on. What takes long is told to the function given."""
+    if not sys.stderr.isatty():
+        yield lambda step: print(f"{step}…", file=sys.stderr)  # noqa: T201  plain, for logs
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(f"{what}…") as spinner:
+        yield lambda step: spinner.update(f"{step}…")
+
+
+def _with_progress(what: str, work: Callable[[Callable[[float], None]], T]) -> T:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(what, total=1.0)
+        return work(lambda share: progress.update(task, completed=share))
+
+
+def _follow(path: Path) -> None:
+    with path.open(encoding="utf-8", errors="replace") as log:
+        log.seek(0, 2)
+        while True:
+            sys.stdout.write(log.read())
+            sys.stdout.flush()
+            sleep(0.2)

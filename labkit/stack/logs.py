@@ -1,0 +1,30 @@
+"""What the services said: one file each, also of a lab that did not start."""
+
+from pathlib import Path
+
+from labkit.errors import StackError
+from labkit.stack.services import SERVICES
+from labkit.stack.state import Folder, find_home
+
+
+def log_of(service: str, home: Path | str | None = None) -> Path:
+    """Return the file with all that a service, or "supervisord", printed since the lab was started.
+
+    Raises:
+        StackError: there is no such service, or it has said nothing yet.
+    """
+    names = (*SERVICES, "supervisord")
+    if service not in names:
+        raise StackError(f"{service!r} is no service of the lab; they are {', '.join(names)}.")
+    folder = Folder(find_home(home))
+    if not folder.log(service).exists():
+        raise StackError(f"There is no log of {service} in {folder.home}. Start a lab: labkit up")
+    return folder.log(service)
+
+
+def tail(log: Path, lines: int) -> str:
+    """Return the last `lines` of a file, nothing if there is no such file."""
+    try:
+        return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+    except FileNotFoundError:
+        return ""
