@@ -61,8 +61,9 @@ def up(
 ) -> None:
     """Start the lab, and return when it answers.
 
-    It is Redis, the store, the sidecar and Prometheus, each a process of its own on 127.0.0.1. What runs already with the same options is left as it is, and what is dead or paused of it is started. What is
-    missing on the machine is fetched the first time, without root. The lab stays when the terminal is closed.
+    It is Redis, the store, the sidecar and Prometheus, each a process of its own on 127.0.0.1. What runs already
+    with the same options is left as it is, and what is dead or paused of it is started. What is missing on the
+    machine is fetched the first time, without root. The lab stays when the terminal is closed.
 
     \b
     labkit up --ports auto
@@ -111,6 +112,7 @@ def status(
     labkit status --json | python -c 'import json, sys; print(json.load(sys.stdin)["services"]["store"]["url"])'
     """
     from labkit.stack import Stack
+    from labkit.stack.state import find_home
 
     stack = Stack.running()
     rows = stack.status() if stack else []
@@ -121,7 +123,7 @@ def status(
     elif stack:
         _show_status(rows)
     else:
-        _say("No lab is running. Start one with: labkit up")
+        _say(f"No lab runs in {find_home()}. Start one with: labkit up")
     if not rows or any(row.state != "answering" for row in rows):
         raise typer.Exit(1)
 
@@ -172,7 +174,8 @@ def exporter(
 ) -> None:
     """Run labkit's sidecar.
 
-    GET /metrics shows Prometheus what the writers left in Redis. A password may stand in LABKIT_REDIS_URL or LABKIT_REDIS_PASSWORD, where others do not see it.
+    GET /metrics shows Prometheus what the writers left in Redis. A password may stand in LABKIT_REDIS_URL or
+    LABKIT_REDIS_PASSWORD, where others do not see it.
 
     \b
     labkit exporter --redis redis://127.0.0.1:6379/0 --listen 127.0.0.1:9121
@@ -240,7 +243,8 @@ def demo(
 ) -> None:
     """Run the whole pipeline once.
 
-    Real traffic, the store's ledger beside what Prometheus holds, and a page with the plots, out/demo.html. Exit code 1 if a number differs.
+    Real traffic, the store's ledger beside what Prometheus holds, and a page with the plots, out/demo.html. Exit
+    code 1 if a number differs.
     """
     from labkit.demo import run as run_demo
 
