@@ -1,7 +1,7 @@
 """The main job, without a screen: run notebook 00, print ledger beside Prometheus, leave a page with the plots."""
 
-import logging
 import os
+import re
 from pathlib import Path
 
 import nbformat
@@ -9,15 +9,17 @@ import pandas as pd
 import papermill
 from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from traitlets.config import Config
 
 from labkit.errors import LabkitError
 from labkit.resources import resource
 
 NOTEBOOK = "00-start-here.ipynb"
 CELL_TIMEOUT = 120
-QUICK = {"rate": 20.0, "duration": 5.0, "customers": 10}
+QUICK: dict[str, object] = {"rate": 20.0, "duration": 5.0, "customers": 10}
 
 
 def run(*, quick: bool = False, out: Path = Path("out")) -> int:
@@ -35,7 +37,7 @@ def run(*, quick: bool = False, out: Path = Path("out")) -> int:
         executed = _execute(out, QUICK if quick else {})
     page = out / "demo.html"
     page.write_text(to_html(executed), encoding="utf-8")
-    rows = pd.read_csv(out / "ledger.csv", keep_default_na=True)
+    rows = pd.read_csv(out / "ledger.csv")
     console.print(_table(rows))
     equal = bool(rows["equal"].all())
     console.print(f"{int(rows['equal'].sum())} of {len(rows)} rows equal. The plots: {page}")
@@ -44,7 +46,7 @@ def run(*, quick: bool = False, out: Path = Path("out")) -> int:
 
 def to_html(notebook: Path) -> str:
     """Return an executed notebook as one HTML page, without its code, that needs nothing from the network."""
-    exporter = HTMLExporter(
+    exporter = HTMLExporter(  # type: ignore[no-untyped-call]  # upstream has no annotations
         exclude_input=True,
         exclude_input_prompt=True,
         exclude_output_prompt=True,
@@ -53,15 +55,13 @@ def to_html(notebook: Path) -> str:
         mathjax_url="",
         mermaid_js_url="",
     )
-    body, _ = exporter.from_notebook_node(nbformat.read(notebook, as_version=4))
+    body, _ = exporter.from_notebook_node(nbformat.read(notebook, as_version=4))  # type: ignore[no-untyped-call]  # the same
     return str(body)
 
 
 def _execute(out: Path, parameters: dict[str, object]) -> Path:
     # The page carries plotly itself; a notebook of its own would not show the figures.
     os.environ["PLOTLY_RENDERER"] = "plotly_mimetype+notebook"
-    # A kernel on loopback warns at every start that it listens there.
-    logging.getLogger("traitlets").setLevel(logging.ERROR)
     executed = out / "demo.ipynb"
     try:
         papermill.execute_notebook(
@@ -70,6 +70,8 @@ def _execute(out: Path, parameters: dict[str, object]) -> Path:
             parameters={"report": str(out.resolve()), **parameters},
             progress_bar=False,
             execution_timeout=CELL_TIMEOUT,
+            # A kernel that listens on TCP, even on loopback, is open to every user of the machine, and warns of it.
+            config=Config({"KernelManager": {"transport": "ipc"}}),
         )
     except PapermillExecutionError as error:
         raise LabkitError(f"Cell {error.exec_count} of {NOTEBOOK} failed: {error.ename}: {error.evalue}") from None
@@ -77,10 +79,12 @@ def _execute(out: Path, parameters: dict[str, object]) -> Path:
 
 
 def _table(rows: pd.DataFrame) -> Table:
-    table = Table("metric", "labels", title="What happened in the store, and what Prometheus says")
+    title = "What happened in the store, and what Prometheus says"
+    table = Table("metric", "labels", title=title, box=SIMPLE_HEAD, padding=0, show_edge=False)
     for column in ("ledger", "Prometheus", ""):
-        table.add_column(column, justify="right")
-    for row in rows.fillna({"labels": ""}).itertuples():
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in rows.itertuples():
+        values = " ".join(re.findall(r'"([^"]*)"', str(row.labels)))
         mark = "[green]=[/green]" if row.equal else "[red]≠[/red]"
-        table.add_row(str(row.metric), str(row.labels), f"{row.ledger:g}", f"{row.prometheus:g}", mark)
+        table.add_row(str(row.metric), values, f"{row.ledger:g}", f"{row.prometheus:g}", mark)
     return table
