@@ -23,6 +23,7 @@ from starlette.routing import Route
 from labkit.connection import connect, redact
 from labkit.exposition import CONTENT_TYPE, page
 from labkit.keys import Keys
+from labkit.listening import listen
 from labkit.mirror import Mirror
 
 log = logging.getLogger("labkit")
@@ -138,7 +139,15 @@ def create_app(redis_url: str, *, prefix: str = "metrics") -> Starlette:
 
 
 def serve(redis_url: str, host: str, port: int, *, prefix: str = "metrics") -> None:
-    """Run the sidecar until SIGTERM or SIGINT; a scrape in hand is answered first."""
-    app = create_app(redis_url, prefix=prefix)
-    log.warning("labkit sidecar: http://%s:%d/metrics shows %s", host, port, redact(redis_url))
-    uvicorn.run(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=2)
+    """Run the sidecar until SIGTERM or SIGINT; a scrape in hand is answered first.
+
+    Raises:
+        ConnectionFailed: the URL is malformed.
+        MetricError: the prefix cannot be one.
+        PortInUse: the port belongs to somebody else.
+    """
+    with listen(host, port) as listener:
+        app = create_app(redis_url, prefix=prefix)
+        log.warning("labkit sidecar: http://%s:%d/metrics shows %s", host, port, redact(redis_url))
+        config = uvicorn.Config(app, access_log=False, log_level="warning", timeout_graceful_shutdown=2)
+        uvicorn.Server(config).run([listener])

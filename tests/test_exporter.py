@@ -1,10 +1,13 @@
 """The sidecar over HTTP: the page, its type, and what it says while Redis is away."""
 
+import pytest
 from starlette.testclient import TestClient
 
 from labkit import RedisMetricsService
-from labkit.exporter import create_app
+from labkit.errors import ConnectionFailed, PortInUse
+from labkit.exporter import create_app, serve
 from labkit.exposition import CONTENT_TYPE
+from labkit.listening import listen
 from tests.redis_server import RedisServer, free_port, wait_until
 
 
@@ -46,3 +49,17 @@ def test_health_does_not_depend_on_redis() -> None:
     with TestClient(create_app(f"redis://127.0.0.1:{free_port()}/0")) as client:
         assert client.get("/-/healthy").status_code == 200
         assert 'href="metrics"' in client.get("/").text
+
+
+def test_a_taken_port_is_named() -> None:
+    """Before anything starts, the message says which port it is."""
+    with listen("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(PortInUse, match=f"Port {port}"):
+            serve("redis://127.0.0.1:1/0", "127.0.0.1", port)
+
+
+def test_a_wrong_url_fails_at_once() -> None:
+    """A URL that cannot be one is no outage."""
+    with pytest.raises(ConnectionFailed, match="no Redis URL"):
+        create_app("http://127.0.0.1")

@@ -5,9 +5,7 @@ The application has no metrics endpoint: what it records goes to Redis, and the 
 
 import asyncio
 import contextlib
-import errno
 import logging
-import socket
 from collections.abc import AsyncIterator, Callable, Iterable
 
 import uvicorn
@@ -16,7 +14,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from labkit.connection import redact
-from labkit.errors import FlushError, LabkitError, PortInUse
+from labkit.errors import FlushError
+from labkit.listening import listen
 from labkit.service import RedisMetricsService
 from labkit.store.instruments import Instruments
 from labkit.store.ledger import Ledger
@@ -82,7 +81,7 @@ def serve(  # noqa: PLR0913  the options of the writer pass through
         MetricError: an option makes no sense.
         PortInUse: the port belongs to somebody else.
     """
-    with _listen(host, port) as listener:
+    with listen(host, port) as listener:
         metrics = RedisMetricsService(redis_url, flush_interval=flush_interval, ttl=ttl, prefix=prefix)
         app = create_app(metrics, close_metrics=True)
         log.warning("labkit store: http://%s:%d/docs records to %s", host, port, redact(redis_url))
@@ -180,13 +179,3 @@ def _close(metrics: RedisMetricsService) -> None:
         metrics.close(CLOSE_TIMEOUT)
     except FlushError as error:
         log.warning("At shutdown: %s", error)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=1024)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise PortInUse(f"Port {port} on {host} is taken: stop what uses it, or choose another.") from None
-        raise LabkitError(f"The store cannot listen on {host}:{port}: {error.strerror or error}.") from None
