@@ -130,7 +130,9 @@ def status(
 
 @app.command()
 def logs(
-    service: Annotated[str, typer.Argument(help="redis, store, sidecar, prometheus, or supervisord.")],
+    service: Annotated[
+        str, typer.Argument(metavar="SERVICE", help="redis, store, sidecar, prometheus, or supervisord.")
+    ],
     lines: Annotated[int, typer.Option("-n", "--lines", min=1, help="How many of the last lines.")] = 50,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until Ctrl-C.")] = False,
 ) -> None:
@@ -258,7 +260,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     130: interrupted.
     """
     try:
-        app(arguments)
+        app(arguments, prog_name="labkit")
     except LabkitError as error:
         _complain(str(error))
         return 1

@@ -36,19 +36,19 @@ class _Recipe:
     names: tuple[str, ...]
     package: str | None
     conda: str | None
-    brew: str
+    brew: str | None
     image: str
 
 
 _RECIPES: Mapping[str, _Recipe] = {
-    "valkey-server": _Recipe(("valkey-server",), None, "valkey", "valkey", "valkey/valkey"),
+    "valkey-server": _Recipe(("valkey-server",), None, "valkey-server", "valkey", "valkey/valkey"),
     "redis-server": _Recipe(("redis-server",), "redis-server", "redis-server", "redis", "redis"),
     "redis-cli": _Recipe(("redis-cli",), "redis-server", "redis-server", "redis", "redis"),
     "prometheus": _Recipe(("prometheus",), "prometheus", "prometheus", "prometheus", "prom/prometheus"),
     "promtool": _Recipe(("promtool",), "prometheus", "prometheus", "prometheus", "prom/prometheus"),
     "redis_exporter": _Recipe(
         ("redis_exporter", "prometheus-redis-exporter"),
-        "prometheus-redis-exporter", None, "redis_exporter", "oliver006/redis_exporter",
+        "prometheus-redis-exporter", None, None, "oliver006/redis_exporter",
     ),
 }  # fmt: skip
 
@@ -114,10 +114,10 @@ def _in_wheel() -> Path | None:
         for folder in (spec and spec.submodule_search_locations) or ()
         for path in Path(folder).glob("_binaries/*/valkey-server")
     ]
-    return _executable(found[0]) if found else None
+    return executable(found[0]) if found else None
 
 
-def _executable(path: Path) -> Path:
+def executable(path: Path) -> Path:
     """Some installers drop the permission to execute; then a copy in the cache has it."""
     if os.access(path, os.X_OK):
         return path
@@ -131,5 +131,5 @@ def _executable(path: Path) -> Path:
 
 def _other_ways(recipe: _Recipe) -> str:
     ways = [f"`conda install -c conda-forge {recipe.conda}`"] if recipe.conda else []
-    ways += [f"`brew install {recipe.brew}`", f"`docker compose up` (image {recipe.image})"]
-    return f"Put it on PATH yourself, or get it with {', '.join(ways[:-1])} or {ways[-1]}."
+    ways += [f"`brew install {recipe.brew}`"] if recipe.brew else []
+    return f"Put it on PATH, or take one of: {', '.join([*ways, f'`docker compose up` (image {recipe.image})'])}."

@@ -65,6 +65,7 @@ def _download_and_unpack(package: str, root: Path) -> None:
         _download(package, archives)
         for archive in sorted(archives.glob("*.deb")):
             _run(["dpkg-deb", "--extract", str(archive), str(unpacked)])
+        _mend_links(unpacked)
         # Whole or not at all: another process may look at any moment.
         unpacked.rename(root)
 
@@ -83,6 +84,16 @@ def _download(package: str, archives: Path) -> None:
     _run([*apt, *install])
     if not any(archives.glob(f"{package}_*.deb")):
         raise BinaryNotFound(f"apt-get knows {package} but did not deliver it")
+
+
+def _mend_links(unpacked: Path) -> None:
+    """Lead links to what apt did not bring, because the system has it, into the system."""
+    for link in unpacked.rglob("*"):
+        if link.is_symlink() and not link.exists():
+            installed = Path(os.path.normpath(Path("/", link.parent.relative_to(unpacked), link.readlink())))
+            if installed.exists():
+                link.unlink()
+                link.symlink_to(installed)
 
 
 def _run(command: list[str], *, check: bool = True) -> None:
