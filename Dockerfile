@@ -1,6 +1,6 @@
 # labkit as an image: the store and the sidecar run from it (docker-compose.yml).
 FROM python:3.11.15-slim-bookworm AS build
-ARG EXTRA=lab
+ARG EXTRA=store
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
 RUN python -m venv /opt/labkit

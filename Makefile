@@ -18,6 +18,7 @@ demo: $(LAB) ## Run the whole pipeline once and leave out/demo.html.
 	@$(BIN)/labkit demo
 
 lab: $(LAB) ## Open JupyterLab on the first notebook.
+	@mkdir -p .venv/share/jupyter/lab/settings && cp configs/jupyter/overrides.json .venv/share/jupyter/lab/settings/
 	@$(BIN)/jupyter lab $(ROOT) --ip=127.0.0.1 --LabApp.default_url=/lab/tree/notebooks/00-start-here.ipynb
 
 test: $(TEST) ## Run every test: unit, real servers, both sidecars, notebooks.
