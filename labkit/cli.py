@@ -185,7 +185,6 @@ def exporter(
     from labkit.exporter import serve
 
     host, port = _address(listen)
-    _require_free(host, port)
     serve(redis, host, port, prefix=prefix)
 
 
@@ -274,14 +273,6 @@ def _address(listen: str) -> tuple[str, int]:
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise typer.BadParameter(f"{listen!r} is no address; one looks like 127.0.0.1:9121.", param_hint="--listen")
     return host.strip("[]"), int(port)
-
-
-def _require_free(host: str, port: int) -> None:
-    from labkit.errors import PortInUse
-    from labkit.stack.ports import is_free
-
-    if not is_free(port, host):
-        raise PortInUse(f"Port {port} on {host} is taken, or not ours to listen on. Choose another: --listen.")
 
 
 def _show_status(rows: Iterable["ServiceStatus"]) -> None:
