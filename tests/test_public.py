@@ -14,7 +14,7 @@ JOURNEY = (
     *("errors", "resources", "connection", "listening"),
     *("metrics", "keys", "registry", "batch", "backoff", "scripts", "telemetry", "service"),
     *("deadlines", "exposition", "mirror", "exporter"),
-    *("answers", "client", "query", "theme", "plot", "dashboard"),
+    *("answers", "client", "query", "theme", "plot", "panels", "grid", "dashboard"),
     *("store", "stack", "experiments", "demo", "magics", "cli"),
 )
 # Drawn in the package's own docstring; the type checker alone sees these imports.
