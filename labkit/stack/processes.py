@@ -1,5 +1,6 @@
 """The processes of a lab, found without the help of its supervisor: each carries the lab's home in its environment."""
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -45,6 +46,12 @@ def is_paused(pid: int) -> bool:
         return psutil.Process(pid).status() == psutil.STATUS_STOPPED
     except psutil.NoSuchProcess:
         return False
+
+
+def wake(pid: int) -> None:
+    """Let a process go on that is paused."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(pid).resume()
 
 
 def send(processes: list[psutil.Process], what: signal.Signals) -> None:

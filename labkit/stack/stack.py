@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-import psutil
-
 from labkit.errors import StackError
 from labkit.stack import processes
 from labkit.stack.logs import tail
@@ -194,14 +192,14 @@ class Stack:
 
     def resume(self, service: str) -> None:
         """Wake a paused service (SIGCONT), and return once it answers."""
-        os.kill(self._living(service), signal.SIGCONT)
+        processes.wake(self._living(service))
         self._await_ready([service])
 
     def stop(self, service: str) -> None:
         """End a service in good order (SIGTERM, and SIGKILL after 5 s), and return when it is gone."""
         pid = self._supervisor.pids()[_known(service)]
         if pid is not None:
-            processes.send([psutil.Process(pid)], signal.SIGCONT)
+            processes.wake(pid)
         self._supervisor.stop(service)
 
     def start(self, service: str) -> None:
@@ -271,7 +269,7 @@ class Stack:
                 on_step(f"Starting {service} again")
                 self._supervisor.start(service)
             else:
-                processes.send([psutil.Process(pid)], signal.SIGCONT)
+                processes.wake(pid)
         self._await_ready(SERVICES)
         return self
 
