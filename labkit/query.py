@@ -44,6 +44,21 @@ def seconds(duration: Duration) -> float:
     return result
 
 
+def timestamp(moment: Moment | None) -> float:
+    """Return a moment as seconds since 1970: an aware datetime, such seconds already, or None for now.
+
+    Raises:
+        QueryError: a datetime without a time zone.
+    """
+    if moment is None:
+        return time()
+    if not isinstance(moment, datetime):
+        return float(moment)
+    if moment.tzinfo is None:
+        raise QueryError(f"{moment!r} has no time zone; write datetime.now(UTC), or pass seconds since 1970.")
+    return moment.timestamp()
+
+
 def quote(value: str) -> str:
     """Return `value` as a PromQL string, quotes included, whatever characters it has.
 
@@ -75,7 +90,7 @@ class Prometheus:
         Raises:
             QueryError: Prometheus refused the query, or did not answer; the message says why and what to do.
         """
-        frame = tidy(self._client.instant(promql, _timestamp(at)))
+        frame = tidy(self._client.instant(promql, timestamp(at)))
         frame.attrs["promql"] = promql
         return frame
 
@@ -89,7 +104,7 @@ class Prometheus:
         Raises:
             QueryError: as for `query`; also for more than 11,000 steps.
         """
-        stop, every = _timestamp(end), seconds(step)
+        stop, every = timestamp(end), seconds(step)
         frame = tidy(self._client.range(promql, stop - seconds(last), stop, every))
         frame.attrs.update(promql=promql, step=every)
         return frame
@@ -122,16 +137,6 @@ class Prometheus:
         """
         targets = self._client.targets()["data"]["activeTargets"]
         return next((seconds(target["scrapeInterval"]) for target in targets if target["labels"]["job"] == job), None)
-
-
-def _timestamp(moment: Moment | None) -> float:
-    if moment is None:
-        return time()
-    if not isinstance(moment, datetime):
-        return float(moment)
-    if moment.tzinfo is None:
-        raise QueryError(f"{moment!r} has no time zone; write datetime.now(UTC), or pass seconds since 1970.")
-    return moment.timestamp()
 
 
 def _text(frame: pd.DataFrame) -> str:

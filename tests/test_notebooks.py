@@ -1,5 +1,6 @@
 """The notebooks as papermill runs them: with other parameters, top to bottom, leaving nothing running."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -21,10 +22,11 @@ QUICK: dict[str, dict[str, object]] = {
 
 
 @pytest.fixture
-def lab_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home that kernels inherit, so that no test meets another one's lab."""
+def lab_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A home that kernels inherit, so that no test meets another one's lab; also a failed test leaves nothing."""
     monkeypatch.setenv("LABKIT_HOME", str(tmp_path))
-    return tmp_path
+    yield tmp_path
+    Stack.clear(tmp_path)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
