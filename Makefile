@@ -39,12 +39,15 @@ clean: ## Stop the lab and remove all that these targets made.
 	rm -rf .venv .labkit out dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python: scripts/venv.sh
-	scripts/venv.sh
+	@echo "Making a virtual environment in .venv"
+	@scripts/venv.sh
 
 $(LAB): $(BIN)/python pyproject.toml constraints.txt
-	$(PIP_INSTALL) --editable '.[lab]'
+	@echo "Installing the lab into .venv (once, about a minute)"
+	@$(PIP_INSTALL) --editable '.[lab]'
 	@touch $@
 
 $(TEST): $(LAB)
-	$(PIP_INSTALL) --editable '.[test]'
+	@echo "Installing what the tests need into .venv (once)"
+	@$(PIP_INSTALL) --editable '.[test]'
 	@touch $@
