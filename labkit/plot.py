@@ -95,14 +95,14 @@ def heatmap(frame: pd.DataFrame, *, title: str = "", unit: str = "") -> go.Figur
             x=buckets.columns, y=list(buckets.index), z=buckets.where(buckets > 0), zmin=0,
             ygap=2, hoverongaps=False, colorscale=theme.HEAT,
             colorbar={"title": {"text": "per second"}, "thickness": 12, "outlinewidth": 0},
-            hovertemplate=f"%{{y}} {unit}: %{{z:,.3~f}} per second<br>%{{x|%H:%M:%S}} UTC<extra></extra>",
+            hovertemplate="%{y}: %{z:,.3~f} per second<br>%{x|%H:%M:%S} UTC<extra></extra>",
         )  # fmt: skip
     figure.update_xaxes(**_UTC, showgrid=False).update_yaxes(type="category", showgrid=False)
     return figure.update_layout(hovermode="closest", margin_t=56)
 
 
 def states(frames: Frames, states: Mapping[float, tuple[str, str]], *, title: str = "") -> go.Figure:
-    """Return one band per series that shows by its colour in which state it was.
+    """Return one band per series that shows by its colour in which state it was; its name says the last one too.
 
     Args:
         frames: what `query_range` returned, or several of them by the name that the axis shall show.
@@ -110,13 +110,17 @@ def states(frames: Frames, states: Mapping[float, tuple[str, str]], *, title: st
         title: the figure's title.
     """
     figure = _figure(title, frames, "")
-    values = sorted(states)
-    for name, series in reversed(named(frames)):
-        codes = series["value"].map({value: code for code, value in enumerate(values)})
+    rows = {name: series.set_index("time")["value"] for name, series in reversed(named(frames))}
+    if rows:
+        table = pd.DataFrame(rows).T
+        codes = {value: code for code, value in enumerate(sorted(states))}
+        texts = table.map(lambda value: states[value][0], na_action="ignore")
+        last = texts.ffill(axis="columns").iloc[:, -1]
         figure.add_heatmap(
-            x=series["time"], y=[name], z=[codes], customdata=[[states[value][0] for value in series["value"]]],
-            zmin=0, zmax=len(values) - 1, colorscale=_bands([states[value][1] for value in values]), showscale=False,
-            ygap=8, hovertemplate=f"{name} %{{customdata}}<br>%{{x|%H:%M:%S}} UTC<extra></extra>",
+            x=table.columns, y=[f"{name}: {text}" for name, text in last.items()], z=table.replace(codes),
+            customdata=texts, zmin=0, zmax=len(codes) - 1, ygap=8, hoverongaps=False, showscale=False,
+            colorscale=_bands([states[value][1] for value in codes]),
+            hovertemplate="%{customdata}<br>%{x|%H:%M:%S} UTC<extra></extra>",
         )  # fmt: skip
     figure.update_xaxes(**_UTC, showgrid=False).update_yaxes(type="category", showgrid=False)
     return figure.update_layout(hovermode="closest", margin_t=56)

@@ -73,6 +73,7 @@ pio.templates["labkit"] = go.layout.Template(
         "margin": {"l": 60, "r": 24, "t": 78, "b": 48},
         "height": 340,
         "hovermode": "x unified",
+        "hoverlabel": {"bgcolor": "#FFFFFF", "bordercolor": "#C8CCD1", "font": {"color": "#33383D"}},
         # A lab does not offer to upload its figures.
         "modebar": {"remove": ["sendChartToCloud"], "bgcolor": "rgba(0,0,0,0)", "color": TEXT, "activecolor": BLUE},
     }

@@ -1,0 +1,178 @@
+"""Plot: the panels of the Grafana dashboard, read from its file, with queries ready for Prometheus.
+
+`configs/grafana/dashboards/labkit.json` is the one description of the dashboard; nothing of it is repeated here.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from math import ceil
+from typing import Any
+
+from labkit.errors import QueryError
+from labkit.resources import resource
+
+Json = dict[str, Any]
+
+# Grafana's names of units, as people write them.
+_UNITS = {"short": "", "ms": "ms", "s": "s", "percentunit": "%", "reqps": "requests/s", "cps": "/s"}
+_VARIABLE = re.compile(r"\$(\w+)|\$\{(\w+)\}")
+# Points in a figure, about; more would not be seen.
+_POINTS = 300
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a panel is: Grafana's grid has 24 columns, and rows of 30 pixels."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Target:
+    """One query of a panel, with Grafana's variables still in it, and how to name its series: `{{label}}`."""
+
+    promql: str
+    legend: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One panel of the dashboard.
+
+    `kind` is Grafana's: stat, timeseries, state-timeline, heatmap or bargauge. `unit` is one that `labkit.plot` knows.
+    `colors` are by name in the legend, `texts` what a value is called, `thresholds` pairs of lower bound and colour,
+    ascending; `limit` says whether they are lines in the plot; `steps` whether a value holds until the next one.
+    """
+
+    title: str
+    description: str
+    kind: str
+    row: str
+    place: Place
+    unit: str
+    decimals: int
+    axis: str
+    targets: tuple[Target, ...]
+    colors: Mapping[str, str]
+    texts: Mapping[float, str]
+    thresholds: tuple[tuple[float, str], ...]
+    limit: bool
+    steps: bool
+
+    def color(self, value: float) -> str:
+        """Return the colour of a value: that of the highest threshold it reaches."""
+        return [color for bound, color in self.thresholds if bound <= value][-1]
+
+
+@dataclass(frozen=True)
+class Window:
+    """The time that a dashboard shows, and how often Prometheus scrapes, both in seconds."""
+
+    last: float
+    scrape_interval: float
+
+    @property
+    def step(self) -> float:
+        """Seconds between two points: never less than a scrape, and no more points than can be seen."""
+        return max(self.scrape_interval, float(ceil(self.last / _POINTS)))
+
+    def variables(self) -> dict[str, str]:
+        """Return Grafana's own variables. `$__rate_interval` follows its rule: wide enough for four scrapes."""
+        rate = max(self.step + self.scrape_interval, 4 * self.scrape_interval)
+        values = {"__interval": self.step, "__rate_interval": rate, "__range": self.last}
+        return {name: f"{round(value * 1e3)}ms" for name, value in values.items()}
+
+
+def panels() -> list[Panel]:
+    """Return the panels of the dashboard, in the order of its file."""
+    row, found = "", []
+    for panel in _file()["panels"]:
+        if panel["type"] == "row":
+            row = panel["title"]
+        else:
+            found.append(_panel(panel, row))
+    return found
+
+
+def defaults() -> dict[str, str]:
+    """Return the template variables of the dashboard that queries use, by name, each as the regex for all of it."""
+    listed = _file()["templating"]["list"]
+    return {variable["name"]: variable["allValue"] for variable in listed if variable["type"] == "query"}
+
+
+def choose(chosen: Mapping[str, str | Iterable[str]]) -> dict[str, str]:
+    """Return the values of all template variables, of which some are chosen: one value, or several.
+
+    Raises:
+        QueryError: the dashboard has no such variable.
+    """
+    known = defaults()
+    if unknown := set(chosen) - set(known):
+        raise QueryError(f"The dashboard has no variable {', '.join(sorted(unknown))}; it has {', '.join(known)}.")
+    return known | {name: _regex([value] if isinstance(value, str) else value) for name, value in chosen.items()}
+
+
+def substitute(promql: str, variables: Mapping[str, str]) -> str:
+    """Return a query with `$name` and `${name}` replaced.
+
+    Raises:
+        QueryError: it has a variable that has no value.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1] or match[2]
+        if name not in variables:
+            raise QueryError(f"{promql}: nothing is known of ${name}; there are {', '.join(variables)}.")
+        return variables[name]
+
+    return _VARIABLE.sub(value, promql)
+
+
+@cache
+def _file() -> Json:
+    path = resource("configs", "grafana", "dashboards", "labkit.json")
+    dashboard: Json = json.loads(path.read_text(encoding="utf-8"))
+    return dashboard
+
+
+def _panel(panel: Json, row: str) -> Panel:
+    config, grid = panel["fieldConfig"]["defaults"], panel["gridPos"]
+    custom = config.get("custom", {})
+    return Panel(
+        title=panel["title"],
+        description=panel["description"],
+        kind=panel["type"],
+        row=row,
+        place=Place(grid["x"], grid["y"], grid["w"], grid["h"]),
+        unit=_UNITS[config["unit"]],
+        decimals=config.get("decimals", 0),
+        axis=custom.get("axisLabel", ""),
+        targets=tuple(Target(target["expr"], target["legendFormat"]) for target in panel["targets"]),
+        colors=dict(_color(override) for override in panel["fieldConfig"]["overrides"]),
+        texts={
+            float(value): text["text"] for each in config.get("mappings", ()) for value, text in each["options"].items()
+        },
+        thresholds=tuple(_threshold(step) for step in config.get("thresholds", {}).get("steps", ())),
+        limit="thresholdsStyle" in custom,
+        steps=custom.get("lineInterpolation") == "stepAfter",
+    )
+
+
+def _color(override: Json) -> tuple[str, str]:
+    value = next(each["value"] for each in override["properties"] if each["id"] == "color")
+    return override["matcher"]["options"], value["fixedColor"]
+
+
+def _threshold(step: Json) -> tuple[float, str]:
+    return float("-inf") if step["value"] is None else step["value"], step["color"]
+
+
+def _regex(values: Iterable[str]) -> str:
+    # It stands inside the quotes of a PromQL string, where a backslash counts twice.
+    return json.dumps("|".join(map(re.escape, values)), ensure_ascii=False)[1:-1]
