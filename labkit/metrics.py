@@ -10,9 +10,8 @@ A metric without labels is recorded to directly; one with labels hands out child
 
 import math
 import re
-import sys
 from abc import ABC, abstractmethod
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from contextlib import ContextDecorator
 from dataclasses import dataclass
@@ -30,8 +29,15 @@ OVERFLOW = "__overflow__"
 # A writer that died stops counting in a shared gauge after this long, in seconds.
 LEASE = 60.0
 
-_MAX = sys.float_info.max
-_PLAIN = (int, float)
+# Records folded at a time: about a millisecond of work.
+SLICE = 4096
+
+# Up to here a number is taken as it is. NumPy compares its own floats in their own precision, so it is the largest
+# of 32 bits; what is beyond goes the long way.
+_MAX = 3.4028234663852886e38
+_MIN = -_MAX
+# What a comparison with something that is no number raises; `try` costs nothing where nothing is raised.
+_INCOMPARABLE = (TypeError, ValueError, ArithmeticError)
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _RESERVED = ("le", "quantile")
 _PER_SECOND = {"": 1, "s": 1, "seconds": 1, "ms": 1e3, "milliseconds": 1e3, "us": 1e6, "ns": 1e9}
@@ -83,24 +89,26 @@ class Metric(ABC):
         "_append",
         "_by_labels",
         "_children",
-        "_pending",
+        "changed",
         "declaration",
+        "due_at",
         "label_values",
-        "sent_at",
-        "stale",
+        "records",
     )
 
     def __init__(self, declaration: Declaration, admit: Admit, label_values: tuple[str, ...] = ()) -> None:
         self.declaration = declaration
         self.label_values = label_values
-        # Whether the series must be sent even if nothing was recorded: it is new, or Redis lost it.
-        self.stale = True
-        self.sent_at = -math.inf
+        # Whether something was folded that was not taken yet, and when the series is due even if nothing was (on
+        # the flush thread's clock): at once if it is new. Plain attributes: a tick looks at those of every series.
+        self.changed = False
+        self.due_at = -math.inf
         self._admit = admit
         self._children: dict[tuple[str, ...], Self] = {}
-        self._by_labels: dict[tuple[tuple[str, object], ...], Self] = {}
-        self._pending: list[Any] = []
-        self._append: Callable[[Any], None] = self._pending.append if self.is_series else self._refuse
+        self._by_labels: dict[tuple[object, ...], Self] = {}
+        # What was recorded and not folded yet.
+        self.records: list[Any] = []
+        self._append: Callable[[Any], None] = self.records.append if self.is_series else self._refuse
 
     @property
     def is_series(self) -> bool:
@@ -114,8 +122,10 @@ class Metric(ABC):
         Raises:
             MetricError: labels are missing, unknown or given twice.
         """
-        child = self._by_labels.get(tuple(labels.items())) if not values else None
-        return child if child is not None else self._look_up(values, labels)
+        try:
+            return self._by_labels[(*labels.items(), *values)]
+        except (KeyError, TypeError):
+            return self._look_up(values, labels)
 
     def _look_up(self, values: tuple[object, ...], labels: Mapping[str, object]) -> Self:
         names = self.declaration.labels
@@ -131,8 +141,8 @@ class Metric(ABC):
             if child.label_values == key:
                 self._children[key] = child
         # 1, 1.0 and True are one key of a dict and three label values: only text may take the short way.
-        if child.label_values == key and all(type(value) is str for value in labels.values()):
-            self._by_labels[tuple(labels.items())] = child
+        if child.label_values == key and all(type(value) is str for value in (*values, *labels.values())):
+            self._by_labels[(*labels.items(), *values)] = child
         return child
 
     def _refuse(self, _: object) -> None:
@@ -140,20 +150,25 @@ class Metric(ABC):
         example = ", ".join(f"{label}=…" for label in names)
         raise MetricError(f"{name} has labels: record to a child, {name}.labels({example}).")
 
-    @property
-    def has_pending(self) -> bool:
-        return bool(self._pending)
-
     def _drain(self) -> list[Any]:
-        # Other threads only ever append, so what is beyond n stays for the next time.
-        n = len(self._pending)
-        chunk = self._pending[:n]
-        del self._pending[:n]
+        # Other threads only ever append, so what is beyond n stays for the next time. A slice is small, because the
+        # application waits for the interpreter while it is folded.
+        n = min(len(self.records), SLICE)
+        chunk = self.records[:n]
+        del self.records[:n]
+        self.changed = self.changed or n > 0
         return chunk
+
+    def _forget_pending(self) -> None:
+        self.records.clear()
+        self.changed, self.due_at = False, -math.inf
 
     @abstractmethod
     def fold(self) -> int:
-        """Add what was recorded to what waits to be sent; return how many records that was. Flush thread only."""
+        """Add what was recorded, at most `SLICE` of it, to what waits to be sent; return how much.
+
+        Flush thread only.
+        """
 
     @abstractmethod
     def take(self) -> str | None:
@@ -165,11 +180,6 @@ class Metric(ABC):
     @abstractmethod
     def forget(self) -> None:
         """Drop all that was recorded and not taken: after a fork it is the parent's."""
-
-    @property
-    @abstractmethod
-    def changed(self) -> bool:
-        """Whether something was folded that was not taken yet."""
 
 
 class Counter(Metric):
@@ -187,10 +197,13 @@ class Counter(Metric):
         Raises:
             MetricError: the amount is negative, not finite or not a number, or the metric has labels.
         """
-        if amount.__class__ in _PLAIN and 0 <= amount <= _MAX:
-            self._append(amount)
-        else:
-            self._append(_number(self, amount, at_least=0))
+        try:
+            if 0 <= amount <= _MAX:
+                self._append(amount)
+                return
+        except _INCOMPARABLE:
+            pass
+        self._append(_number(self, amount, at_least=0))
 
     def fold(self) -> int:
         chunk = self._drain()
@@ -202,12 +215,8 @@ class Counter(Metric):
         return f"counter {_text(add)}" if math.isfinite(add) else None
 
     def forget(self) -> None:
-        self._drain()
+        self._forget_pending()
         self._add = 0.0
-
-    @property
-    def changed(self) -> bool:
-        return self._add != 0
 
 
 class Gauge(Metric):
@@ -217,14 +226,13 @@ class Gauge(Metric):
     `sum`, `min` or `max` of what each living process holds.
     """
 
-    __slots__ = ("_add", "_changed", "_own", "_set")
+    __slots__ = ("_add", "_own", "_set")
 
     def __init__(self, declaration: Declaration, admit: Admit, label_values: tuple[str, ...] = ()) -> None:
         super().__init__(declaration, admit, label_values)
         self._own = 0.0
         self._set: float | None = None
         self._add = 0.0
-        self._changed = False
 
     def set(self, value: float) -> None:
         """Set the gauge to `value`, any finite number.
@@ -232,17 +240,23 @@ class Gauge(Metric):
         Raises:
             MetricError: the value is not finite or not a number, or the metric has labels.
         """
-        if value.__class__ in _PLAIN and -_MAX <= value <= _MAX:
-            self._append((value,))
-        else:
-            self._append((_number(self, value),))
+        try:
+            if _MIN <= value <= _MAX:
+                self._append((value,))
+                return
+        except _INCOMPARABLE:
+            pass
+        self._append((_number(self, value),))
 
     def inc(self, amount: float = 1) -> None:
         """Add `amount`, any finite number; the same errors as `set`."""
-        if amount.__class__ in _PLAIN and -_MAX <= amount <= _MAX:
-            self._append(amount)
-        else:
-            self._append(_number(self, amount))
+        try:
+            if _MIN <= amount <= _MAX:
+                self._append(amount)
+                return
+        except _INCOMPARABLE:
+            pass
+        self._append(_number(self, amount))
 
     def dec(self, amount: float = 1) -> None:
         """Subtract `amount`, any finite number; the same errors as `set`."""
@@ -257,12 +271,11 @@ class Gauge(Metric):
         added = _total(chunk if last_set is None else chunk[last_set + 1 :])
         self._add += added
         self._own += added
-        self._changed = self._changed or bool(chunk)
         return len(chunk)
 
     def take(self) -> str | None:
         value, add, own = self._set, self._add, self._own
-        self._set, self._add, self._changed = None, 0.0, False
+        self._set, self._add = None, 0.0
         if not (math.isfinite(add) and math.isfinite(own)):
             self._own = 0.0
             return None
@@ -272,12 +285,8 @@ class Gauge(Metric):
         return operation if value is None else f"{operation} {_text(value)}"
 
     def forget(self) -> None:
-        self._drain()
-        self._own, self._set, self._add, self._changed = 0.0, None, 0.0, False
-
-    @property
-    def changed(self) -> bool:
-        return self._changed
+        self._forget_pending()
+        self._own, self._set, self._add = 0.0, None, 0.0
 
 
 class Histogram(Metric):
@@ -295,10 +304,13 @@ class Histogram(Metric):
         Raises:
             MetricError: the value is not finite or not a number, or the metric has labels.
         """
-        if value.__class__ in _PLAIN and -_MAX <= value <= _MAX:
-            self._append(value)
-        else:
-            self._append(_number(self, value))
+        try:
+            if _MIN <= value <= _MAX:
+                self._append(value)
+                return
+        except _INCOMPARABLE:
+            pass
+        self._append(_number(self, value))
 
     def time(self) -> "Timer":
         """Time a block, or every call of a function, in the histogram's unit of time (seconds if it has none).
@@ -313,10 +325,15 @@ class Histogram(Metric):
 
     def fold(self) -> int:
         chunk = self._drain()
-        bounds, counts = self.declaration.buckets, self._counts
-        for value in chunk:
-            counts[bisect_left(bounds, value)] += 1
+        counts, below = self._counts, 0
         self._sum += _total(chunk)
+        # Sorting is done in C, and leaves one search per bound instead of one per value.
+        chunk.sort()
+        for i, bound in enumerate(self.declaration.buckets):
+            at_or_below = bisect_right(chunk, bound)
+            counts[i] += at_or_below - below
+            below = at_or_below
+        counts[-1] += len(chunk) - below
         return len(chunk)
 
     def take(self) -> str | None:
@@ -327,16 +344,12 @@ class Histogram(Metric):
         return f"histogram {self.declaration.bounds_text} {','.join(map(str, counts))} {_text(total)}"
 
     def forget(self) -> None:
-        self._drain()
+        self._forget_pending()
         self._reset()
 
     def _reset(self) -> None:
         self._counts = [0] * (len(self.declaration.buckets) + 1)
         self._sum = 0.0
-
-    @property
-    def changed(self) -> bool:
-        return any(self._counts)
 
 
 class Timer(ContextDecorator):
@@ -362,7 +375,7 @@ class Timer(ContextDecorator):
 KINDS: Final[Mapping[str, type[Metric]]] = {"counter": Counter, "gauge": Gauge, "histogram": Histogram}
 
 
-def _number(metric: Metric, value: object, at_least: float = -_MAX) -> float:
+def _number(metric: Metric, value: object, at_least: float = -math.inf) -> float:
     """The way of values that are no plain int or float: NumPy's and decimals pass as floats, the rest raises."""
     name = metric.declaration.name
     if isinstance(value, str | bytes) or not hasattr(type(value), "__float__"):

@@ -62,7 +62,6 @@ class Registry:
         self._lock = Lock()
         for series in self._series.values():
             series.forget()
-            series.stale = True
 
     def _admit(self, metric: Metric, label_values: tuple[str, ...]) -> Metric:
         with self._lock:

@@ -10,8 +10,9 @@ import os
 import random
 import weakref
 from collections.abc import Iterable, Sequence
+from math import inf
 from threading import Condition, Event, Thread
-from time import monotonic, perf_counter
+from time import monotonic, perf_counter, sleep
 from types import TracebackType
 from typing import Self
 
@@ -22,7 +23,7 @@ from labkit.batch import Outbox
 from labkit.connection import DEFAULT_URL, connect, redact
 from labkit.errors import FlushError, MetricError
 from labkit.keys import Keys
-from labkit.metrics import DEFAULT_BUCKETS, LEASE, Counter, Declaration, Gauge, Histogram, Metric, Shared
+from labkit.metrics import DEFAULT_BUCKETS, LEASE, SLICE, Counter, Declaration, Gauge, Histogram, Metric, Shared
 from labkit.registry import Registry
 from labkit.scripts import FlushReply, WriteScripts
 from labkit.telemetry import Telemetry
@@ -201,15 +202,17 @@ class RedisMetricsService:
         return self._flush_interval
 
     def _fold(self) -> None:
-        for _, series in self._registry.series():
-            if series.has_pending:
+        for series in [series for _, series in self._registry.series() if series.records]:
+            # As many slices as there are now: an application that never pauses must not keep us here.
+            for _ in range(0, len(series.records), SLICE):
                 series.fold()
+                sleep(0)
 
     def _freeze(self) -> None:
         now, operations = monotonic(), []
         for key, series in self._registry.series():
-            if series.changed or series.stale or now - series.sent_at > self._refresh_after(series):
-                series.stale, series.sent_at = False, now
+            if series.changed or now >= series.due_at:
+                series.changed, series.due_at = False, now + self._refresh_after(series)
                 operation = series.take()
                 if operation is None:
                     self._drop(key, "overflow")
@@ -264,7 +267,7 @@ class RedisMetricsService:
             log.warning("%s has lost its data; all series are written again.", redact(self._url))
             self._announced.clear()
             for _, series in self._registry.series():
-                series.stale = True
+                series.due_at = -inf
         self._epoch = epoch
 
     def _drop(self, key: str, reason: str) -> None:

@@ -187,7 +187,7 @@ def test_no_increment_of_eight_threads_is_missing() -> None:
     threads = [Thread(target=record) for _ in range(8)]
     for thread in threads:
         thread.start()
-    while any(thread.is_alive() for thread in threads):
+    while any(thread.is_alive() for thread in threads) or events.records:
         events.fold()
     assert taken(events) == ["counter", "160000"]
 
