@@ -11,10 +11,12 @@ from labkit.panels import Panel
 _COLUMNS = 24
 # These kinds of panels have names beside them instead of numbers.
 _NAMED = ("bargauge", "heatmap", "state-timeline")
-# All in pixels. The figure is as wide as its page; room for text is measured on a page of this width.
+# All in pixels. The figure is this wide, also on a narrower page: there it scrolls, and no text runs into another.
 _WIDTH, _ROW = 1150, 34
 _GAP, _TITLE, _LINE, _TICKS, _LABELS, _CHARACTER = 16, 24, 16, 26, 44, 5.7
 _TICK_CHARACTER = 6.9
+# Few and level: a panel may be a third of the page, and the date stands in the hover text.
+_TIMES = {"nticks": 5, "tickangle": 0, "tickformat": "%H:%M:%S"}
 # The dashes of a line, as they look in a text.
 _DASHES = {"solid": "━━", "dash": "╍╍", "dot": "┅┅", "dashdot": "━·", "longdash": "━ ━"}
 
@@ -22,7 +24,7 @@ _DASHES = {"solid": "━━", "dash": "╍╍", "dot": "┅┅", "dashdot": "━
 def arrange(panels: Sequence[Panel], figures: Mapping[str, go.Figure]) -> go.Figure:
     """Return one figure of the panels' figures, given by title: with titles, legends and the headings of rows."""
     bottom = max(panel.place.y + panel.place.height for panel in panels)
-    page = go.Figure(layout={"template": "labkit", "height": bottom * _ROW, "showlegend": False})
+    page = go.Figure(layout={"template": "labkit", "width": _WIDTH, "height": bottom * _ROW, "showlegend": False})
     page.update_layout(margin={"l": 8, "r": 8, "t": 8, "b": 8})
     for heading, y in {panel.row: panel.place.y - 1 for panel in reversed(panels)}.items():
         _write(page, (0, 1 - (y + 0.3) / bottom), f"<b>{heading}</b>", 15)
@@ -94,6 +96,8 @@ def _put(page: go.Figure, number: int, cell: _Cell) -> None:
         name = f"{axis[0]}axis{axis[1:]}"
         page.update_layout({name: cell.figure.layout[f"{axis[0]}axis"]})
         page.update_layout({name: {"domain": room, "anchor": other, "title_text": "", "automargin": False}})
+    if cell.panel.kind != "bargauge":
+        page.update_layout({f"xaxis{x[1:]}": _TIMES})
     for trace in cell.figure.data:
         page.add_trace(trace.update(xaxis=x, yaxis=y, **_without_scale(trace)))
     for shape in cell.figure.layout.shapes:
