@@ -22,6 +22,9 @@ DEFAULT_URL = "http://127.0.0.1:9090"
 
 Answer = dict[str, Any]
 
+# Prometheus gives up by itself after the timeout, and is given this much longer (s) to say so.
+_GRACE = 1.0
+
 
 class Client:
     """Requests to one Prometheus. All methods return its answer, and raise `QueryError`. Times are in seconds."""
@@ -52,9 +55,9 @@ class Client:
         with requests.Session() as session:
             session.trust_env = not self._is_local()
             session.hooks["response"].append(keep)
-            timeout: Any = self.timeout  # a fraction of a second is welcome, whatever the client's annotation says
-            # The client's own retries would turn a 503 into six seconds of silence and lose the message.
-            client = PrometheusConnect(self.url, session=session, retry=Retry(0), timeout=timeout)
+            timeout: Any = self.timeout + _GRACE  # the client's annotation knows only whole seconds
+            # Its own retries would turn a 503 into six seconds of silence and lose the message.
+            client = PrometheusConnect(self.url, session=session, retry=Retry(0, read=False), timeout=timeout)
             try:
                 request(client)
             except requests.Timeout:

@@ -80,7 +80,8 @@ class Window:
     @property
     def step(self) -> float:
         """Seconds between two points: never less than a scrape, and no more points than can be seen."""
-        return max(self.scrape_interval, float(ceil(self.last / _POINTS)))
+        seen = self.last / _POINTS
+        return self.scrape_interval if seen <= self.scrape_interval else float(ceil(seen))
 
     def variables(self) -> dict[str, str]:
         """Return Grafana's own variables. `$__rate_interval` follows its rule: wide enough for four scrapes."""

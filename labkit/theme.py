@@ -11,7 +11,7 @@ import plotly.io as pio
 
 # Okabe and Ito's colours, which colour-blind people can tell apart, without yellow and black: a page hides them.
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, GREY = (
-    "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#8A8A8A",
+    "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#666666",
 )  # fmt: skip
 PALETTE = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, GREY)
 # Colour is never the only difference; both rows together repeat after 35 lines.
