@@ -6,12 +6,14 @@ import sys
 def main() -> None:
     """Run the command line, or say how to get what it needs."""
     try:
-        import typer  # noqa: F401  only to see whether it is there
-    except ModuleNotFoundError:
-        sys.exit("error: The command line is not part of the base installation: pip install 'labkit[lab]'")
-    from labkit.cli import run
+        from labkit.cli import run
 
-    sys.exit(run())
+        sys.exit(run())
+    except ModuleNotFoundError as missing:
+        if (missing.name or "labkit").partition(".")[0] == "labkit":
+            raise
+        # Installed in parts: the base has no command line, and labkit[sidecar] no store and no stack.
+        sys.exit(f"error: This needs {missing.name}, which is not installed: pip install 'labkit[lab]'")
 
 
 if __name__ == "__main__":
