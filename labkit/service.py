@@ -173,7 +173,8 @@ class RedisMetricsService:
         self._failures = 0
         self._last_error = "no attempt yet"
         self._last_flush = monotonic()
-        self._tickets = self._served = 0
+        # flush() draws a ticket; the flush thread notes the last one it tried, and the last one it served.
+        self._tickets = self._tried = self._served = 0
         self._answered = Condition()
         self._wake, self._stopping = Event(), Event()
         self._thread = Thread(target=self._run, name="labkit-flush", daemon=True)
@@ -182,15 +183,18 @@ class RedisMetricsService:
     def _run(self) -> None:
         next_flush = monotonic() + self._flush_interval
         while not self._stopping.is_set():
-            requested = self._wake.wait(min(FOLD_INTERVAL, max(0.0, next_flush - monotonic())))
+            self._wake.wait(min(FOLD_INTERVAL, max(0.0, next_flush - monotonic())))
             self._wake.clear()
             self._fold()
-            if monotonic() >= next_flush or (requested and self._tickets > self._served):
+            # A request is tried at once, and once: what fails then waits its time like everything else. It is known
+            # by its ticket, because a wake may come between the two lines above and be lost.
+            if monotonic() >= next_flush or self._tickets > self._tried:
                 next_flush = monotonic() + self._flush_once()
 
     def _flush_once(self) -> float:
         """Send all there is; return how long to wait until the next time, in seconds."""
         ticket, started = self._tickets, perf_counter()
+        self._tried = ticket
         try:
             self._deliver()
             self._fold()
