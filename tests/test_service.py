@@ -63,6 +63,23 @@ def test_it_flushes_by_itself(redis_url: str, redis_client: redis.Redis) -> None
         wait_until(lambda: value(redis_client, "metrics:counter:c") == 1, "the flush")
 
 
+def test_every_request_to_flush_is_heard(metrics: RedisMetricsService) -> None:
+    """However many threads ask, and whenever the flush thread wakes, none waits for the next interval."""
+    served: list[int] = []
+
+    def ask() -> None:
+        for n in range(200):
+            metrics.flush(timeout=5)
+            served.append(n)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(served) == 800
+
+
 def test_more_series_than_a_batch_holds(metrics: RedisMetricsService, redis_client: redis.Redis) -> None:
     """Thousands of series make several batches in several round trips, and all arrive."""
     events = metrics.counter("c", "Help.", ["n"])
