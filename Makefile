@@ -2,8 +2,10 @@
 
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --constraint constraints.txt
-LAB := $(BIN)/.labkit-lab
-TEST := $(BIN)/.labkit-test
+# Stamps, touched when a step is done: the interpreter itself is a link to an older file.
+VENV := .venv/.made
+LAB := .venv/.lab
+TEST := .venv/.test
 # JupyterLab refuses root unless told otherwise.
 ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 PYTEST := $(BIN)/pytest
@@ -19,7 +21,7 @@ demo: $(LAB) ## Run the whole pipeline once and leave out/demo.html.
 
 lab: $(LAB) ## Open JupyterLab on the first notebook.
 	@mkdir -p .venv/share/jupyter/lab/settings && cp configs/jupyter/overrides.json .venv/share/jupyter/lab/settings/
-	@$(BIN)/jupyter lab $(ROOT) --ip=127.0.0.1 --LabApp.default_url=/lab/tree/notebooks/00-start-here.ipynb
+	@$(BIN)/jupyter lab $(ROOT) --ip=127.0.0.1 --log-level=WARN --LabApp.default_url=/lab/tree/notebooks/00-start-here.ipynb
 
 test: $(TEST) ## Run every test: unit, real servers, both sidecars, notebooks.
 	$(PYTEST) --numprocesses 2 --dist loadscope tests
@@ -38,11 +40,12 @@ clean: ## Stop the lab and remove all that these targets made.
 	@[ ! -x $(BIN)/labkit ] || $(BIN)/labkit down
 	rm -rf .venv .labkit out dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-$(BIN)/python: scripts/venv.sh
+$(VENV): scripts/venv.sh
 	@echo "Making a virtual environment in .venv"
 	@scripts/venv.sh
+	@touch $@
 
-$(LAB): $(BIN)/python pyproject.toml constraints.txt
+$(LAB): $(VENV) pyproject.toml constraints.txt
 	@echo "Installing the lab into .venv (once, about a minute)"
 	@$(PIP_INSTALL) --editable '.[lab]'
 	@touch $@
