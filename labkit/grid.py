@@ -15,8 +15,8 @@ _NAMED = ("bargauge", "heatmap", "state-timeline")
 _WIDTH, _ROW = 1150, 34
 _GAP, _TITLE, _LINE, _TICKS, _LABELS, _CHARACTER = 16, 24, 16, 26, 44, 5.7
 _TICK_CHARACTER = 6.9
-# Few and level: a panel may be a third of the page, and the date stands in the hover text.
-_TIMES = {"nticks": 5, "tickangle": 0, "tickformat": "%H:%M:%S"}
+# Level, and as many as have room; the date would not have any.
+_TIMES, _TIME = {"tickangle": 0, "tickformat": "%H:%M:%S"}, 68
 # The dashes of a line, as they look in a text.
 _DASHES = {"solid": "━━", "dash": "╍╍", "dot": "┅┅", "dashdot": "━·", "longdash": "━ ━"}
 
@@ -96,8 +96,10 @@ def _put(page: go.Figure, number: int, cell: _Cell) -> None:
         name = f"{axis[0]}axis{axis[1:]}"
         page.update_layout({name: cell.figure.layout[f"{axis[0]}axis"]})
         page.update_layout({name: {"domain": room, "anchor": other, "title_text": "", "automargin": False}})
-    if cell.panel.kind != "bargauge":
-        page.update_layout({f"xaxis{x[1:]}": _TIMES})
+    left, right = cell.across()
+    # A bar has its number beside it.
+    ticks = {"showticklabels": False} if cell.panel.kind == "bargauge" else _TIMES
+    page.update_layout({f"xaxis{x[1:]}": {**ticks, "nticks": int((right - left) * _WIDTH / _TIME)}})
     for trace in cell.figure.data:
         page.add_trace(trace.update(xaxis=x, yaxis=y, **_without_scale(trace)))
     for shape in cell.figure.layout.shapes:
