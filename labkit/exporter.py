@@ -32,6 +32,8 @@ log = logging.getLogger("labkit")
 prom.disable_created_metrics()  # type: ignore[no-untyped-call]  # upstream has no annotation
 
 WALK_INTERVAL = 60.0
+# Less than a scrape of every second waits for us: a Redis that hangs must show as redis_up 0, not as a dead sidecar.
+REDIS_TIMEOUT = 0.7
 
 LANDING_PAGE = """<!doctype html><html lang="en"><title>labkit sidecar</title>
 <body style="font-family: sans-serif; max-width: 40em; margin: 3em auto">
@@ -45,7 +47,7 @@ class Sidecar:
 
     def __init__(self, redis_url: str, *, prefix: str = "metrics") -> None:
         self._url = redis_url
-        self._mirror = Mirror(connect(redis_url), Keys(prefix))
+        self._mirror = Mirror(connect(redis_url, timeout=REDIS_TIMEOUT), Keys(prefix))
         self._registry = prom.CollectorRegistry()
         self._up = prom.Gauge("redis_up", "Whether Redis answered at this scrape.", registry=self._registry)
         self._refresh_seconds = prom.Histogram(

@@ -1,5 +1,7 @@
 """The sidecar over HTTP: the page, its type, and what it says while Redis is away."""
 
+from time import perf_counter
+
 import pytest
 from starlette.testclient import TestClient
 
@@ -42,6 +44,18 @@ def test_it_survives_its_server(own_server: RedisServer) -> None:
         assert "\nredis_up 0.0\n" in text
         own_server.start()
         wait_until(lambda: "\nc 3\n" in client.get("/metrics").text, "the recovery")
+
+
+def test_a_hanging_redis_is_down_within_a_scrape(own_server: RedisServer) -> None:
+    """The page says so before a scrape of every second gives up; awake, Redis is up again."""
+    with TestClient(create_app(own_server.url)) as client:
+        assert "\nredis_up 1.0\n" in client.get("/metrics").text
+        own_server.pause()
+        started = perf_counter()
+        assert "\nredis_up 0.0\n" in client.get("/metrics").text
+        assert perf_counter() - started < 1.5
+        own_server.resume()
+        wait_until(lambda: "\nredis_up 1.0\n" in client.get("/metrics").text, "the recovery")
 
 
 def test_health_does_not_depend_on_redis() -> None:
