@@ -11,8 +11,9 @@ from typing import Any
 
 import prometheus_client
 
+from labkit.declaration import Declaration
 from labkit.keys import Keys
-from labkit.metrics import Counter, Declaration, Histogram, Metric
+from labkit.metrics import Counter, Histogram, Metric
 from labkit.registry import Registry
 
 CALLS = 100_000

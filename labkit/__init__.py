@@ -3,9 +3,9 @@
 The journey of a value, and the module that has it at each stage:
 
     record ───► batch ───► Redis ──► Lua ─────► exposition ──► Prometheus ──► query ──► plot
-    metrics     registry   keys      lua/       mirror                        query     plot
-                batch                scripts    deadlines                     client    theme
-                service                         exposition                    answers   dashboard
+    declaration registry   keys      lua/       mirror                        query     plot
+    metrics     batch                scripts    deadlines                     client    theme
+    timer       service                         exposition                    answers   dashboard
                 telemetry                       exporter                                panels, grid
 
 Off the path: `store` (what is observed), `stack` (the processes that do it for real), `experiments` (what is

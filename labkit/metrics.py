@@ -9,23 +9,15 @@ A metric without labels is recorded to directly; one with labels hands out child
 """
 
 import math
-import re
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
-from contextlib import ContextDecorator
-from dataclasses import dataclass
-from functools import cached_property
-from time import perf_counter
-from typing import Any, Final, Literal, Self, cast
+from typing import Any, Final, Self, cast
 
+from labkit.declaration import Declaration, shortest
 from labkit.errors import MetricError
+from labkit.timer import PER_SECOND, Timer
 
-Shared = Literal["last", "sum", "min", "max"]
-
-# Powers of ten times 1, 2.5 and 5: milliseconds from a cache hit to a time-out.
-DEFAULT_BUCKETS = (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
-OVERFLOW = "__overflow__"
 # A writer that died stops counting in a shared gauge after this long, in seconds.
 LEASE = 60.0
 
@@ -38,43 +30,6 @@ _MAX = 3.4028234663852886e38
 _MIN = -_MAX
 # What a comparison with something that is no number raises; `try` costs nothing where nothing is raised.
 _INCOMPARABLE = (TypeError, ValueError, ArithmeticError)
-_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-_RESERVED = ("le", "quantile")
-_PER_SECOND = {"": 1, "s": 1, "seconds": 1, "ms": 1e3, "milliseconds": 1e3, "us": 1e6, "ns": 1e9}
-
-
-@dataclass(frozen=True)
-class Declaration:
-    """What a metric is: all that must agree when it is declared again."""
-
-    kind: str
-    name: str
-    help: str
-    labels: tuple[str, ...] = ()
-    unit: str = ""
-    buckets: tuple[float, ...] = ()
-    shared: Shared = "last"
-
-    def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
-            raise MetricError(f"{self.name!r} is no metric name; use letters, digits and '_', no digit first.")
-        for label in self.labels:
-            if not _NAME.fullmatch(label) or label.startswith("__") or label in _RESERVED:
-                raise MetricError(f"{self.name}: {label!r} is no label name, or is reserved by Prometheus.")
-        if len(set(self.labels)) < len(self.labels):
-            raise MetricError(f"{self.name}: a label is named twice in {self.labels}.")
-        if self.shared not in ("last", "sum", "min", "max"):
-            raise MetricError(f"{self.name}: shared={self.shared!r} must be 'last', 'sum', 'min' or 'max'.")
-        if any(not math.isfinite(b) for b in self.buckets) or list(self.buckets) != sorted(set(self.buckets)):
-            raise MetricError(f"{self.name}: buckets {self.buckets} must be finite and ascending; +Inf is implied.")
-
-    @cached_property
-    def bounds_text(self) -> str:
-        return ",".join(map(_text, self.buckets)) or "-"
-
-    @property
-    def metadata(self) -> dict[str, str]:
-        return {"type": self.kind, "help": self.help, "unit": self.unit}
 
 
 # (metric, label values) -> child: the registry decides whether there is room for another series.
@@ -212,7 +167,7 @@ class Counter(Metric):
 
     def take(self) -> str | None:
         add, self._add = self._add, 0.0
-        return f"counter {_text(add)}" if math.isfinite(add) else None
+        return f"counter {shortest(add)}" if math.isfinite(add) else None
 
     def forget(self) -> None:
         self._forget_pending()
@@ -280,9 +235,9 @@ class Gauge(Metric):
             self._own = 0.0
             return None
         if self.declaration.shared != "last":
-            return f"shared {self.declaration.shared} {_text(own)} {LEASE:g}"
-        operation = f"gauge {_text(add)} {_text(own)}"
-        return operation if value is None else f"{operation} {_text(value)}"
+            return f"shared {self.declaration.shared} {shortest(own)} {LEASE:g}"
+        operation = f"gauge {shortest(add)} {shortest(own)}"
+        return operation if value is None else f"{operation} {shortest(value)}"
 
     def forget(self) -> None:
         self._forget_pending()
@@ -319,9 +274,9 @@ class Histogram(Metric):
             MetricError: the unit is not one of time.
         """
         unit = self.declaration.unit
-        if unit not in _PER_SECOND:
+        if unit not in PER_SECOND:
             raise MetricError(f"{self.declaration.name} counts {unit!r}; to time, its unit must be s, ms, us or ns.")
-        return Timer(self.observe, _PER_SECOND[unit])
+        return Timer(self.observe, PER_SECOND[unit])
 
     def fold(self) -> int:
         chunk = self._drain()
@@ -341,7 +296,7 @@ class Histogram(Metric):
         self._reset()
         if not math.isfinite(total):
             return None
-        return f"histogram {self.declaration.bounds_text} {','.join(map(str, counts))} {_text(total)}"
+        return f"histogram {self.declaration.bounds_text} {','.join(map(str, counts))} {shortest(total)}"
 
     def forget(self) -> None:
         self._forget_pending()
@@ -350,26 +305,6 @@ class Histogram(Metric):
     def _reset(self) -> None:
         self._counts = [0] * (len(self.declaration.buckets) + 1)
         self._sum = 0.0
-
-
-class Timer(ContextDecorator):
-    """Observes how long its block took, also when the block raises."""
-
-    def __init__(self, observe: Callable[[float], None], per_second: float) -> None:
-        self._observe, self._per_second = observe, per_second
-        self._started: list[float] = []
-
-    def __enter__(self) -> Self:
-        # A stack: a decorated function may call itself.
-        self._started.append(perf_counter())
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._observe((perf_counter() - self._started.pop()) * self._per_second)
-
-    def _recreate_cm(self) -> "Timer":
-        # Each call of a decorated function is timed by its own timer: calls may overlap in threads.
-        return Timer(self._observe, self._per_second)
 
 
 KINDS: Final[Mapping[str, type[Metric]]] = {"counter": Counter, "gauge": Gauge, "histogram": Histogram}
@@ -396,8 +331,3 @@ def _total(chunk: list[float]) -> float:
         return math.fsum(chunk)
     except OverflowError:
         return math.inf
-
-
-def _text(value: float) -> str:
-    """The shortest text that is the same double again; integers as integers."""
-    return str(int(value)) if value % 1 == 0 and abs(value) < 2**53 else repr(float(value))

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from threading import Lock
 from typing import TypeVar, cast
 
+from labkit.declaration import OVERFLOW, Declaration
 from labkit.errors import MetricError
 from labkit.keys import Keys
-from labkit.metrics import KINDS, OVERFLOW, Declaration, Metric
+from labkit.metrics import KINDS, Metric
 
 log = logging.getLogger("labkit")
 

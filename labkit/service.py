@@ -21,9 +21,10 @@ from redis.exceptions import RedisError, ResponseError
 from labkit.backoff import next_backoff
 from labkit.batch import Outbox
 from labkit.connection import DEFAULT_URL, connect, redact
+from labkit.declaration import DEFAULT_BUCKETS, Declaration, Shared
 from labkit.errors import FlushError, MetricError
 from labkit.keys import Keys
-from labkit.metrics import DEFAULT_BUCKETS, LEASE, SLICE, Counter, Declaration, Gauge, Histogram, Metric, Shared
+from labkit.metrics import LEASE, SLICE, Counter, Gauge, Histogram, Metric
 from labkit.registry import Registry
 from labkit.scripts import FlushReply, WriteScripts
 from labkit.telemetry import Telemetry

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from labkit.declaration import OVERFLOW, Declaration
 from labkit.errors import MetricError
 from labkit.keys import Keys
-from labkit.metrics import OVERFLOW, Counter, Declaration, Gauge, Histogram, Metric
+from labkit.metrics import Counter, Gauge, Histogram, Metric
 from labkit.registry import Registry
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False, width=32)
