@@ -78,7 +78,7 @@ class Metric(ABC):
             MetricError: labels are missing, unknown or given twice.
         """
         try:
-            return self._by_labels[(*labels.items(), *values)]
+            return self._by_labels[tuple(labels.items()) if labels else values]
         except (KeyError, TypeError):
             return self._look_up(values, labels)
 
@@ -97,7 +97,7 @@ class Metric(ABC):
                 self._children[key] = child
         # 1, 1.0 and True are one key of a dict and three label values: only text may take the short way.
         if child.label_values == key and all(type(value) is str for value in (*values, *labels.values())):
-            self._by_labels[(*labels.items(), *values)] = child
+            self._by_labels[tuple(labels.items()) if labels else values] = child
         return child
 
     def _refuse(self, _: object) -> None:

@@ -207,11 +207,14 @@ class RedisMetricsService:
         return self._flush_interval
 
     def _fold(self) -> None:
+        folded = 0
         for series in [series for _, series in self._registry.series() if series.records]:
             # As many slices as there are now: an application that never pauses must not keep us here.
             for _ in range(0, len(series.records), SLICE):
-                series.fold()
-                sleep(0)
+                folded += series.fold()
+                if folded >= SLICE:
+                    sleep(0)
+                    folded = 0
 
     def _freeze(self) -> None:
         now, operations = monotonic(), []
