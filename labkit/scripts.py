@@ -33,13 +33,17 @@ class Script:
 
 @dataclass(frozen=True)
 class FlushReply:
-    """What `flush.lua` said of one batch; `fence` is None when the server knows nothing of the writer."""
+    """What `flush.lua` said of one batch.
+
+    `fence` is the number of the last batch applied, None if there is none; `known` says whether there was one before.
+    """
 
     status: Literal["applied", "duplicate", "gap"]
     epoch: str
     fence: int | None
     skipped: dict[str, str]
     folded: tuple[str, ...]
+    known: bool
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,7 @@ class ReadScripts:
 
 
 def _flush_reply(reply: list[Any]) -> FlushReply:
-    status, epoch, fence, skipped, folded = reply
+    status, epoch, fence, skipped, folded, known = reply
     names = [item.decode() for item in skipped]
     return FlushReply(
         status=status.decode(),
@@ -137,6 +141,7 @@ def _flush_reply(reply: list[Any]) -> FlushReply:
         fence=int(fence) if fence else None,
         skipped=dict(zip(names[::2], names[1::2], strict=True)),
         folded=tuple(key.decode() for key in folded),
+        known=bool(known),
     )
 
 

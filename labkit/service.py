@@ -253,30 +253,39 @@ class RedisMetricsService:
                 self._acknowledge(reply)
 
     def _acknowledge(self, reply: FlushReply) -> None:
-        self._outbox.acknowledge()
+        batch = self._outbox.acknowledge()
         self._telemetry.batches[reply.status].inc()
         for key, reason in reply.skipped.items():
             self._drop(key, reason)
         if reply.folded:
             self._telemetry.folded.inc(len(reply.folded))
+        if batch.number > 1 and not reply.known:
+            self._was_forgotten(batch.number - 1)
         if reply.epoch != self._epoch:
             self._meet(reply.epoch)
 
     def _close_gap(self, reply: FlushReply) -> None:
         # Without a fence the server lost all it knew of us: what waits goes again, and is applied.
         if reply.fence is not None:
-            forgotten = self._outbox.start_over(reply.fence)
-            self._telemetry.batches["forgotten"].inc(forgotten)
-            log.warning("%s came back with an older state and forgot %d batches.", redact(self._url), forgotten)
+            self._was_forgotten(self._outbox.start_over(reply.fence))
+
+    def _was_forgotten(self, batches: int) -> None:
+        # With the numbers went the series that were new in them, and what their metrics mean.
+        self._telemetry.batches["forgotten"].inc(batches)
+        log.warning("%s came back with an older state and forgot %d batches.", redact(self._url), batches)
+        self._write_all_again()
 
     def _meet(self, epoch: str) -> None:
         """Greet a server that is new to us, or has lost its data: it needs all series and what they mean."""
         if self._epoch:
             log.warning("%s has lost its data; all series are written again.", redact(self._url))
-            self._announced.clear()
-            for _, series in self._registry.series():
-                series.due_at = -inf
+            self._write_all_again()
         self._epoch = epoch
+
+    def _write_all_again(self) -> None:
+        self._announced.clear()
+        for _, series in self._registry.series():
+            series.due_at = -inf
 
     def _drop(self, key: str, reason: str) -> None:
         self._telemetry.dropped.labels(reason=reason).inc()

@@ -19,13 +19,14 @@
 --            shared <sum|min|max> <own> <lease>  one entry per writer; lease in s
 --            histogram <bounds> <counts> <sum>   lists as 5,10,25; one more count than bounds; - for no bounds
 --          Adding zero refreshes a series, or creates it.
--- Returns  {status, epoch, fence, {key, reason, …}, {key, …}}
+-- Returns  {status, epoch, fence, {key, reason, …}, {key, …}, known}
 --          status  applied    the batch is in Redis now, all but the series skipped
 --                  duplicate  it was there already; nothing was done
 --                  gap        a batch before this one is missing; nothing was done
 --          fence   number of the last batch applied, or "" if the server knows none of this writer
 --          4th     series that were skipped, and why: wrongtype, json, value, bounds
 --          5th     histograms whose counts were folded into the other bounds that Redis holds
+--          known   "1" if there was a fence of this writer, else ""
 -- Errors   before anything is written, when a key other than a series has the wrong type.
 --
 -- A script that fails half-way keeps its writes, so everything is read and checked before the first of them.
@@ -46,11 +47,11 @@ call("HLEN", META)
 if fence then
   fence = tonumber(fence)
   if not fence then return redis.error_reply("ERR " .. FENCE .. " does not hold a batch number") end
-  if NUMBER <= fence then return {"duplicate", epoch, tostring(fence), {}, {}} end
-  if NUMBER > fence + 1 then return {"gap", epoch, tostring(fence), {}, {}} end
+  if NUMBER <= fence then return {"duplicate", epoch, tostring(fence), {}, {}, "1"} end
+  if NUMBER > fence + 1 then return {"gap", epoch, tostring(fence), {}, {}, "1"} end
 elseif NUMBER ~= OLDEST then
   -- The batch before this one was sent with it and refused: applying this one would fence that one off.
-  return {"gap", epoch, "", {}, {}}
+  return {"gap", epoch, "", {}, {}, ""}
 end
 
 local clock = call("TIME")
@@ -270,4 +271,4 @@ call("SET", FENCE, ARGV[1], "PX", FENCE_TTL)
 for _, key in ipairs(call("ZRANGE", INDEX, 0, EXPIRED_PER_CALL - 1)) do
   if call("EXISTS", key) == 0 then call("ZREM", INDEX, key) end
 end
-return {"applied", epoch, ARGV[1], skipped, folded}
+return {"applied", epoch, ARGV[1], skipped, folded, fence and "1" or ""}

@@ -1,0 +1,275 @@
+"""Every fault a network or a server has: nothing recorded is lost, and nothing is counted twice."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+import redis
+
+from labkit import FlushError, RedisMetricsService
+from labkit.stack import binaries
+from tests.redis_server import RedisServer, wait_until
+from tests.writer.fault_proxy import Fault, FaultProxy
+
+
+def held(client: redis.Redis, key: str) -> Any:
+    text = client.get(f"metrics:{key}")
+    return json.loads(text) if isinstance(text, bytes) else {}
+
+
+def outcome(client: redis.Redis, name: str) -> float:
+    return float(held(client, f"counter:labkit_writer_batches_total:outcome={name}").get("value", 0))
+
+
+@pytest.fixture
+def proxy(own_server: RedisServer) -> Iterator[FaultProxy]:
+    """A way to the server that can be broken."""
+    proxy = FaultProxy(own_server.port)
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def writer(proxy: FaultProxy) -> Iterator[RedisMetricsService]:
+    """A writer behind the proxy that gives up on a reply after 0.3 s, and sends by itself only to try again."""
+    with RedisMetricsService(f"{proxy.url}?socket_timeout=0.3", flush_interval=600) as service:
+        service.counter("c", "Help.").inc()
+        service.flush()
+        yield service
+
+
+def refused(writer: RedisMetricsService, reason: str) -> None:
+    """Record one more, and see it refused for this `reason`."""
+    writer.counter("c", "Help.").inc()
+    with pytest.raises(FlushError, match=f"(?i){reason}"):
+        writer.flush(timeout=1.0)
+
+
+def follow(replica: RedisServer, primary: RedisServer) -> None:
+    """Make one server the replica of another, without the usual wait for more replicas."""
+    primary.client.config_set("repl-diskless-sync-delay", 0)
+    replica.client.slaveof("127.0.0.1", str(primary.port))
+
+
+def exactly(writer: RedisMetricsService, client: redis.Redis, total: float) -> None:
+    """Flush, and find this total of the counter."""
+    writer.flush(timeout=20)
+    assert held(client, "counter:c")["value"] == total
+
+
+@pytest.mark.parametrize("fault", ["before the request", "after the request", "inside the reply"])
+def test_a_cut_connection(
+    writer: RedisMetricsService, proxy: FaultProxy, own_server: RedisServer, fault: Fault
+) -> None:
+    """Wherever the connection breaks, the batch is applied once; the fence proves it was there already."""
+    histogram = writer.histogram("h", "Help.", buckets=(1, 2))
+    for n in range(3):
+        proxy.arm(fault)
+        writer.counter("c", "Help.").inc(10)
+        histogram.observe(1.5)
+        writer.flush()
+        assert proxy.struck == n + 1
+    exactly(writer, own_server.client, 31)
+    assert (held(own_server.client, "histogram:h")["counts"], held(own_server.client, "histogram:h")["sum"]) == (
+        [0, 3, 0],
+        4.5,
+    )
+    assert outcome(own_server.client, "duplicate") == (0 if fault == "before the request" else 3)
+
+
+def test_a_cut_between_the_replies_of_many_batches(
+    writer: RedisMetricsService, proxy: FaultProxy, own_server: RedisServer
+) -> None:
+    """Of several batches in one round trip, some answered and some not, each is applied once."""
+    events = writer.counter("e", "Help.", ["n"])
+    for n in range(3000):
+        events.labels(n=n).inc(n)
+    proxy.arm("inside the reply")
+    writer.flush(timeout=20)
+    texts = own_server.client.mget([f"metrics:counter:e:n={n}" for n in range(3000)])
+    assert [json.loads(text or "{}").get("value") for text in texts] == list(range(3000))
+
+
+def test_a_slow_network(writer: RedisMetricsService, proxy: FaultProxy, own_server: RedisServer) -> None:
+    """A reply that comes after the writer gave up is never taken for the answer to something else."""
+    proxy.delay = 0.5
+    refused(writer, "timeout|timed out")
+    proxy.delay = 0.0
+    exactly(writer, own_server.client, 2)
+
+
+def test_a_paused_network(writer: RedisMetricsService, proxy: FaultProxy, own_server: RedisServer) -> None:
+    """Batches that were held up arrive late, perhaps several times, and count once."""
+    proxy.pause()
+    refused(writer, "timeout|timed out")
+    proxy.resume()
+    exactly(writer, own_server.client, 2)
+
+
+def test_a_killed_server(writer: RedisMetricsService, proxy: FaultProxy, own_server: RedisServer) -> None:
+    """kill -9 after a batch was applied and before it was answered: the file says that it was."""
+    proxy.arm("after the request")
+    writer.counter("c", "Help.").inc(5)
+    with pytest.raises(FlushError):
+        writer.flush(timeout=0.05)
+    own_server.kill()
+    own_server.start()
+    exactly(writer, own_server.client, 6)
+
+
+def test_noscript(writer: RedisMetricsService, own_server: RedisServer) -> None:
+    """A server that forgot the script is given it again, also with several batches on the way."""
+    own_server.client.script_flush()
+    events = writer.counter("e", "Help.", ["n"])
+    for n in range(1000):
+        events.labels(n=n).inc()
+    exactly(writer, own_server.client, 1)
+    texts = own_server.client.mget([f"metrics:counter:e:n={n}" for n in range(1000)])
+    assert [json.loads(text or "{}").get("value") for text in texts] == [1] * 1000
+
+
+def test_oom(writer: RedisMetricsService, own_server: RedisServer) -> None:
+    """A full server refuses a batch whole, and takes it when there is room."""
+    own_server.client.config_set("maxmemory-policy", "noeviction")
+    own_server.client.config_set("maxmemory", "1")
+    refused(writer, "maxmemory")
+    own_server.client.config_set("maxmemory", "0")
+    exactly(writer, own_server.client, 2)
+
+
+def test_readonly(writer: RedisMetricsService, own_server: RedisServer, other_server: RedisServer) -> None:
+    """A server made a replica refuses whole batches; when it is a primary again, it takes them."""
+    follow(other_server, own_server)
+    wait_until(lambda: own_server.client.info("replication")["connected_slaves"] == 1, "the replica")
+    other_server.client.config_set("replica-read-only", "yes")
+    wait_until(lambda: other_server.client.get("metrics:counter:c"), "the copy")
+    with RedisMetricsService(other_server.url, flush_interval=600) as on_replica:
+        refused(on_replica, "read.?only")
+        other_server.client.slaveof()
+        exactly(on_replica, other_server.client, 2)
+
+
+def test_misconf(writer: RedisMetricsService, own_server: RedisServer, tmp_path: Path) -> None:
+    """A server that cannot save refuses whole batches, until it can."""
+    (tmp_path / "dump.rdb").mkdir()  # a folder in the way of the file stops root as well
+    own_server.client.config_set("save", "3600 1")
+    own_server.client.bgsave()
+    wait_until(lambda: own_server.client.info("persistence")["rdb_last_bgsave_status"] == "err", "the failure")
+    refused(writer, "MISCONF|RDB snapshot")
+    own_server.client.config_set("save", "")
+    exactly(writer, own_server.client, 2)
+
+
+def test_busy(writer: RedisMetricsService, own_server: RedisServer) -> None:
+    """While somebody's script runs for too long, the writer waits for it."""
+    own_server.client.config_set("lua-time-limit", "10")
+    endless = Thread(target=_run_until_killed, args=(own_server.port,))
+    endless.start()
+    wait_until(lambda: _says(own_server.client, "BUSY"), "the busy server")
+    refused(writer, "busy")
+    own_server.client.script_kill()
+    endless.join()
+    exactly(writer, own_server.client, 2)
+
+
+def _run_until_killed(port: int) -> None:
+    with redis.Redis(port=port, socket_timeout=60) as client, pytest.raises(redis.ResponseError):
+        client.eval("while true do end", 0)
+
+
+def _says(client: redis.Redis, word: str) -> bool:
+    try:
+        client.ping()
+    except redis.RedisError as error:
+        return word.lower() in str(error).lower()
+    return False
+
+
+def test_loading(writer: RedisMetricsService, own_server: RedisServer) -> None:
+    """While the server reads its file, the writer waits for it."""
+    filler = own_server.client.pipeline(transaction=False)
+    for n in range(5000):
+        filler.set(f"filler:{n}", n)
+    filler.execute()
+    own_server.client.bgrewriteaof()
+    wait_until(lambda: own_server.client.info("persistence")["aof_base_size"] > 10_000, "the rewritten file")
+    own_server.kill()
+    own_server._command += ["--key-load-delay", "500", "--loading-process-events-interval-bytes", "1024"]
+    starting = Thread(target=own_server.start)
+    starting.start()
+    wait_until(lambda: _says(own_server.client, "loading"), "the loading server")
+    refused(writer, "loading")
+    starting.join()
+    exactly(writer, own_server.client, 2)
+
+
+@pytest.fixture
+def other_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A second Valkey of the test's own."""
+    program = binaries.find("valkey-server")
+    server = RedisServer(program.path, program.environment, tmp_path_factory.mktemp("other"))
+    yield server
+    server.close()
+
+
+def test_failover(
+    other_server: RedisServer, writer: RedisMetricsService, proxy: FaultProxy, own_server: RedisServer
+) -> None:
+    """A promoted replica has the fence with the series: a batch whose answer was lost is recognised."""
+    follow(other_server, own_server)
+    proxy.arm("after the request")
+    writer.counter("c", "Help.").inc(5)
+    with pytest.raises(FlushError):
+        writer.flush(timeout=0.05)
+    wait_until(lambda: held(other_server.client, "counter:c").get("value") == 6, "the copy")
+    own_server.kill()
+    other_server.client.slaveof()
+    proxy.target = other_server.port
+    exactly(writer, other_server.client, 6)
+
+
+def _roll_back(server: RedisServer, folder: Path, snapshot: Path) -> None:
+    """Kill the server and start it again with an older append-only file."""
+    server.kill()
+    shutil.rmtree(folder / "appendonlydir")
+    shutil.copytree(snapshot, folder / "appendonlydir")
+    server.start()
+
+
+def test_a_rollback(writer: RedisMetricsService, own_server: RedisServer, tmp_path: Path) -> None:
+    """An older state has lost what it had acknowledged, which is counted; what waits is applied once."""
+    shutil.copytree(tmp_path / "appendonlydir", tmp_path / "snapshot")
+    counter = writer.counter("c", "Help.")
+    writer.counter("late", "Declared after the snapshot.")
+    for _ in range(2):
+        counter.inc(10)  # acknowledged, and forgotten
+        writer.flush()
+    counter.inc(100)
+    _roll_back(own_server, tmp_path, tmp_path / "snapshot")
+    exactly(writer, own_server.client, 101)
+    writer.flush()
+    assert outcome(own_server.client, "forgotten") == 2
+    assert held(own_server.client, "counter:late")["value"] == 0
+    assert own_server.client.hexists("metrics.meta", "late")
+
+
+def test_a_rollback_to_before_the_writer(own_server: RedisServer, tmp_path: Path) -> None:
+    """A state in which the writer does not occur, but others do, gets all of its series again."""
+    with RedisMetricsService(own_server.url) as first:
+        first.counter("c", "Help.").inc()
+    shutil.copytree(tmp_path / "appendonlydir", tmp_path / "snapshot")
+    with RedisMetricsService(own_server.url, flush_interval=600) as writer:
+        for name in ("c", "late"):
+            writer.counter(name, "Help.").inc(10)
+        writer.flush()
+        writer.counter("c", "Help.").inc(100)
+        _roll_back(own_server, tmp_path, tmp_path / "snapshot")
+        exactly(writer, own_server.client, 101)
+        writer.flush()
+        assert held(own_server.client, "counter:late").get("value") == 0
+        assert own_server.client.hexists("metrics.meta", "late")
+        assert outcome(own_server.client, "forgotten") == 1
