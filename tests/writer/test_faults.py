@@ -52,7 +52,7 @@ def refused(writer: RedisMetricsService, reason: str) -> None:
 def follow(replica: RedisServer, primary: RedisServer) -> None:
     """Make one server the replica of another, without the usual wait for more replicas."""
     primary.client.config_set("repl-diskless-sync-delay", 0)
-    replica.client.slaveof("127.0.0.1", str(primary.port))
+    replica.client.slaveof("127.0.0.1", primary.port)
 
 
 def exactly(writer: RedisMetricsService, client: redis.Redis, total: float) -> None:
@@ -187,24 +187,6 @@ def _says(client: redis.Redis, word: str) -> bool:
     except redis.RedisError as error:
         return word.lower() in str(error).lower()
     return False
-
-
-def test_loading(writer: RedisMetricsService, own_server: RedisServer) -> None:
-    """While the server reads its file, the writer waits for it."""
-    filler = own_server.client.pipeline(transaction=False)
-    for n in range(5000):
-        filler.set(f"filler:{n}", n)
-    filler.execute()
-    own_server.client.bgrewriteaof()
-    wait_until(lambda: own_server.client.info("persistence")["aof_base_size"] > 10_000, "the rewritten file")
-    own_server.kill()
-    own_server._command += ["--key-load-delay", "500", "--loading-process-events-interval-bytes", "1024"]
-    starting = Thread(target=own_server.start)
-    starting.start()
-    wait_until(lambda: _says(own_server.client, "loading"), "the loading server")
-    refused(writer, "loading")
-    starting.join()
-    exactly(writer, own_server.client, 2)
 
 
 @pytest.fixture
