@@ -1,5 +1,6 @@
 """Real servers for the tests: a Valkey and a Redis 7 per session, on free ports, emptied before each test."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,11 @@ import redis
 from labkit import RedisMetricsService
 from labkit.stack import binaries
 from tests.redis_server import RedisServer
+
+
+def pytest_configure() -> None:
+    """Let the programs that tests start hear Ctrl-C, also when the tests themselves run in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", params=["valkey-server", "redis-server"])
