@@ -1,6 +1,7 @@
 """One way to reach Redis: bounded in time, without hidden retries, and never showing a password."""
 
 import os
+import re
 from urllib.parse import urlsplit, urlunsplit
 
 import redis
@@ -10,6 +11,7 @@ from redis.retry import Retry
 from labkit.errors import ConnectionFailed
 
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
+_PASSWORD_OPTION = re.compile(r"((?:^|&)[a-z_]*password=)[^&]*")
 
 
 def connect(url: str, *, timeout: float = 2.0) -> redis.Redis:
@@ -30,20 +32,27 @@ def connect(url: str, *, timeout: float = 2.0) -> redis.Redis:
             retry=Retry(NoBackoff(), 0),
             health_check_interval=0,
         )
-    except ValueError as error:
-        raise ConnectionFailed(f"{redact(url)!r} is no Redis URL ({error}); one looks like {DEFAULT_URL!r}.") from None
+    except ValueError:
+        # Its own message may quote a part of the password.
+        raise ConnectionFailed(
+            f"{redact(url)!r} is no Redis URL; one looks like {DEFAULT_URL!r}, with redis, rediss or unix in front."
+        ) from None
 
 
 def redact(url: str) -> str:
-    """Return `url` with its password hidden, fit for logs and errors."""
+    """Return `url` with its passwords hidden, fit for logs and errors."""
     try:
         parts = urlsplit(url)
-        if parts.password is None:
-            return url
     except ValueError:
         return "(unreadable URL)"
-    user_and_host = parts.netloc.replace(f":{parts.password}@", ":***@", 1)
-    return urlunsplit(parts._replace(netloc=user_and_host))
+    if "@" in f"{parts.path}{parts.query}{parts.fragment}":
+        # The password has a character that ends the host, and where it ends itself nobody can tell.
+        return f"{parts.scheme}://***"
+    user, at, host = parts.netloc.rpartition("@")
+    if ":" in user:
+        user = f"{user.partition(':')[0]}:***"
+    query = _PASSWORD_OPTION.sub(r"\1***", parts.query)
+    return urlunsplit(parts._replace(netloc=f"{user}{at}{host}", query=query))
 
 
 def _password(url: str) -> str | None:
