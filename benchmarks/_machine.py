@@ -1,0 +1,57 @@
+"""What every benchmark needs: a real server of its own, and a line that says where its figures were measured."""
+
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import cast
+
+from labkit.stack import binaries
+from tests.redis_server import RedisServer
+
+
+@contextmanager
+def valkey(*options: str) -> Iterator[RedisServer]:
+    """Run a Valkey on a free port; `options` are given to it as they are. It may be killed before the end."""
+    program = binaries.find("valkey-server")
+    with TemporaryDirectory() as folder:
+        server = RedisServer(program.path, program.environment, Path(folder), *options)
+        try:
+            yield server
+        finally:
+            server.close()
+
+
+def describe(server: RedisServer, *packages: str) -> str:
+    """Return a paragraph in markdown: processor, cores, load, and the versions of all that takes part."""
+    found = cast(dict[str, str], server.client.info("server"))
+    parts = [
+        f"{_processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start",
+        f"{platform.system()} {platform.release().split('-')[0]}",
+        f"{platform.python_implementation()} {platform.python_version()}",
+        f"Valkey {found.get('valkey_version', found['redis_version'])}",
+        *(f"{package} {version(package)}" for package in ("labkit", "redis", "hiredis", *packages)),
+    ]
+    return f"Measured on: {', '.join(parts)}.\n"
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """Return a table in markdown, its columns aligned for readers of the plain text too; numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    lines = [header, [widths[0] * "-", *("-" * (width - 1) + ":" for width in widths[1:])], *rows]
+    return "\n".join(f"| {' | '.join(_aligned(line, widths))} |" for line in lines) + "\n"
+
+
+def _aligned(line: list[str], widths: list[int]) -> list[str]:
+    first, *others = zip(line, widths, strict=True)
+    return [first[0].ljust(first[1]), *(text.rjust(width) for text, width in others)]
+
+
+def _processor() -> str:
+    described = Path("/proc/cpuinfo")
+    lines = described.read_text().splitlines() if described.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
