@@ -2,7 +2,7 @@
 
 import os
 import re
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, unquote_plus, urlsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -11,36 +11,53 @@ from redis.retry import Retry
 from labkit.errors import ConnectionFailed
 
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
-_PASSWORD_OPTION = re.compile(r"((?:^|&)[a-z_]*password=)[^&]*")
+
+_STARTS = ("redis://", "rediss://", "unix://")
+_DATABASE, _SOCKET = re.compile(r"/?\d*/?"), re.compile(r"/.+")
+_SECRET = {"password", "ssl_password"}
+_FILES = {"ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile"}
+_TLS = _FILES | {"ssl_password", "ssl_cert_reqs", "ssl_check_hostname", "ssl_min_version", "ssl_ciphers"}
+# Those that cannot change how labkit reads a reply, or how often it sends a batch.
+_PLAIN = {"db", "username", "password", "client_name", "socket_timeout", "socket_connect_timeout", "socket_keepalive"}
+_LOOKS = f"one looks like {DEFAULT_URL!r}, with redis, rediss or unix in front; percent-encode signs in a password"
 
 
 def connect(url: str, *, timeout: float = 2.0) -> redis.Redis:
     """Return a client for `url`; nothing is sent yet. `timeout` (s) bounds connecting and every reply.
 
-    A password may stand in the URL or in the environment variable `LABKIT_REDIS_PASSWORD`.
+    A password may stand in the URL or in the environment variable `LABKIT_REDIS_PASSWORD`; the URL's comes first.
+    With `rediss://`, the options `ssl_ca_certs`, `ssl_certfile` and `ssl_keyfile` name the certificates.
 
     Raises:
-        ConnectionFailed: the URL is malformed.
+        ConnectionFailed: the URL is malformed, has an option that is unknown, or names a file that cannot be read.
     """
+    if objection := _objection(url):
+        raise _refusal(url, objection)
     try:
-        return redis.Redis.from_url(
+        client = redis.Redis.from_url(
             url,
-            password=_password(url),
+            # Bytes, because the environment need not be UTF-8.
+            password=os.environb.get(b"LABKIT_REDIS_PASSWORD") or None,
             socket_timeout=timeout,
             socket_connect_timeout=timeout,
             # Repeating a batch is the writer's decision, under its own number: never the client's.
             retry=Retry(NoBackoff(), 0),
             health_check_interval=0,
+            # Without any, OpenSSL asks the terminal for the password of a key.
+            **({"ssl_password": ""} if url.startswith("rediss:") else {}),
         )
-    except ValueError:
-        # Its own message may quote a part of the password.
-        raise ConnectionFailed(
-            f"{redact(url)!r} is no Redis URL; one looks like {DEFAULT_URL!r}, with redis, rediss or unix in front."
-        ) from None
+        # Made and never opened: it looks at its options.
+        client.connection_pool.connection_class(**client.connection_pool.connection_kwargs)
+    except (ValueError, redis.RedisError):
+        # Their own message may quote a part of the password.
+        raise _refusal(url, "an option has a value that it cannot have") from None
+    return client
 
 
 def redact(url: str) -> str:
     """Return `url` with its passwords hidden, fit for logs and errors."""
+    if "://" not in url:
+        return "***" if "@" in url else url.partition("?")[0]
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -48,13 +65,59 @@ def redact(url: str) -> str:
     if "@" in f"{parts.path}{parts.query}{parts.fragment}":
         # The password has a character that ends the host, and where it ends itself nobody can tell.
         return f"{parts.scheme}://***"
+    query = f"?{'&'.join(map(_shown, parts.query.split('&')))}" if parts.query else ""
+    return f"{parts.scheme}://{_place(parts)}{parts.path}{query}{'#***' if parts.fragment else ''}"
+
+
+def _place(parts: SplitResult) -> str:
     user, at, host = parts.netloc.rpartition("@")
-    if ":" in user:
-        user = f"{user.partition(':')[0]}:***"
-    query = _PASSWORD_OPTION.sub(r"\1***", parts.query)
-    return urlunsplit(parts._replace(netloc=f"{user}{at}{host}", query=query))
+    name, colon, _ = user.partition(":")
+    try:
+        parts.port  # noqa: B018  looks at it
+    except ValueError:
+        # A password whose @ was forgotten stands where the port should.
+        host = f"{host.rpartition(':')[0]}:***"
+    return f"{name}{colon}{'***' if colon else ''}{at}{host}"
 
 
-def _password(url: str) -> str | None:
-    # from_url lets what the URL says win over what is passed beside it.
-    return os.environ.get("LABKIT_REDIS_PASSWORD") if "://" in url else None
+def _shown(option: str) -> str:
+    name, is_, _ = option.partition("=")
+    if unquote_plus(name) in (_PLAIN | _TLS) - _SECRET:
+        return option
+    return f"{name}=***" if is_ else "***"
+
+
+def _refusal(url: str, objection: str) -> ConnectionFailed:
+    return ConnectionFailed(f"{redact(url)!r} is no Redis URL: {objection}.")
+
+
+def _objection(url: str) -> str:
+    """Say what is wrong with `url`, quoting nothing of it; "" if nothing is."""
+    try:
+        url.encode()
+        parts = urlsplit(url)
+        options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
+        # What the resolver does with a name; it fails on an empty part, or a long one.
+        unquote(parts.hostname or "").encode("idna")
+        parts.port  # noqa: B018  looks at it
+    except ValueError:
+        return _LOOKS
+    if not (_has_form(url, parts) and "\0" not in unquote(f"{parts.hostname}{parts.path}")):
+        return _LOOKS
+    return _objection_to_options(parts.scheme, options)
+
+
+def _has_form(url: str, parts: SplitResult) -> bool:
+    path = _SOCKET if parts.scheme == "unix" else _DATABASE
+    return bool(url.startswith(_STARTS) and path.fullmatch(parts.path) and not parts.fragment)
+
+
+def _objection_to_options(scheme: str, options: dict[str, str]) -> str:
+    known = _PLAIN | _TLS if scheme == "rediss" else _PLAIN
+    if not known.issuperset(options):
+        tls = "" if scheme == "rediss" else " (and, with rediss://, some that begin with ssl_)"
+        return f"it has an unknown option; known are {', '.join(sorted(known))}{tls}"
+    for name in sorted(_FILES & options.keys()):
+        if not os.access(options[name], os.R_OK):
+            return f"{name} names nothing that can be read"
+    return ""
