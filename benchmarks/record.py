@@ -1,78 +1,86 @@
-"""What does recording cost? labkit beside prometheus_client, both in memory, in one run.
+"""What does recording cost? labkit beside its peers, in one run, each in a process of its own.
 
-`python benchmarks/record.py` prints nanoseconds per call, the best of several rounds, and ratios. `call` is what the
-application pays; `+ fold` adds what the flush thread pays later, which prometheus_client has no counterpart of.
+`python benchmarks/record.py` prints nanoseconds per call, and how many times labkit's that is. The sides take turns and
+the best of many short rounds counts, because a machine is never quite idle. The second table adds what is done in the
+background, by labkit's flush thread above all: processor time of the whole process. At the end all increments made are
+compared with those that arrived, labkit's in the server; it fails if one of labkit's is missing.
 """
 
-from collections.abc import Callable
-from time import perf_counter
-from timeit import repeat
-from typing import Any
+import argparse
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 
-import prometheus_client
+from benchmarks._machine import describe, table, valkey
+from benchmarks._sides import SIDES
+from benchmarks._stopwatch import THREADS, Contender
 
-from labkit.declaration import Declaration
-from labkit.keys import Keys
-from labkit.metrics import Counter, Histogram, Metric
-from labkit.registry import Registry
+ROUNDS = 25
+CALL = {
+    "inc": "kept child inc()",
+    "labels": "labels(k=v).inc()",
+    "observe": "kept child observe(x)",
+    "threads": f"inc() in {THREADS} threads",
+}
+PROCESSOR = {"inc_processor": "inc()", "observe_processor": "observe(x)"}
+GOALS = """\
+Goals: prometheus_client's inc at least 4 times labkit's, observe 8 times, labels(k=v).inc() 5 times; the peers with
+Redis at least 500 times. Not one increment missing."""
 
-CALLS = 100_000
-ROUNDS = 7
-BUCKETS = (5, 10, 25, 50, 100, 250, 500, 1000)
-
-Call = tuple[str, str, Metric]
-
-
-def cost(statement: str, names: dict[str, Any], after: Callable[[], None] = lambda: None) -> float:
-    """Return nanoseconds per execution of `statement`, in the best round; `after` runs between the rounds."""
-    rounds = []
-    for _ in range(ROUNDS):
-        rounds += repeat(statement, globals=names, number=CALLS, repeat=1)
-        after()
-    return min(rounds) / CALLS * 1e9
+Costs = Mapping[str, Mapping[str, float]]
 
 
-def fold_cost(statement: str, names: dict[str, Any], series: Metric) -> float:
-    """Return nanoseconds per record to fold what `statement` recorded."""
-    rounds = []
-    for _ in range(ROUNDS):
-        repeat(statement, globals=names, number=CALLS, repeat=1)
-        started = perf_counter()
-        drain(series)
-        rounds.append(perf_counter() - started)
-    return min(rounds) / CALLS * 1e9
+def best(contenders: Sequence[Contender], rounds: int) -> Costs:
+    """Return the best of several rounds for each side and each way to record, in nanoseconds."""
+    costs: dict[str, dict[str, float]] = {contender.name: {} for contender in contenders}
+    # They have made nothing yet; but once all have said so, all have started.
+    assert not sum(contender.measure("made") for contender in contenders)
+    for _ in range(rounds):
+        for what in (*CALL, *PROCESSOR):
+            for contender in contenders:
+                cost = contender.measure(what)
+                costs[contender.name][what] = min(cost, costs[contender.name].get(what, cost))
+    return costs
 
 
-def drain(series: Metric) -> None:
-    """Fold all that was recorded, slice by slice, as the flush thread does."""
-    while series.records:
-        series.fold()
+def show(title: str, columns: Mapping[str, str], costs: Costs) -> None:
+    """Print a table: a row for each side, and beside each cost how many times labkit's it is."""
+    ours = next(iter(costs.values()))
+    rows = [[name, *(_cell(side[what], ours[what]) for what in columns)] for name, side in costs.items()]
+    print(table([title, *columns.values()], rows))
+
+
+def _cell(cost: float, ours: float) -> str:
+    ratio = cost / ours
+    return f"{cost:,.0f}" if ratio == 1 else f"{cost:,.0f} ({ratio:,.{0 if ratio >= 100 else 1}f}×)"
+
+
+def show_missing(contenders: Sequence[Contender]) -> None:
+    """Print how many increments each side made and how many did not arrive.
+
+    Raises:
+        SystemExit: one of labkit's is missing.
+    """
+    found = {contender.name: (contender.measure("made"), contender.measure("missing")) for contender in contenders}
+    rows = [[name, f"{made:,.0f}", f"{missing:,.0f} missing"] for name, (made, missing) in found.items()]
+    print(table(["increments, from one thread and from eight", "made", "arrived"], rows))
+    if found["labkit"][1]:
+        raise SystemExit(f"labkit: {found['labkit'][1]:,.0f} increments did not arrive as they were made.")
 
 
 def main() -> None:
-    """Measure each way to record on both sides and print a table."""
-    registry, theirs = Registry(Keys(), max_series=100), prometheus_client.CollectorRegistry()
-    counter = registry.declare(Declaration("counter", "events", "Help.", ("event",)), Counter)
-    histogram = registry.declare(Declaration("histogram", "took", "Help.", ("event",), "ms", BUCKETS), Histogram)
-    their_counter = prometheus_client.Counter("events", "Help.", ["event"], registry=theirs)
-    their_histogram = prometheus_client.Histogram("took", "Help.", ["event"], buckets=BUCKETS, registry=theirs)
-    ours = {"m": counter, "c": counter.labels(event="joined"), "h": histogram.labels(event="joined")}
-    others = {
-        "m": their_counter,
-        "c": their_counter.labels(event="joined"),
-        "h": their_histogram.labels(event="joined"),
-    }
-    calls: tuple[Call, ...] = (
-        ("child.inc()", "c.inc()", ours["c"]),
-        ("labels(k=v).inc()", "m.labels(event='joined').inc()", ours["c"]),
-        ("child.observe(x)", "h.observe(7.5)", ours["h"]),
-    )
-    print(f"{'ns':18}{'labkit call':>12}{'+ fold':>9}{'prometheus_client':>19}{'call ratio':>12}{'with fold':>11}")
-    for name, statement, series in calls:
-        call = cost(statement, ours, lambda series=series: drain(series))  # type: ignore[misc]  # bound per row
-        fold, other = fold_cost(statement, ours, series), cost(statement, others)
-        ratios = f"{other / call:11.1f}x{other / (call + fold):10.1f}x"
-        print(f"{name:18}{call:12.0f}{fold:9.0f}{other:19.0f}{ratios}")
+    """Measure all sides and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one short round: shows that it works")
+    quick = parser.parse_args().quick
+    with valkey() as server, ExitStack() as stack:
+        print(describe(server, *dict.fromkeys(side.package for side in SIDES[1:])))
+        calls = [max(THREADS, side.calls // (10 if quick else 1)) for side in SIDES]
+        contenders = [stack.enter_context(Contender(side, server.url, n)) for side, n in zip(SIDES, calls, strict=True)]
+        costs = best(contenders, 1 if quick else ROUNDS)
+        show("ns per call", CALL, costs)
+        show("processor time, background included, ns per call", PROCESSOR, costs)
+        show_missing(contenders)
+    print(GOALS)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,42 @@
+"""The benchmarks run, if only for a moment. What they find is not judged here: a busy machine would decide."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parent.parent / "benchmarks"
+
+
+def rows(script: str) -> dict[str, list[str]]:
+    """Run a benchmark in its quick mode; return each row of its tables by what stands first in it."""
+    command = [sys.executable, str(FOLDER / script), "--quick"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^Measured on: .+ cores, .+ CPython 3\..+ Valkey \d", done.stdout)
+    lines = [line.strip("| ").split("|") for line in done.stdout.splitlines() if line.startswith("|")]
+    return {first.strip(): [cell.strip() for cell in cells] for first, *cells in lines}
+
+
+def test_record_measures_every_side_and_misses_nothing() -> None:
+    """Each library has its row, and all that labkit recorded from one thread and from eight is in the server."""
+    found = rows("record.py")
+    sides = {"labkit", "prometheus_client", "opentelemetry-sdk", "statsd over UDP", "prometheus-redis-client"}
+    assert sides | {"prometheus_client, multiprocess", "pytheus with Redis"} <= set(found)
+    assert found["labkit"] == ["40,000", "0 missing"]
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("stall.py", {"no flush thread", "labkit, flush every 5 s", "labkit, flush every 1 s"}),
+        ("memory.py", {"Redis there", "Redis away"}),
+    ],
+)
+def test_a_benchmark_prints_a_figure_for_each_side(script: str, expected: set[str]) -> None:
+    """Every cell of every row is a number."""
+    found = rows(script)
+    assert expected <= set(found)
+    assert all(re.fullmatch(r"-?[\d,]+\.\d", cell) for side in expected for cell in found[side])
