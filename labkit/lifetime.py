@@ -1,0 +1,117 @@
+"""Batch: how long a service lives. It starts anew in every forked child, and is closed when its process ends.
+
+Every normal end is covered: the end of the script, SystemExit, an unhandled exception, Ctrl-C, and each way in which
+a child of multiprocessing ends. A signal that nobody handles, SIGKILL and `os._exit` end a process without a word.
+"""
+
+import atexit
+import logging
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Protocol
+
+from labkit.errors import FlushError
+
+log = logging.getLogger("labkit")
+
+# What an interrupted close gets once more, s: enough for a server that answers, and no trouble to who wants to leave.
+SECOND_CHANCE = 1.0
+
+
+class Living(Protocol):
+    """What is closed at the end of its process, and starts anew in a child."""
+
+    def after_fork(self) -> None:
+        """Forget what is the parent's; only this thread has survived."""
+
+    def close(self, timeout: float = ...) -> None:
+        """Flush for the last time, within `timeout` seconds; nothing to do if that was done."""
+
+
+_living: set[Living] = set()
+
+
+def watch(service: Living) -> None:
+    """From now on, `service` starts anew in forked children, and is closed when its process ends."""
+    _living.add(service)
+    _join_multiprocessing()
+
+
+def release(service: Living) -> None:
+    """Leave `service` alone: it was closed."""
+    _living.discard(service)
+
+
+def _close_all() -> None:
+    for service in list(_living):
+        try:
+            _close(service)
+        except FlushError as error:
+            log.warning("Lost at exit: %s", error)
+        except Exception:
+            # The others must be closed nevertheless.
+            log.exception("At exit, %r could not be closed.", service)
+
+
+def _close(service: Living) -> None:
+    try:
+        service.close()
+    except (KeyboardInterrupt, SystemExit):
+        # Ctrl-C, or a signal that ends the process, came while it was ending.
+        service.close(timeout=SECOND_CHANCE)
+
+
+def _start_anew() -> None:
+    for service in list(_living):
+        service.after_fork()
+    _join_multiprocessing()
+    if _joined:
+        _close_at_the_end_of_a_child()
+
+
+# Children of multiprocessing ------------------------------------------------------------------------------------
+#
+# Forked ones end with os._exit, which skips atexit; they run multiprocessing's finalizers instead. The registry of
+# those is emptied when a child starts, after the hooks of os.fork; what was registered for after a fork runs then.
+
+_joined = False
+
+
+def _join_multiprocessing() -> None:
+    global _joined  # noqa: PLW0603  a child inherits it together with what it stands for
+    # Who has children has imported it; who has none need not wait for the import.
+    if not _joined and "multiprocessing.util" in sys.modules:
+        from multiprocessing import util
+
+        _joined = True
+        util.register_after_fork(_close_all, lambda _: _close_at_the_end_of_a_child())
+        _close_at_the_end_of_a_child()
+
+
+def _close_at_the_end_of_a_child() -> None:
+    from multiprocessing import parent_process, util
+
+    if parent_process():
+        # The very last, because other finalizers may still record.
+        util.Finalize(None, _close_in_a_child, exitpriority=-100)
+
+
+def _close_in_a_child() -> None:
+    # A child waits for its threads after this. Not here: those of an executor end only when they are asked to then.
+    others = [thread for thread in threading.enumerate() if not thread.daemon and thread is not threading.main_thread()]
+    if others:
+        threading.Thread(target=_close_after, args=(others,), name="labkit-exit").start()
+    else:
+        _close_all()
+
+
+def _close_after(threads: Sequence[threading.Thread]) -> None:
+    for thread in threads:
+        thread.join()
+    _close_all()
+
+
+os.register_at_fork(after_in_child=_start_anew)
+atexit.register(_close_all)
