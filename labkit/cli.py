@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
 
-from labkit.connection import DEFAULT_URL
+from labkit.connection import DEFAULT_URL, redact
 from labkit.errors import LabkitError
 
 if TYPE_CHECKING:
@@ -37,7 +37,28 @@ app = typer.Typer(
 
 COLOURS = {"answering": "green", "ok": "green", "silent": "yellow", "paused": "yellow", "warning": "yellow"}
 
-RedisUrl = Annotated[str, typer.Option("--redis", envvar="LABKIT_REDIS_URL", metavar="URL", help="Redis or Valkey.")]
+
+def _keep_secret(context: typer.Context, url: str) -> str:
+    """Refuse a password in an option, which everybody can read in the list of processes."""
+    source = context.get_parameter_source("redis")
+    if source and source.name == "COMMANDLINE" and "***" in redact(url):
+        raise typer.BadParameter(
+            f"{redact(url)!r} has, or may have, a password in it, and everybody can read the list of processes. "
+            "Put the URL into LABKIT_REDIS_URL, or the password into LABKIT_REDIS_PASSWORD."
+        )
+    return url
+
+
+RedisUrl = Annotated[
+    str,
+    typer.Option(
+        "--redis",
+        envvar="LABKIT_REDIS_URL",
+        metavar="URL",
+        callback=_keep_secret,
+        help="Redis or Valkey. A password goes into the variable, or into LABKIT_REDIS_PASSWORD.",
+    ),
+]
 Prefix = Annotated[str, typer.Option(help="What every key in Redis starts with.")]
 FlushInterval = Annotated[float, typer.Option(metavar="SECONDS", help="Between two batches of the store.")]
 Ttl = Annotated[float, typer.Option(metavar="SECONDS", help="How long a series lives after its last refresh.")]
@@ -176,8 +197,7 @@ def exporter(
 ) -> None:
     """Run labkit's sidecar.
 
-    GET /metrics shows Prometheus what the writers left in Redis. A password may stand in LABKIT_REDIS_URL or
-    LABKIT_REDIS_PASSWORD, where others do not see it.
+    GET /metrics shows Prometheus what the writers left in Redis.
 
     \b
     labkit exporter --redis redis://127.0.0.1:6379/0 --listen 127.0.0.1:9121
