@@ -4,9 +4,10 @@ The journey of a value, and the module that has it at each stage:
 
     record ───► batch ───► Redis ──► Lua ─────► exposition ──► Prometheus ──► query ──► plot
     declaration registry   keys      lua/       mirror                        query     plot
-    metrics     batch                scripts    deadlines                     client    theme
-    timer       service                         exposition                    answers   dashboard
-                telemetry                       exporter                                panels, grid
+    metrics     flusher              scripts    deadlines                     client    theme
+    timer       batch                           exposition                    answers   dashboard
+                delivery                        exporter                                panels, grid
+                service
 
 Off the path: `store` (what is observed), `stack` (the processes that do it for real), `experiments` (what is
 measured), and the edges people touch: `cli` and the notebooks.

@@ -9,12 +9,15 @@ import os
 import secrets
 import socket
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any
 
-SERIES_PER_BATCH = 256
+from labkit.timing import Timing
+
+SERIES_PER_BATCH = 128
+# The key of a series, its operation, and how many records are in it.
+Change = tuple[str, str, int]
 # The fence outlives the series by far: it must be there when a writer comes back that was cut off for hours
 # and does not know whether its last batch arrived.
 FENCE_TTL_MS = 24 * 3600 * 1000
@@ -27,23 +30,18 @@ class Batch:
     writer: str
     number: int
     ttl_ms: int
+    lease_ms: int
     keys: tuple[str, ...]
-    operations: tuple[str, ...]
+    operations: str
+    # How many records went into each operation.
+    records: tuple[int, ...]
     metadata: str
 
     def arguments(self, oldest: int) -> tuple[str | int, ...]:
         """Return ARGV as the header of `flush.lua` lists it."""
         epoch, fence_ttl = secrets.token_hex(8), max(self.ttl_ms, FENCE_TTL_MS)
-        return (
-            self.number,
-            oldest,
-            self.ttl_ms,
-            fence_ttl,
-            epoch,
-            self.writer,
-            self.metadata,
-            *self.operations,
-        )
+        times = (self.ttl_ms, fence_ttl, self.lease_ms)
+        return (self.number, oldest, *times, epoch, self.writer, self.metadata, self.operations)
 
 
 class Outbox:
@@ -52,30 +50,40 @@ class Outbox:
     Belongs to the flush thread; nothing here is locked.
     """
 
-    def __init__(self, ttl: float) -> None:
-        self._ttl_ms = round(ttl * 1000)
+    def __init__(self, timing: Timing) -> None:
+        self._ttl_ms, self._lease_ms = round(timing.ttl * 1000), round(timing.lease * 1000)
         self._batches: deque[Batch] = deque()
         self._rename()
 
     def __len__(self) -> int:
         return len(self._batches)
 
+    def __iter__(self) -> Iterator[Batch]:
+        """Go through the batches, oldest first."""
+        return iter(list(self._batches))
+
     @property
-    def pending_series(self) -> int:
+    def series(self) -> int:
         return sum(len(batch.keys) for batch in self._batches)
 
-    def add(self, operations: Iterable[tuple[str, str]], metadata: Mapping[str, Any]) -> None:
-        """Freeze `operations` (key, operation) into batches; `metadata` goes with the first of them."""
-        entries = iter(operations)
-        while chunk := list(islice(entries, SERIES_PER_BATCH)):
-            keys, texts = zip(*chunk, strict=True)
-            self._batches.append(Batch(self.writer, self._next, self._ttl_ms, keys, texts, _json(metadata)))
-            self._next += 1
-            metadata = {}
+    @property
+    def records(self) -> int:
+        return sum(sum(batch.records) for batch in self._batches)
 
-    def oldest(self, most: int) -> list[Batch]:
-        """Return the oldest `most` batches, to send in this order."""
-        return list(islice(self._batches, most))
+    @property
+    def oldest(self) -> int:
+        """The number of the oldest batch; only if there is one."""
+        return self._batches[0].number
+
+    def add(self, changes: Sequence[Change], metadata: Mapping[str, Any]) -> Batch:
+        """Freeze `changes`, each of another series, into one batch; `metadata` goes with them."""
+        keys, operations, records = zip(*changes, strict=True)
+        text = f"[{','.join(operations)}]"
+        times = (self._ttl_ms, self._lease_ms)
+        batch = Batch(self.writer, self._next, *times, keys, text, records, _json(metadata))
+        self._batches.append(batch)
+        self._next += 1
+        return batch
 
     def acknowledge(self) -> Batch:
         """The oldest batch is in Redis: forget it."""
@@ -86,7 +94,7 @@ class Outbox:
 
         Safe, because a fence below the last acknowledged number proves that nothing waiting here was applied.
         """
-        forgotten = self._batches[0].number - 1 - fence
+        forgotten = self.oldest - 1 - fence
         waiting = list(self._batches)
         self._rename()
         self._batches = deque(self._renumbered(waiting))

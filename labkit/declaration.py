@@ -46,7 +46,7 @@ class Declaration:
 
     @cached_property
     def bounds_text(self) -> str:
-        return ",".join(map(shortest, self.buckets)) or "-"
+        return ",".join(map(shortest, self.buckets))
 
     @property
     def metadata(self) -> dict[str, str]:

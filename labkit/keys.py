@@ -6,6 +6,7 @@
 | `metrics.index`                              | series key -> version of its last change           |
 | `metrics.meta`                               | metric name -> type, help and unit                 |
 | `metrics.state`                              | epoch and version of the data                      |
+| `metrics.removed`                            | series key -> when it was removed                  |
 | `metrics.writer.<id>`                        | the last batch applied for a writer                |
 
 Only series keys have a colon after the prefix, so `KEYS "metrics:*"` lists the series and nothing else.
@@ -50,6 +51,10 @@ class Keys:
     def state(self) -> str:
         return f"{self.prefix}.state"
 
+    @property
+    def removed(self) -> str:
+        return f"{self.prefix}.removed"
+
     def writer(self, writer_id: str) -> str:
         return f"{self.prefix}.writer.{writer_id}"
 
@@ -57,6 +62,11 @@ class Keys:
         """Return the key of one series. Labels are sorted by name; an empty value is the same as no label."""
         encoded = ",".join(f"{label}={encode(value)}" for label, value in sorted(labels) if value)
         return ":".join(filter(None, (self.prefix, kind, name, encoded)))
+
+    def of_metric(self, kind: str, name: str) -> str:
+        """Return the pattern, as Redis matches it, of the keys of all children of one metric."""
+        # Of what may stand in a prefix or a name, nothing means anything in a pattern.
+        return f"{self.prefix}:{kind}:{name}:*"
 
 
 def encode(value: str) -> str:

@@ -16,8 +16,9 @@ from labkit.errors import FlushError
 
 log = logging.getLogger("labkit")
 
-# What an interrupted close gets once more, s: enough for a server that answers, and no trouble to who wants to leave.
-SECOND_CHANCE = 1.0
+# How long each service may take for its last flush, s; and once more if that is interrupted: enough for a server
+# that answers, and short for whoever wants to leave.
+TIMEOUT, SECOND_CHANCE = 5.0, 1.0
 
 
 class Living(Protocol):
@@ -26,7 +27,7 @@ class Living(Protocol):
     def after_fork(self) -> None:
         """Forget what is the parent's; only this thread has survived."""
 
-    def close(self, timeout: float = ...) -> None:
+    def close(self, timeout: float = ..., /) -> None:
         """Flush for the last time, within `timeout` seconds; nothing to do if that was done."""
 
 
@@ -45,22 +46,22 @@ def release(service: Living) -> None:
 
 
 def _close_all() -> None:
+    try:
+        _close_each(TIMEOUT)
+    except (KeyboardInterrupt, SystemExit):
+        # Ctrl-C, or a signal that ends the process, came while it was ending.
+        _close_each(SECOND_CHANCE)
+
+
+def _close_each(timeout: float) -> None:
     for service in list(_living):
         try:
-            _close(service)
+            service.close(timeout)
         except FlushError as error:
             log.warning("Lost at exit: %s", error)
         except Exception:
             # The others must be closed nevertheless.
-            log.exception("At exit, %r could not be closed.", service)
-
-
-def _close(service: Living) -> None:
-    try:
-        service.close()
-    except (KeyboardInterrupt, SystemExit):
-        # Ctrl-C, or a signal that ends the process, came while it was ending.
-        service.close(timeout=SECOND_CHANCE)
+            log.exception("%r could not be closed at exit.", service)
 
 
 def _start_anew() -> None:

@@ -2,6 +2,7 @@
 
 Recording appends to a plain list, which the interpreter makes atomic: no lock, no I/O, and never an exception
 because Redis is away. The flush thread drains the list (`fold`) and turns what it found into an operation (`take`).
+Checks compare with constants of the type that values mostly have, which the interpreter does without a call.
 
 A metric without labels is recorded to directly; one with labels hands out children, to be looked up once and kept:
 
@@ -10,16 +11,16 @@ A metric without labels is recorded to directly; one with labels hands out child
 
 import math
 from abc import ABC, abstractmethod
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Self, cast
+from contextlib import AbstractContextManager
+from typing import Any, Final, Protocol, Self, cast
 
-from labkit.declaration import Declaration, shortest
+from labkit.declaration import Declaration
 from labkit.errors import MetricError
 from labkit.timer import PER_SECOND, Timer
 
-# A writer that died stops counting in a shared gauge after this long, in seconds.
-LEASE = 60.0
+_JSON = {True: "true", False: "false"}
 
 # Records folded at a time: about a millisecond of work.
 SLICE = 4096
@@ -28,37 +29,56 @@ SLICE = 4096
 # of 32 bits; what is beyond goes the long way.
 _MAX = 3.4028234663852886e38
 _MIN = -_MAX
+# What is counted most. CPython has one object for it, so that `is` recognises it; elsewhere it goes the common way.
+_ONE = 1
 # What a comparison with something that is no number raises; `try` costs nothing where nothing is raised.
 _INCOMPARABLE = (TypeError, ValueError, ArithmeticError)
 
 
-# (metric, label values) -> child: the registry decides whether there is room for another series.
-Admit = Callable[["Metric", tuple[str, ...]], "Metric"]
+class Owner(Protocol):
+    """Who decides which series there are: the registry."""
+
+    @property
+    def lock(self) -> AbstractContextManager[Any]:
+        """Held while children come and go; the thread that holds it may enter again."""
+
+    def admit(self, metric: "Metric", label_values: tuple[str, ...]) -> "Metric":
+        """Return a new child with these values, or the one that counts what finds no room."""
+
+    def dismiss(self, metric: "Metric", label_values: tuple[str, ...]) -> None:
+        """Remove one child of `metric` from Redis."""
+
+    def dismiss_all(self, metric: "Metric") -> None:
+        """Remove every child of `metric` from Redis, whoever wrote it."""
 
 
 class Metric(ABC):
     """A metric, or one of its children. Only a child, or a metric without labels, holds a series."""
 
     __slots__ = (
-        "_admit",
         "_append",
         "_by_labels",
         "_children",
-        "changed",
+        "_owner",
         "declaration",
         "due_at",
+        "folded",
+        "key",
         "label_values",
         "records",
     )
 
-    def __init__(self, declaration: Declaration, admit: Admit, label_values: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, declaration: Declaration, owner: Owner, label_values: tuple[str, ...] = (), key: str = ""
+    ) -> None:
         self.declaration = declaration
         self.label_values = label_values
-        # Whether something was folded that was not taken yet, and when the series is due even if nothing was (on
-        # the flush thread's clock): at once if it is new. Plain attributes: a tick looks at those of every series.
-        self.changed = False
+        self.key = key
+        # How many records were folded and not taken yet, and when the series is due even if none was (on the flush
+        # thread's clock): at once if it is new, never if it was removed. A tick looks at those of every series.
+        self.folded = 0
         self.due_at = -math.inf
-        self._admit = admit
+        self._owner = owner
         self._children: dict[tuple[str, ...], Self] = {}
         self._by_labels: dict[tuple[object, ...], Self] = {}
         # What was recorded and not folded yet.
@@ -83,22 +103,55 @@ class Metric(ABC):
             return self._look_up(values, labels)
 
     def _look_up(self, values: tuple[object, ...], labels: Mapping[str, object]) -> Self:
+        key = self._label_values(values, labels)
+        with self._owner.lock:
+            child = self._children.get(key)
+            if child is None:
+                child = cast(Self, self._owner.admit(self, key))
+                if child.label_values == key:
+                    self._children[key] = child
+            # 1, 1.0 and True are one key of a dict and three label values: only text may take the short way.
+            if child.label_values == key and all(type(value) is str for value in (*values, *labels.values())):
+                self._by_labels[tuple(labels.items()) if labels else values] = child
+        return child
+
+    def _label_values(self, values: tuple[object, ...], labels: Mapping[str, object]) -> tuple[str, ...]:
         names = self.declaration.labels
         if self.label_values or not names:
             raise MetricError(f"{self.declaration.name} has no (more) labels: record to it directly.")
         if (values and labels) or (set(labels) != set(names) if labels else len(values) != len(names)):
             given = ", ".join(labels) or f"{len(values)} values"
             raise MetricError(f"{self.declaration.name} has the labels ({', '.join(names)}), but was given {given}.")
-        key = tuple(str(labels[name]) for name in names) if labels else tuple(map(str, values))
-        child = self._children.get(key)
-        if child is None:
-            child = cast(Self, self._admit(self, key))
-            if child.label_values == key:
-                self._children[key] = child
-        # 1, 1.0 and True are one key of a dict and three label values: only text may take the short way.
-        if child.label_values == key and all(type(value) is str for value in (*values, *labels.values())):
-            self._by_labels[tuple(labels.items()) if labels else values] = child
-        return child
+        return tuple(str(labels[name]) for name in names) if labels else tuple(map(str, values))
+
+    def remove(self, *values: object, **labels: object) -> None:
+        """Remove the child with these label values from Redis, whichever processes wrote it.
+
+        It comes back, from zero, when one of them records to it again. No such child: nothing happens.
+
+        Raises:
+            MetricError: as for `labels`.
+        """
+        self._owner.dismiss(self, self._label_values(values, labels))
+
+    def clear(self) -> None:
+        """Remove every child from Redis, whichever processes wrote it; see `remove`.
+
+        Raises:
+            MetricError: the metric has no labels.
+        """
+        self._label_values(("",) * len(self.declaration.labels), {})
+        self._owner.dismiss_all(self)
+
+    def leave(self, child: "Metric") -> None:
+        """Let go of a child. What is still recorded to it goes to the one that takes its place."""
+        self._children.pop(child.label_values, None)
+        self._by_labels = {labels: kept for labels, kept in self._by_labels.items() if kept is not child}
+        child._append = lambda record: self.labels(*child.label_values)._append(record)
+
+    def shut(self, instead: Callable[[object], None]) -> None:
+        """From now on, give what is recorded to `instead`."""
+        self._append = instead
 
     def _refuse(self, _: object) -> None:
         name, names = self.declaration.name, self.declaration.labels
@@ -111,12 +164,12 @@ class Metric(ABC):
         n = min(len(self.records), SLICE)
         chunk = self.records[:n]
         del self.records[:n]
-        self.changed = self.changed or n > 0
+        self.folded += n
         return chunk
 
     def _forget_pending(self) -> None:
         self.records.clear()
-        self.changed, self.due_at = False, -math.inf
+        self.folded, self.due_at = 0, -math.inf
 
     @abstractmethod
     def fold(self) -> int:
@@ -126,7 +179,7 @@ class Metric(ABC):
         """
 
     @abstractmethod
-    def take(self) -> str | None:
+    def take(self, create: bool = True) -> str | None:
         """Return the operation (see lua/flush.lua) that brings Redis up to date, and start again from nothing.
 
         None if what was recorded adds up to more than a double can hold; that is dropped. Flush thread only.
@@ -142,8 +195,10 @@ class Counter(Metric):
 
     __slots__ = ("_add",)
 
-    def __init__(self, declaration: Declaration, admit: Admit, label_values: tuple[str, ...] = ()) -> None:
-        super().__init__(declaration, admit, label_values)
+    def __init__(
+        self, declaration: Declaration, owner: Owner, label_values: tuple[str, ...] = (), key: str = ""
+    ) -> None:
+        super().__init__(declaration, owner, label_values, key)
         self._add = 0.0
 
     def inc(self, amount: float = 1) -> None:
@@ -152,8 +207,11 @@ class Counter(Metric):
         Raises:
             MetricError: the amount is negative, not finite or not a number, or the metric has labels.
         """
+        if amount is _ONE:
+            self._append(amount)
+            return
         try:
-            if 0 <= amount <= _MAX:
+            if 0.0 <= amount <= _MAX:
                 self._append(amount)
                 return
         except _INCOMPARABLE:
@@ -165,9 +223,9 @@ class Counter(Metric):
         self._add += _total(chunk)
         return len(chunk)
 
-    def take(self) -> str | None:
+    def take(self, create: bool = True) -> str | None:
         add, self._add = self._add, 0.0
-        return f"counter {shortest(add)}" if math.isfinite(add) else None
+        return f'["counter",{_JSON[create]},{add!r}]' if math.isfinite(add) else None
 
     def forget(self) -> None:
         self._forget_pending()
@@ -183,8 +241,10 @@ class Gauge(Metric):
 
     __slots__ = ("_add", "_own", "_set")
 
-    def __init__(self, declaration: Declaration, admit: Admit, label_values: tuple[str, ...] = ()) -> None:
-        super().__init__(declaration, admit, label_values)
+    def __init__(
+        self, declaration: Declaration, owner: Owner, label_values: tuple[str, ...] = (), key: str = ""
+    ) -> None:
+        super().__init__(declaration, owner, label_values, key)
         self._own = 0.0
         self._set: float | None = None
         self._add = 0.0
@@ -205,6 +265,9 @@ class Gauge(Metric):
 
     def inc(self, amount: float = 1) -> None:
         """Add `amount`, any finite number; the same errors as `set`."""
+        if amount is _ONE:
+            self._append(amount)
+            return
         try:
             if _MIN <= amount <= _MAX:
                 self._append(amount)
@@ -221,23 +284,23 @@ class Gauge(Metric):
         chunk = self._drain()
         last_set = next((i for i in range(len(chunk) - 1, -1, -1) if type(chunk[i]) is tuple), None)
         if last_set is not None:
-            self._set, self._add = chunk[last_set][0], 0.0
-            self._own = self._set
+            self._own = self._set = float(chunk[last_set][0])
+            self._add = 0.0
         added = _total(chunk if last_set is None else chunk[last_set + 1 :])
         self._add += added
         self._own += added
         return len(chunk)
 
-    def take(self) -> str | None:
+    def take(self, create: bool = True) -> str | None:
         value, add, own = self._set, self._add, self._own
         self._set, self._add = None, 0.0
         if not (math.isfinite(add) and math.isfinite(own)):
             self._own = 0.0
             return None
         if self.declaration.shared != "last":
-            return f"shared {self.declaration.shared} {shortest(own)} {LEASE:g}"
-        operation = f"gauge {shortest(add)} {shortest(own)}"
-        return operation if value is None else f"{operation} {shortest(value)}"
+            return f'["shared",{_JSON[create]},"{self.declaration.shared}",{own!r}]'
+        operation = f'["gauge",{_JSON[create]},{add!r},{own!r}'
+        return f"{operation}]" if value is None else f"{operation},{value!r}]"
 
     def forget(self) -> None:
         self._forget_pending()
@@ -249,8 +312,10 @@ class Histogram(Metric):
 
     __slots__ = ("_counts", "_sum")
 
-    def __init__(self, declaration: Declaration, admit: Admit, label_values: tuple[str, ...] = ()) -> None:
-        super().__init__(declaration, admit, label_values)
+    def __init__(
+        self, declaration: Declaration, owner: Owner, label_values: tuple[str, ...] = (), key: str = ""
+    ) -> None:
+        super().__init__(declaration, owner, label_values, key)
         self.forget()
 
     def observe(self, value: float) -> None:
@@ -282,6 +347,10 @@ class Histogram(Metric):
         chunk = self._drain()
         counts, below = self._counts, 0
         self._sum += _total(chunk)
+        if len(chunk) < len(self.declaration.buckets):
+            for value in chunk:
+                counts[bisect_left(self.declaration.buckets, value)] += 1
+            return len(chunk)
         # Sorting is done in C, and leaves one search per bound instead of one per value.
         chunk.sort()
         for i, bound in enumerate(self.declaration.buckets):
@@ -291,12 +360,13 @@ class Histogram(Metric):
         counts[-1] += len(chunk) - below
         return len(chunk)
 
-    def take(self) -> str | None:
+    def take(self, create: bool = True) -> str | None:
         counts, total = self._counts, self._sum
         self._reset()
         if not math.isfinite(total):
             return None
-        return f"histogram {self.declaration.bounds_text} {','.join(map(str, counts))} {shortest(total)}"
+        adds = [number for i, count in enumerate(counts, 1) if count for number in (i, count)]
+        return f'["histogram",{_JSON[create]},"{self.declaration.bounds_text}",{adds},{total!r}]'
 
     def forget(self) -> None:
         self._forget_pending()

@@ -3,14 +3,16 @@
 The contract of a script is the header of its file in `lua/`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha1
 from typing import Any, Literal, cast
 
 import redis
-from redis.exceptions import NoScriptError, ResponseError
+from redis.connection import Connection
+from redis.exceptions import NoScriptError
 
 from labkit.batch import Batch
 from labkit.keys import Keys
@@ -41,9 +43,10 @@ class FlushReply:
     status: Literal["applied", "duplicate", "gap"]
     epoch: str
     fence: int | None
+    known: bool
     skipped: dict[str, str]
     folded: tuple[str, ...]
-    known: bool
+    removed: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,37 @@ class Page:
     entries: list[Entry]
 
 
+class FlushStream:
+    """Batches on their way over one connection: several are sent before the first is answered."""
+
+    def __init__(self, connection: Connection, sha: str, keys: Keys) -> None:
+        self._connection, self._sha, self._keys = connection, sha, keys
+        self.in_flight = 0
+
+    def send(self, batch: Batch, oldest: int) -> None:
+        """Send one batch; `oldest` is the number of the oldest that was not answered.
+
+        Raises:
+            redis.ConnectionError, redis.TimeoutError: nobody knows what arrived; send it again.
+        """
+        keys = self._keys
+        names = (keys.state, keys.index, keys.meta, keys.removed, keys.writer(batch.writer), *batch.keys)
+        command = ("EVALSHA", self._sha, len(names), *names, *batch.arguments(oldest))
+        self._connection.send_packed_command(self._connection.pack_command(*command))  # type: ignore[no-untyped-call]  # redis-py
+        self.in_flight += 1
+
+    def receive(self) -> FlushReply:
+        """Return the answer to the oldest batch in flight. It was applied whole, or not at all.
+
+        Raises:
+            redis.ResponseError: it was refused; nothing was written.
+            redis.ConnectionError, redis.TimeoutError: nobody knows; send it again.
+        """
+        reply = self._connection.read_response()
+        self.in_flight -= 1
+        return _flush_reply(cast(list[Any], reply))
+
+
 class WriteScripts:
     """What a writer may call: `flush.lua`."""
 
@@ -82,26 +116,32 @@ class WriteScripts:
         self._client, self._keys = client, keys
         self._flush = Script("flush.lua")
 
-    def flush(self, batches: Sequence[Batch]) -> list[FlushReply | ResponseError]:
-        """Send `batches` in one round trip. Each is applied whole and at most once, or refused with an error.
+    @contextmanager
+    def stream(self) -> Iterator[FlushStream]:
+        """Connect, and send batches one behind the other.
 
         Raises:
-            redis.ConnectionError, redis.TimeoutError: nobody knows which of them arrived; send them again.
+            redis.RedisError, OSError: Redis is away.
         """
-        replies = self._send(batches)
-        if any(isinstance(reply, NoScriptError) for reply in replies):
-            self._client.script_load(self._flush.text)
-            # Those that were applied meanwhile will answer "duplicate".
-            replies = self._send(batches)
-        return [reply if isinstance(reply, ResponseError) else _flush_reply(reply) for reply in replies]
+        pool = self._client.connection_pool
+        connection = pool.get_connection()
+        stream = FlushStream(connection, self._flush.sha, self._keys)
+        try:
+            yield stream
+        finally:
+            # Answers that nobody waited for must not be taken for those to something else.
+            if stream.in_flight:
+                connection.disconnect()  # type: ignore[no-untyped-call]  # redis-py
+            pool.release(connection)
 
-    def _send(self, batches: Sequence[Batch]) -> list[Any]:
-        pipeline = self._client.pipeline(transaction=False)
-        for batch in batches:
-            keys = self._keys
-            names = (keys.state, keys.index, keys.meta, keys.writer(batch.writer), *batch.keys)
-            pipeline.evalsha(self._flush.sha, len(names), *names, *batch.arguments(batches[0].number))
-        return pipeline.execute(raise_on_error=False)
+    def load(self) -> None:
+        """Give the server the script, after it answered NOSCRIPT."""
+        self._client.script_load(self._flush.text)
+
+    def keys_like(self, pattern: str) -> list[str]:
+        """Return the series keys in the index that match, in small steps."""
+        found = self._client.zscan_iter(self._keys.index, match=pattern, count=1000)
+        return [key.decode() for key, _ in found]
 
 
 class ReadScripts:
@@ -133,15 +173,16 @@ class ReadScripts:
 
 
 def _flush_reply(reply: list[Any]) -> FlushReply:
-    status, epoch, fence, skipped, folded, known = reply
+    status, epoch, fence, known, skipped, folded, removed = reply
     names = [item.decode() for item in skipped]
     return FlushReply(
         status=status.decode(),
         epoch=epoch.decode(),
         fence=int(fence) if fence else None,
+        known=bool(known),
         skipped=dict(zip(names[::2], names[1::2], strict=True)),
         folded=tuple(key.decode() for key in folded),
-        known=bool(known),
+        removed=tuple(key.decode() for key in removed),
     )
 
 

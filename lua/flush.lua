@@ -3,55 +3,61 @@
 -- KEYS  1  <prefix>.state        hash: epoch, version
 --       2  <prefix>.index        zset: series key -> version of its last change
 --       3  <prefix>.meta         hash: metric name -> {"type","help","unit"}
---       4  <prefix>.writer.<id>  string: number of the last batch applied for this writer (the fence)
---       5… one key per series
+--       4  <prefix>.removed      zset: series key -> when it was removed, s
+--       5  <prefix>.writer.<id>  string: number of the last batch applied for this writer (the fence)
+--       6… one key per series, each once
 -- ARGV  1  number of the batch: 1, 2, 3…
 --       2  number of the oldest batch that the writer has no answer for
 --       3  ttl of the series, ms
 --       4  ttl of the fence, ms
---       5  epoch to use if the server has none yet: random text
---       6  id of the writer
---       7  JSON object: metric name -> its entry in <prefix>.meta
---       8… one operation per series, in the order of KEYS, as words; numbers are finite:
---            counter <add>
---            gauge <add> <own>                   the writer's own value is used where Redis holds none
---            gauge <add> <own> <set>             add to <set> instead of what Redis holds
---            shared <sum|min|max> <own> <lease>  one entry per writer; lease in s
---            histogram <bounds> <counts> <sum>   lists as 5,10,25; one more count than bounds; - for no bounds
---          Adding zero refreshes a series, or creates it.
--- Returns  {status, epoch, fence, {key, reason, …}, {key, …}, known}
+--       5  lease of the writer's entries in shared gauges, ms
+--       6  epoch to use if the server has none yet: random text
+--       7  id of the writer
+--       8  JSON object: metric name -> its entry in <prefix>.meta
+--       9  JSON array: one operation per series, in the order of KEYS; numbers are finite:
+--            ["counter", create, add]
+--            ["gauge", create, add, own]             the writer's own value is used where Redis holds none
+--            ["gauge", create, add, own, set]        add to <set> instead of what Redis holds
+--            ["shared", create, how, own]            one entry per writer; how is sum, min or max
+--            ["histogram", create, bounds, adds, sum]  bounds as text, 5,10,25; adds as bucket, n, bucket, n…:
+--                                                    buckets from 1, one more than bounds; each at most once
+--            ["remove"]
+--          create false, adding zero: a refresh. It leaves a series alone that was removed in the last ttl.
+-- Returns  {status, epoch, fence, known, {key, reason, …}, {key, …}, {key, …}}
 --          status  applied    the batch is in Redis now, all but the series skipped
 --                  duplicate  it was there already; nothing was done
 --                  gap        a batch before this one is missing; nothing was done
 --          fence   number of the last batch applied, or "" if the server knows none of this writer
---          4th     series that were skipped, and why: wrongtype, json, value, bounds
---          5th     histograms whose counts were folded into the other bounds that Redis holds
 --          known   "1" if there was a fence of this writer, else ""
+--          5th     series that were skipped, and why: wrongtype, json, value, bounds
+--          6th     histograms whose counts were folded into the other bounds that Redis holds
+--          7th     series that were to be refreshed and have been removed
 -- Errors   before anything is written, when a key other than a series has the wrong type.
 --
 -- A script that fails half-way keeps its writes, so everything is read and checked before the first of them.
 -- Series that labkit wrote are taken apart by patterns, five times as fast as cjson; all others are decoded.
 
-local call, format, match = redis.call, string.format, string.match
-local STATE, INDEX, META, FENCE, FIRST_SERIES = KEYS[1], KEYS[2], KEYS[3], KEYS[4], 5
+local call, format, match, concat = redis.call, string.format, string.match, table.concat
+local STATE, INDEX, META, REMOVED, FENCE, FIRST_SERIES = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], 6
 local NUMBER, OLDEST, TTL, FENCE_TTL = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4]
-local EPOCH, WRITER, METADATA, FIRST_OPERATION = ARGV[5], ARGV[6], ARGV[7], 8
-local EXPIRED_PER_CALL = 8
+local LEASE, EPOCH, WRITER, METADATA, OPERATIONS = ARGV[5] / 1000, ARGV[6], ARGV[7], ARGV[8], ARGV[9]
+local EXPIRED_PER_CALL, FORGOTTEN_PER_CALL = 8, 256
 
 -- Guard clauses ---------------------------------------------------------------
 
 local epoch = call("HGET", STATE, "epoch") or EPOCH
 local fence = call("GET", FENCE)
 call("ZCARD", INDEX)
+call("ZCARD", REMOVED)
 call("HLEN", META)
 if fence then
   fence = tonumber(fence)
   if not fence then return redis.error_reply("ERR " .. FENCE .. " does not hold a batch number") end
-  if NUMBER <= fence then return {"duplicate", epoch, tostring(fence), {}, {}, "1"} end
-  if NUMBER > fence + 1 then return {"gap", epoch, tostring(fence), {}, {}, "1"} end
+  if NUMBER <= fence then return {"duplicate", epoch, tostring(fence), "1", {}, {}, {}} end
+  if NUMBER > fence + 1 then return {"gap", epoch, tostring(fence), "1", {}, {}, {}} end
 elseif NUMBER ~= OLDEST then
   -- The batch before this one was sent with it and refused: applying this one would fence that one off.
-  return {"gap", epoch, "", {}, {}, ""}
+  return {"gap", epoch, "", "", {}, {}, {}}
 end
 
 local clock = call("TIME")
@@ -65,31 +71,22 @@ local function finite(n)
   return type(n) == "number" and n == n and n ~= math.huge and n ~= -math.huge
 end
 
--- The shortest text that reads back as the same double; `tostring` would keep 14 digits only.
+-- What `..` turns into text that reads back as the same double. By itself it keeps 14 digits.
 local function text(n)
+  if n % 1 == 0 and n < 1e14 and n > -1e14 then return n end
   if n % 1 == 0 and n < 2 ^ 53 and n > -2 ^ 53 then return format("%.0f", n) end
   local short = format("%.15g", n)
   if tonumber(short) == n then return short end
   return format("%.17g", n)
 end
 
--- "5,10,25" -> {5, 10, 25}
-local function numbers(list)
-  local result, n = {}, 0
-  for word in list:gmatch("[^,]+") do
-    n = n + 1
-    result[n] = tonumber(word)
-  end
-  return result
-end
-
 local function joined(list)
   local texts = {}
   for i = 1, #list do texts[i] = text(list[i]) end
-  return table.concat(texts, ",")
+  return concat(texts, ",")
 end
 
--- One function per kind: (JSON that Redis holds or false, words…) -> JSON, or nil and a reason ----------------
+-- One function per kind: (JSON that Redis holds or false, operation) -> JSON, or nil and a reason --------------
 
 local function decode(json)
   local decoded, held = pcall(cjson.decode, json)
@@ -119,20 +116,21 @@ local function value_json(value, since)
   return '{"value":' .. text(value) .. ',"created":' .. since .. updated
 end
 
-local function counter(json, add)
+local function counter(json, operation)
   local value, since = 0, now_text
   if json then
     value, since = read_value(json)
     if not value then return nil, since end
   end
-  return value_json(value + add, since)
+  return value_json(value + operation[3], since)
 end
 
-local function gauge(json, add, own, set)
-  if not json then return value_json(tonumber(own), now_text) end
+local function gauge(json, operation)
+  local add, own, set = operation[3], operation[4], operation[5]
+  if not json then return value_json(own, now_text) end
   local value, since = read_value(json)
   if not value then return nil, since end
-  return value_json((tonumber(set) or value) + add, since)
+  return value_json((set or value) + add, since)
 end
 
 local REDUCE = {
@@ -141,13 +139,14 @@ local REDUCE = {
   max = math.max,
 }
 
-local function shared(json, how, own, lease)
+local function shared(json, operation)
+  local how, own = operation[3], operation[4]
   local held = {writers = {}}
   if json then held = decode(json) end
   if not held then return nil, "json" end
   local writers = held.writers
   if type(writers) ~= "table" then return nil, "value" end
-  writers[WRITER] = {tonumber(own), now + lease}
+  writers[WRITER] = {own, now + LEASE}
   local value, entries = nil, {}
   for writer, entry in pairs(writers) do
     if type(entry) ~= "table" or not finite(entry[1]) or not finite(entry[2]) then return nil, "value" end
@@ -160,7 +159,7 @@ local function shared(json, how, own, lease)
   if not finite(value) then return nil, "value" end
   return format(
     '{"value":%s,"shared":"%s","writers":{%s},"created":%s%s',
-    text(value), how, table.concat(entries, ","), created(held), updated
+    text(value), how, concat(entries, ","), created(held), updated
   )
 end
 
@@ -177,73 +176,129 @@ local function sound(held)
 end
 
 -- Counts of other bounds go to the first bound at or above their own: never into too small a bucket.
-local function fold(counts, bounds, more_counts, more_bounds)
-  local j = 1
-  for i, count in ipairs(more_counts) do
-    local bound = more_bounds[i]
+local function fold(counts, bounds, adds, their_bounds)
+  for i = 1, #adds, 2 do
+    local bound, j = their_bounds[adds[i]], 1
     while j <= #bounds and (not bound or bounds[j] < bound) do j = j + 1 end
-    counts[j] = counts[j] + count
+    counts[j] = counts[j] + adds[i + 1]
   end
 end
 
-local function histogram_json(bounds, counts, sum, since)
-  local count = 0
-  for i = 1, #counts do count = count + counts[i] end
+local function histogram_json(bounds, counts, sum, count, since)
   if not finite(sum) then return nil, "value" end
-  return '{"bounds":[' .. bounds .. '],"counts":[' .. joined(counts) .. '],"sum":' .. text(sum)
+  return '{"bounds":[' .. bounds .. '],"counts":[' .. concat(counts, ",") .. '],"sum":' .. text(sum)
     .. ',"count":' .. text(count) .. ',"created":' .. since .. updated
 end
 
-local HISTOGRAM = '^{"bounds":%[([^%]]*)%],"counts":%[([%d,]+)%],"sum":([%d.e+-]+),'
-  .. '"count":%d+,"created":([%d.]+),"updated":[%d.]+}$'
+local function bucket_count(bounds)
+  if bounds == "" then return 1 end
+  return select(2, string.gsub(bounds, ",", ",")) + 2
+end
 
-local function histogram(json, bounds, counts, sum)
-  if bounds == "-" then bounds = "" end
-  counts = numbers(counts)
-  if not json then return histogram_json(bounds, counts, tonumber(sum), now_text) end
-  local held_bounds, held_counts, held_sum, since = match(json, HISTOGRAM)
-  if held_bounds == bounds then
-    held_counts = numbers(held_counts)
-    if #held_counts ~= #counts or not tonumber(held_sum) then return nil, "bounds" end
-    for i = 1, #counts do held_counts[i] = held_counts[i] + counts[i] end
-    return histogram_json(bounds, held_counts, held_sum + sum, since)
+-- What labkit wrote for a histogram of these bounds: the text before its counts, and a pattern for the rest.
+local shapes = {}
+local function shape_of(bounds)
+  local shape = shapes[bounds]
+  if not shape then
+    local n = bucket_count(bounds)
+    shape = {start = '{"bounds":[' .. bounds .. '],"counts":[', n = n, none = {}}
+    for i = 1, n do shape.none[i] = "0" end
+    -- A pattern has at most 32 captures.
+    if n <= 29 then
+      shape.rest = "^" .. string.rep("(%d+),", n - 1) .. "(%d+)"
+        .. '%],"sum":([%d.e+-]+),"count":(%d+),"created":([%d.]+),"updated":[%d.]+}$'
+    end
+    shapes[bounds] = shape
+  end
+  return shape
+end
+
+-- {counts…, sum, count, created} as texts, if labkit wrote it with these bounds; one text per bucket is turned into a
+-- number only when something is added to it.
+local function take_apart(json, shape)
+  if shape.rest and string.find(json, shape.start, 1, true) == 1 then
+    return {match(json, shape.rest, #shape.start + 1)}
+  end
+  return {}
+end
+
+local function add_up(counts, adds)
+  local added = 0
+  for i = 1, #adds, 2 do
+    counts[adds[i]] = text(counts[adds[i]] + adds[i + 1])
+    added = added + adds[i + 1]
+  end
+  return added
+end
+
+local function histogram(json, operation)
+  local bounds, adds, sum = operation[3], operation[4], operation[5]
+  local shape = shape_of(bounds)
+  local n = shape.n
+  if not json then
+    local counts = {unpack(shape.none)}
+    local count = add_up(counts, adds)
+    return histogram_json(bounds, counts, sum, count, now_text)
+  end
+  local parts = take_apart(json, shape)
+  if parts[1] then
+    local held_sum, held_count, since = tonumber(parts[n + 1]), parts[n + 2], parts[n + 3]
+    if not held_sum then return nil, "bounds" end
+    parts[n + 1], parts[n + 2], parts[n + 3] = nil, nil, nil
+    local count = held_count + add_up(parts, adds)
+    return histogram_json(bounds, parts, held_sum + sum, count, since)
   end
   local held = decode(json)
   if not held then return nil, "json" end
   if not sound(held) then return nil, "bounds" end
-  fold(held.counts, held.bounds, counts, numbers(bounds))
-  local result, reason = histogram_json(joined(held.bounds), held.counts, held.sum + sum, created(held))
-  return result, reason, joined(held.bounds) ~= bounds
+  fold(held.counts, held.bounds, adds, cjson.decode("[" .. bounds .. "]"))
+  local count = 0
+  for i = 1, #held.counts do count = count + held.counts[i] end
+  local held_bounds = joined(held.bounds)
+  local result, reason = histogram_json(held_bounds, {joined(held.counts)}, held.sum + sum, count, created(held))
+  return result, reason, held_bounds ~= bounds
 end
 
 local MERGE = {counter = counter, gauge = gauge, shared = shared, histogram = histogram}
 
 -- Read and check everything ----------------------------------------------------
 
-local function read_all()
-  local keys = {}
-  for i = FIRST_SERIES, #KEYS do keys[#keys + 1] = KEYS[i] end
-  return #keys > 0 and call("MGET", unpack(keys)) or {}
+-- A key that is to be refreshed and is gone: was it removed, or lost in another way?
+local function was_removed(key)
+  local at = call("ZSCORE", REMOVED, key)
+  return at and tonumber(at) > now - TTL / 1000
 end
 
-local writes, skipped, folded = {}, {}, {}
-for i, held in ipairs(read_all()) do
-  local key, json, reason, was_folded = KEYS[FIRST_SERIES + i - 1], nil, nil, false
-  -- MGET has nothing to say of a list or a hash.
-  if not held and call("EXISTS", key) == 1 then
-    reason = "wrongtype"
-  else
-    local kind, a, b, c = match(ARGV[FIRST_OPERATION + i - 1], "^(%S+) (%S+) ?(%S*) ?(%S*)$")
-    json, reason, was_folded = MERGE[kind](held, a, b, c)
+local write_keys, write_texts, removals, skipped, folded, removed = {}, {}, {}, {}, {}, {}
+local operations = cjson.decode(OPERATIONS)
+local held = #operations > 0 and call("MGET", unpack(KEYS, FIRST_SERIES)) or {}
+
+local function plan(key, json, operation)
+  local kind, create = operation[1], operation[2]
+  if kind == "remove" then
+    removals[#removals + 1] = key
+    return
   end
-  if json then
-    writes[#writes + 1] = {key, json}
+  local merged, reason, was_folded
+  if not json and call("EXISTS", key) == 1 then
+    -- MGET has nothing to say of a list or a hash.
+    reason = "wrongtype"
+  elseif not json and not create and was_removed(key) then
+    removed[#removed + 1] = key
+    return
+  else
+    merged, reason, was_folded = MERGE[kind](json, operation)
+  end
+  if merged then
+    write_keys[#write_keys + 1], write_texts[#write_texts + 1] = key, merged
   else
     skipped[#skipped + 1] = key
     skipped[#skipped + 1] = reason
   end
   if was_folded then folded[#folded + 1] = key end
 end
+
+for i = 1, #operations do plan(KEYS[FIRST_SERIES + i - 1], held[i], operations[i]) end
 local metadata = {}
 for name, entry in pairs(cjson.decode(METADATA)) do
   metadata[#metadata + 1] = name
@@ -252,23 +307,38 @@ end
 
 -- Write ------------------------------------------------------------------------
 
-call("HSETNX", STATE, "epoch", epoch)
-if #writes > 0 then
-  -- One version per series, so that a reader's page may end between any two of them.
-  local version = call("HINCRBY", STATE, "version", #writes) - #writes
+-- Removed series stay in the index for a while, so that readers learn of it.
+local function remove_all()
+  local times = {}
+  for i, key in ipairs(removals) do
+    call("DEL", key)
+    write_keys[#write_keys + 1] = key
+    times[2 * i - 1], times[2 * i] = now, key
+  end
+  call("ZADD", REMOVED, unpack(times))
+end
+
+-- One version per series, so that a reader's page may end between any two of them.
+local function raise_versions()
+  local version = call("HINCRBY", STATE, "version", #write_keys) - #write_keys
   local scores = {}
-  for i, write in ipairs(writes) do
-    call("SET", write[1], write[2], "PX", TTL)
-    scores[2 * i - 1] = format("%.0f", version + i)
-    scores[2 * i] = write[1]
+  for i, key in ipairs(write_keys) do
+    scores[2 * i - 1], scores[2 * i] = text(version + i), key
   end
   call("ZADD", INDEX, unpack(scores))
 end
+
+call("HSETNX", STATE, "epoch", epoch)
+for i = 1, #write_texts do call("SET", write_keys[i], write_texts[i], "PX", TTL) end
+if #removals > 0 then remove_all() end
+if #write_keys > 0 then raise_versions() end
 if #metadata > 0 then call("HSET", META, unpack(metadata)) end
 call("SET", FENCE, ARGV[1], "PX", FENCE_TTL)
 
 -- Living writers refresh their series, so those of the dead gather at the old end of the index.
 for _, key in ipairs(call("ZRANGE", INDEX, 0, EXPIRED_PER_CALL - 1)) do
-  if call("EXISTS", key) == 0 then call("ZREM", INDEX, key) end
+  if call("EXISTS", key) == 0 and not call("ZSCORE", REMOVED, key) then call("ZREM", INDEX, key) end
 end
-return {"applied", epoch, ARGV[1], skipped, folded, fence and "1" or ""}
+local forgotten = call("ZRANGEBYSCORE", REMOVED, "-inf", now - TTL / 1000, "LIMIT", 0, FORGOTTEN_PER_CALL)
+if #forgotten > 0 then call("ZREM", REMOVED, unpack(forgotten)) end
+return {"applied", epoch, ARGV[1], fence and "1" or "", skipped, folded, removed}

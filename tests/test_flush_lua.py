@@ -16,28 +16,51 @@ COUNTER = "metrics:counter:c"
 GAUGE = "metrics:gauge:g"
 HISTOGRAM = "metrics:histogram:h"
 Flush = Callable[..., FlushReply]
+Operation = list[Any]
 
 
-def batch(number: int, operations: dict[str, str], writer: str = "w") -> Batch:
-    texts = tuple(operations.values())
-    return Batch(writer, number, 30_000, tuple(operations), texts, '{"c":{"type":"counter","help":"H","unit":""}}')
+def batch(number: int, operations: dict[str, Operation], writer: str = "w") -> Batch:
+    metadata = '{"c":{"type":"counter","help":"H","unit":""}}'
+    texts, ones = json.dumps(list(operations.values())), (1,) * len(operations)
+    return Batch(writer, number, 30_000, 60_000, tuple(operations), texts, ones, metadata)
+
+
+def replies(client: redis.Redis, *batches: Batch) -> list[FlushReply | ResponseError]:
+    """What the server says of batches that are sent before the first is answered."""
+    scripts = WriteScripts(client, Keys())
+    scripts.load()
+    answers: list[FlushReply | ResponseError] = []
+    with scripts.stream() as stream:
+        for each in batches:
+            stream.send(each, oldest=batches[0].number)
+        for _ in batches:
+            try:
+                answers.append(stream.receive())
+            except ResponseError as error:
+                answers.append(error)
+    return answers
 
 
 @pytest.fixture
 def flush(redis_client: redis.Redis) -> Flush:
     """Send one batch and return the reply."""
-    scripts = WriteScripts(redis_client, Keys())
 
-    def send(number: int, operations: dict[str, str], writer: str = "w") -> FlushReply:
-        (reply,) = scripts.flush([batch(number, operations, writer)])
+    def send(number: int, operations: dict[str, Operation], writer: str = "w") -> FlushReply:
+        (reply,) = replies(redis_client, batch(number, operations, writer))
         assert isinstance(reply, FlushReply), str(reply)
         return reply
 
     return send
 
 
-def add(n: float) -> str:
-    return f"counter {n!r}"
+def add(n: float) -> Operation:
+    return ["counter", True, n]
+
+
+def observe(bounds: str, counts: list[int], total: float) -> Operation:
+    """The operation that adds `counts`, one per bucket."""
+    adds = [number for i, count in enumerate(counts, 1) if count for number in (i, count)]
+    return ["histogram", True, bounds, adds, total]
 
 
 def held(client: redis.Redis, key: str) -> Any:
@@ -48,7 +71,7 @@ def held(client: redis.Redis, key: str) -> Any:
 
 def test_a_batch_is_applied_with_all_that_belongs_to_it(flush: Flush, redis_client: redis.Redis) -> None:
     """Series, time to live, index, versions, metadata and fence change together."""
-    reply = flush(1, {COUNTER: add(2), GAUGE: "gauge 0 5 5"})
+    reply = flush(1, {COUNTER: add(2), GAUGE: ["gauge", True, 0, 5, 5]})
     assert (reply.status, reply.fence, reply.skipped) == ("applied", 1, {})
     assert held(redis_client, COUNTER)["value"] == 2
     assert 0 < redis_client.pttl(COUNTER) <= 30_000
@@ -77,13 +100,12 @@ def test_a_server_without_a_fence_takes_only_the_oldest(redis_client: redis.Redi
     """In one pipeline, a batch behind a refused one must not fence that one off."""
     redis_client.zadd("metrics.index", {"x": 1})
     redis_client.rename("metrics.index", "metrics.meta")  # of the wrong type: the first batch is refused
-    scripts = WriteScripts(redis_client, Keys())
-    first, second = scripts.flush([batch(1, {COUNTER: add(1)}), batch(2, {COUNTER: add(1)})])
+    first, second = replies(redis_client, batch(1, {COUNTER: add(1)}), batch(2, {COUNTER: add(1)}))
     assert isinstance(first, ResponseError)
     assert isinstance(second, ResponseError)
     redis_client.delete("metrics.meta")
-    replies = scripts.flush([batch(7, {COUNTER: add(1)}), batch(9, {COUNTER: add(1)})])
-    assert [reply.status for reply in replies if isinstance(reply, FlushReply)] == ["applied", "gap"]
+    answers = replies(redis_client, batch(7, {COUNTER: add(1)}), batch(9, {COUNTER: add(1)}))
+    assert [answer.status for answer in answers if isinstance(answer, FlushReply)] == ["applied", "gap"]
 
 
 def test_writers_do_not_know_each_other(flush: Flush, redis_client: redis.Redis) -> None:
@@ -137,21 +159,21 @@ def test_a_foreign_type_is_skipped(flush: Flush, redis_client: redis.Redis) -> N
 def test_a_broken_histogram_is_skipped(flush: Flush, redis_client: redis.Redis, value: str) -> None:
     """Counts are never added to bounds that make no sense."""
     redis_client.set(HISTOGRAM, value)
-    assert flush(1, {HISTOGRAM: "histogram 1 1,0 1"}).skipped == {HISTOGRAM: "bounds"}
+    assert flush(1, {HISTOGRAM: observe("1", [1, 0], 1)}).skipped == {HISTOGRAM: "bounds"}
 
 
 def test_histograms_add_up_bucket_by_bucket(flush: Flush, redis_client: redis.Redis) -> None:
     """Counts, sum and count of two batches are those of all observations."""
     for number in (1, 2):
-        flush(number, {HISTOGRAM: "histogram 5,10.5 1,2,3 0.5"})
+        flush(number, {HISTOGRAM: observe("5,10.5", [1, 2, 3], 0.5)})
     merged = held(redis_client, HISTOGRAM)
     assert (merged["bounds"], merged["counts"], merged["sum"], merged["count"]) == ([5, 10.5], [2, 4, 6], 1, 12)
 
 
 def test_other_bounds_fold_into_the_next_one_at_or_above(flush: Flush, redis_client: redis.Redis) -> None:
     """A second version of an application with other buckets keeps sum and count exact; the reply names the series."""
-    flush(1, {HISTOGRAM: "histogram 5,10 1,1,1 3"})
-    reply = flush(2, {HISTOGRAM: "histogram 1,5,7,20 1,2,4,8,16 9"})
+    flush(1, {HISTOGRAM: observe("5,10", [1, 1, 1], 3)})
+    reply = flush(2, {HISTOGRAM: observe("1,5,7,20", [1, 2, 4, 8, 16], 9)})
     merged = held(redis_client, HISTOGRAM)
     assert reply.folded == (HISTOGRAM,)
     assert (merged["bounds"], merged["counts"], merged["sum"], merged["count"]) == ([5, 10], [4, 5, 25], 12, 34)
@@ -159,10 +181,10 @@ def test_other_bounds_fold_into_the_next_one_at_or_above(flush: Flush, redis_cli
 
 def test_a_gauge_is_set_or_changed_and_reborn_with_its_own_value(flush: Flush, redis_client: redis.Redis) -> None:
     """Without a set the delta applies; where nothing is held, the writer's own value is."""
-    flush(1, {GAUGE: "gauge 0 41"})
-    flush(2, {GAUGE: "gauge 1 7"})
+    flush(1, {GAUGE: ["gauge", True, 0, 41]})
+    flush(2, {GAUGE: ["gauge", True, 1, 7]})
     assert held(redis_client, GAUGE)["value"] == 42
-    flush(3, {GAUGE: "gauge -1 9 10"})
+    flush(3, {GAUGE: ["gauge", True, -1, 9, 10]})
     assert held(redis_client, GAUGE)["value"] == 9
 
 
@@ -170,8 +192,8 @@ def test_a_gauge_is_set_or_changed_and_reborn_with_its_own_value(flush: Flush, r
 def test_a_shared_gauge_reduces_its_writers(flush: Flush, redis_client: redis.Redis, shared: str, value: int) -> None:
     """Each writer has one entry, which it replaces."""
     for writer, own in (("a", 9), ("b", 2)):
-        flush(1, {GAUGE: f"shared {shared} {own} 60"}, writer)
-    flush(2, {GAUGE: f"shared {shared} 3 60"}, "a")
+        flush(1, {GAUGE: ["shared", True, shared, own]}, writer)
+    flush(2, {GAUGE: ["shared", True, shared, 3]}, "a")
     assert held(redis_client, GAUGE)["value"] == value
 
 
@@ -179,7 +201,7 @@ def test_a_writer_whose_lease_has_ended_no_longer_counts(flush: Flush, redis_cli
     """What a killed process held leaves the sum with the next write."""
     dead = {"value": 9, "shared": "sum", "writers": {"dead": [9, 1.0]}}
     redis_client.set(GAUGE, json.dumps(dead))
-    flush(1, {GAUGE: "shared sum 3 60"})
+    flush(1, {GAUGE: ["shared", True, "sum", 3]})
     assert held(redis_client, GAUGE)["value"] == 3
 
 
@@ -199,6 +221,34 @@ def test_many_merges_of_fractions_stay_those_of_doubles(flush: Flush, redis_clie
     assert held(redis_client, COUNTER)["value"] == total
 
 
+def test_a_removed_series_stays_away_until_something_is_recorded(flush: Flush, redis_client: redis.Redis) -> None:
+    """Readers learn of it by its version; another writer's refresh does not bring it back, its next change does."""
+    flush(1, {COUNTER: add(5)})
+    flush(2, {COUNTER: ["remove"]})
+    assert not redis_client.exists(COUNTER)
+    assert redis_client.zscore("metrics.index", COUNTER) == 2
+    refresh: Operation = ["counter", False, 0]
+    assert flush(1, {COUNTER: refresh}, writer="b").removed == (COUNTER,)
+    assert flush(2, {COUNTER: add(1)}, writer="b").removed == ()
+    assert held(redis_client, COUNTER)["value"] == 1
+
+
+def test_a_series_lost_in_another_way_comes_back_with_a_refresh(flush: Flush, redis_client: redis.Redis) -> None:
+    """Deleted by hand, evicted, or expired while its writer slept: it is there again, at zero."""
+    flush(1, {COUNTER: ["counter", False, 0]})
+    assert held(redis_client, COUNTER)["value"] == 0
+
+
+def test_what_was_removed_is_forgotten_after_a_while(flush: Flush, redis_client: redis.Redis) -> None:
+    """A removal is remembered for one ttl, in which every living writer refreshes."""
+    redis_client.zadd("metrics.removed", {"metrics:counter:old": 1})
+    redis_client.zadd("metrics.index", {"metrics:counter:old": 1})
+    flush(1, {COUNTER: add(1)})
+    flush(2, {COUNTER: add(1)})
+    assert not redis_client.exists("metrics.removed")
+    assert redis_client.zrange("metrics.index", 0, -1) == [COUNTER.encode()]
+
+
 def test_the_expired_leave_the_index(flush: Flush, redis_client: redis.Redis) -> None:
     """Entries of dead series go, oldest first, with the writes of the living."""
     redis_client.zadd("metrics.index", {"metrics:counter:dead": 0})
@@ -206,7 +256,9 @@ def test_the_expired_leave_the_index(flush: Flush, redis_client: redis.Redis) ->
     assert redis_client.zrange("metrics.index", 0, -1) == [COUNTER.encode()]
 
 
-@pytest.mark.parametrize("key", ["metrics.state", "metrics.index", "metrics.meta", "metrics.writer.w"])
+@pytest.mark.parametrize(
+    "key", ["metrics.state", "metrics.index", "metrics.meta", "metrics.removed", "metrics.writer.w"]
+)
 def test_a_wrong_type_is_refused_before_anything_is_written(flush: Flush, redis_client: redis.Redis, key: str) -> None:
     """When the batch cannot be applied whole, nothing of it is."""
     redis_client.rpush(key, "x")

@@ -1,8 +1,10 @@
 """Recording: cheap, thread-safe, and strict about what cannot be recorded."""
 
+import json
 import math
 from decimal import Decimal
 from threading import Thread
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,10 +37,12 @@ def histogram(*bounds: float, unit: str = "") -> Histogram:
     return registry().declare(Declaration("histogram", "took", "Help.", (), unit, bounds), Histogram)
 
 
-def taken(series: Metric) -> list[str]:
-    """The words of the operation that goes to Redis."""
+def taken(series: Metric) -> list[Any]:
+    """The operation that goes to Redis, without the word whether to create."""
     series.fold()
-    return (series.take() or "").split()
+    kind, create, *rest = json.loads(series.take() or "")
+    assert create is True
+    return [kind, *rest]
 
 
 def test_a_counter_adds_up() -> None:
@@ -46,8 +50,8 @@ def test_a_counter_adds_up() -> None:
     events = counter()
     events.inc()
     events.inc(2.5)
-    assert taken(events) == ["counter", "3.5"]
-    assert taken(events) == ["counter", "0"]
+    assert taken(events) == ["counter", 3.5]
+    assert taken(events) == ["counter", 0]
 
 
 def test_a_gauge_folds_in_the_order_of_the_calls() -> None:
@@ -56,7 +60,7 @@ def test_a_gauge_folds_in_the_order_of_the_calls() -> None:
     depth.inc(7)
     depth.set(3)
     depth.dec()
-    assert taken(depth) == ["gauge", "-1", "2", "3"]
+    assert taken(depth) == ["gauge", -1, 2, 3]
 
 
 @given(st.lists(FINITE, max_size=50))
@@ -65,11 +69,12 @@ def test_a_histogram_counts_every_value_once(values: list[float]) -> None:
     took = histogram(-10, 0, 10)
     for value in values:
         took.observe(value)
-    kind, bounds, counts, total = taken(took)
+    kind, bounds, adds, total = taken(took)
     cumulative = [sum(v <= bound for v in values) for bound in (-10, 0, 10, math.inf)]
+    counts = dict(zip(adds[::2], adds[1::2], strict=True))
     assert (kind, bounds) == ("histogram", "-10,0,10")
-    assert np.cumsum([int(count) for count in counts.split(",")]).tolist() == cumulative
-    assert float(total) == math.fsum(values)
+    assert np.cumsum([counts.get(bucket, 0) for bucket in (1, 2, 3, 4)]).tolist() == cumulative
+    assert total == math.fsum(values)
 
 
 def test_time_is_observed_in_the_unit_of_the_histogram() -> None:
@@ -83,7 +88,7 @@ def test_time_is_observed_in_the_unit_of_the_histogram() -> None:
     for _ in range(2):
         with pytest.raises(KeyError):
             fail()
-    assert taken(took)[2] == "0,2,0"
+    assert taken(took)[2] == [2, 2]
 
 
 def test_a_unit_that_is_no_time_cannot_time() -> None:
@@ -106,7 +111,7 @@ def test_other_numbers_are_taken_as_floats(good: float) -> None:
     """NumPy's numbers and decimals count as what they are worth."""
     events = counter()
     events.inc(good)
-    assert float(taken(events)[1]) == float(good)
+    assert taken(events)[1] == float(good)
 
 
 def test_one_child_for_labels_by_name_position_and_order() -> None:
@@ -172,8 +177,8 @@ def test_too_many_label_sets_fold_into_one_series() -> None:
     events = counter("user", within=metrics)
     for user in range(10):
         events.labels(user=user).inc()
-    added = {series.label_values: taken(series)[1] for _, series in metrics.series()}
-    assert added == {("0",): "1", ("1",): "1", ("2",): "1", (OVERFLOW,): "7"}
+    added = {series.label_values: taken(series)[1] for series in metrics.series()}
+    assert added == {("0",): 1, ("1",): 1, ("2",): 1, (OVERFLOW,): 7}
     assert metrics.overflows == 7
 
 
@@ -190,7 +195,7 @@ def test_no_increment_of_eight_threads_is_missing() -> None:
         thread.start()
     while any(thread.is_alive() for thread in threads) or events.records:
         events.fold()
-    assert taken(events) == ["counter", "160000"]
+    assert taken(events) == ["counter", 160000]
 
 
 def test_more_than_a_double_holds_is_dropped() -> None:
@@ -201,4 +206,37 @@ def test_more_than_a_double_holds_is_dropped() -> None:
     events.fold()
     assert events.take() is None
     events.inc()
-    assert taken(events) == ["counter", "1"]
+    assert taken(events) == ["counter", 1]
+
+
+def test_a_removed_child_leaves_and_a_held_one_finds_its_successor() -> None:
+    """After remove() the label values start anew; whoever kept the old child records to the new one."""
+    metrics = registry()
+    events = counter("user", within=metrics)
+    old, other = events.labels(user="a"), events.labels(user="b")
+    events.remove(user="a")
+    assert metrics.series() == [other]
+    old.inc(3)
+    assert taken(events.labels(user="a")) == ["counter", 3]
+    removals, departed, _ = metrics.snapshot()
+    assert ([removal.key for removal in removals], departed) == (["metrics:counter:events:user=a"], [old])
+
+
+def test_clear_leaves_nothing_of_the_metric_and_all_of_the_others() -> None:
+    """Every child goes, also from Redis by its pattern; another metric whose name begins alike stays."""
+    metrics = registry()
+    events = counter("user", within=metrics)
+    other = metrics.declare(Declaration("counter", "events_too", "Help.", ("user",)), Counter).labels(user="a")
+    children = [events.labels(user=user) for user in "ab"]
+    events.clear()
+    removals, departed, series = metrics.snapshot()
+    assert (departed, series) == (children, [other])
+    assert [removal.pattern for removal in removals] == ["metrics:counter:events:*"]
+
+
+def test_only_children_can_be_removed() -> None:
+    """A metric without labels always holds its one series; a mistake in the labels says which there are."""
+    with pytest.raises(MetricError, match="no"):
+        counter().clear()
+    with pytest.raises(MetricError, match="user"):
+        counter("user").remove(place="here")

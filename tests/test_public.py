@@ -12,7 +12,8 @@ PACKAGE = Path(labkit.__file__).parent
 # From the ground to the edge. A module imports only from what stands before it.
 JOURNEY = (
     *("errors", "resources", "connection", "listening"),
-    *("declaration", "timer", "metrics", "keys", "registry", "batch", "backoff", "scripts", "telemetry", "service"),
+    *("declaration", "timer", "metrics", "keys", "registry", "timing", "batch", "backoff", "scripts"),
+    *("telemetry", "delivery", "flusher", "lifetime", "service"),
     *("deadlines", "exposition", "mirror", "exporter"),
     *("answers", "client", "query", "theme", "plot", "panels", "grid", "dashboard"),
     *("store", "stack", "experiments", "demo", "magics", "cli"),

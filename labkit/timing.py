@@ -1,0 +1,34 @@
+"""Batch: how often a writer sends, and how long Redis keeps what it sent."""
+
+from dataclasses import dataclass
+
+from labkit.errors import MetricError
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The durations of one writer, in seconds.
+
+    Attributes:
+        flush_interval: between two flushes.
+        ttl: how long a series outlives its last writer.
+        lease: how long a writer that died counts in a shared gauge.
+    """
+
+    flush_interval: float = 5.0
+    ttl: float = 1800.0
+    lease: float = 60.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.flush_interval < self.ttl:
+            raise MetricError(f"flush_interval={self.flush_interval} s must be above 0 and below ttl={self.ttl} s.")
+
+    @property
+    def refresh_after(self) -> float:
+        """How long a series may be idle before it is written again: early enough to fail once."""
+        return self.ttl / 3
+
+    @property
+    def renew_after(self) -> float:
+        """The same for an entry in a shared gauge."""
+        return min(self.lease, self.ttl) / 3
