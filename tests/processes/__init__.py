@@ -1,0 +1,1 @@
+"""The writer in every kind of process: real programs, whose totals in Redis are exact."""

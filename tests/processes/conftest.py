@@ -1,0 +1,37 @@
+"""One Valkey for all programs, emptied before each test, and a way to start a program."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from labkit.stack import binaries
+from tests.processes.program import Program
+from tests.redis_server import RedisServer
+
+Start = Callable[..., Program]
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A Valkey only: how a process lives and ends does not depend on the server."""
+    program = binaries.find("valkey-server")
+    server = RedisServer(program.path, program.environment, tmp_path_factory.mktemp("valkey"))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def start(tmp_path: Path, redis_url: str) -> Iterator[Start]:
+    """Start a program with these arguments of the interpreter; it records to the emptied server unless told where."""
+    started: list[Program] = []
+
+    def start(*command: str, url: str = redis_url) -> Program:
+        folder = tmp_path / "output"
+        folder.mkdir(exist_ok=True)
+        started.append(Program(folder, url, *command))
+        return started[-1]
+
+    yield start
+    for program in started:
+        program.close()

@@ -1,0 +1,44 @@
+"""Record three events long before the first interval, and end in the way that is asked for."""
+
+import atexit
+import os
+import signal
+import sys
+import time
+
+from labkit import RedisMetricsService
+
+
+def wait_for_a_signal() -> None:
+    print("waiting")
+    time.sleep(60)
+
+
+def wait_for_an_unhandled_signal() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    wait_for_a_signal()
+
+
+def fail() -> None:
+    raise RuntimeError("nobody handles this")
+
+
+def end_late() -> None:
+    # What is registered last runs first: the service closes when this was printed.
+    atexit.register(print, "closing")
+
+
+ENDS = {
+    "return": lambda: None,
+    "sys.exit": lambda: sys.exit(3),
+    "exception": fail,
+    "signal": wait_for_a_signal,
+    "unhandled": wait_for_an_unhandled_signal,
+    "os._exit": lambda: os._exit(0),
+    "late": end_late,
+}
+
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+metrics = RedisMetricsService(os.environ["REDIS_URL"], flush_interval=600)
+metrics.counter("events", "What happened.").inc(3)
+ENDS[sys.argv[1]]()
