@@ -2,6 +2,7 @@
 
 import os
 import re
+import ssl
 from urllib.parse import SplitResult, parse_qsl, unquote, unquote_plus, urlsplit
 
 import redis
@@ -15,8 +16,8 @@ DEFAULT_URL = "redis://127.0.0.1:6379/0"
 _STARTS = ("redis://", "rediss://", "unix://")
 _DATABASE, _SOCKET = re.compile(r"/?\d*/?"), re.compile(r"/.+")
 _SECRET = {"password", "ssl_password"}
-_FILES = {"ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile"}
-_TLS = _FILES | {"ssl_password", "ssl_cert_reqs", "ssl_check_hostname", "ssl_min_version", "ssl_ciphers"}
+_TLS = {"ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile", "ssl_password"}
+_TLS |= {"ssl_cert_reqs", "ssl_check_hostname", "ssl_min_version", "ssl_ciphers"}
 # Those that cannot change how labkit reads a reply, or how often it sends a batch.
 _PLAIN = {"db", "username", "password", "client_name", "socket_timeout", "socket_connect_timeout", "socket_keepalive"}
 _LOOKS = f"one looks like {DEFAULT_URL!r}, with redis, rediss or unix in front; percent-encode signs in a password"
@@ -29,7 +30,7 @@ def connect(url: str, *, timeout: float = 2.0) -> redis.Redis:
     With `rediss://`, the options `ssl_ca_certs`, `ssl_certfile` and `ssl_keyfile` name the certificates.
 
     Raises:
-        ConnectionFailed: the URL is malformed, has an option that is unknown, or names a file that cannot be read.
+        ConnectionFailed: the URL is malformed, has an option that is unknown, or names a file that cannot be used.
     """
     if objection := _objection(url):
         raise _refusal(url, objection)
@@ -117,7 +118,22 @@ def _objection_to_options(scheme: str, options: dict[str, str]) -> str:
     if not known.issuperset(options):
         tls = "" if scheme == "rediss" else " (and, with rediss://, some that begin with ssl_)"
         return f"it has an unknown option; known are {', '.join(sorted(known))}{tls}"
-    for name in sorted(_FILES & options.keys()):
-        if not os.access(options[name], os.R_OK):
-            return f"{name} names nothing that can be read"
+    return _objection_to_files(options)
+
+
+def _objection_to_files(options: dict[str, str]) -> str:
+    # A missing file, a key without its certificate, a wrong password: without this, found at the first command only.
+    authorities = options.get("ssl_ca_certs"), options.get("ssl_ca_path")
+    identity = options.get("ssl_certfile", ""), options.get("ssl_keyfile")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        if any(authorities):
+            context.load_verify_locations(*authorities)
+    except (OSError, ValueError):
+        return "the certificates in ssl_ca_certs or ssl_ca_path cannot be read"
+    try:
+        if any(identity):
+            context.load_cert_chain(*identity, options.get("ssl_password", ""))
+    except (OSError, ValueError):
+        return "ssl_certfile and ssl_keyfile cannot be read, belong not together, or are not opened by ssl_password"
     return ""

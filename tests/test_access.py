@@ -18,6 +18,7 @@ from redis.utils import str_if_bytes
 from starlette.testclient import TestClient
 
 from labkit import RedisMetricsService
+from labkit.cli import run
 from labkit.connection import connect
 from labkit.errors import FlushError
 from labkit.exporter import create_app
@@ -349,6 +350,18 @@ def test_a_refused_password_is_in_no_log_and_no_error(server: RedisServer, caplo
     assert "\nredis_up 0.0\n" in page
     assert "invalid username-password pair" in caplog.text
     assert "s3cret" not in f"{caught.value} {metrics!r} {page} {caplog.text}"
+
+
+def test_an_option_takes_no_password(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everybody could read it there; the message names the variables, and not the password."""
+    assert run(["exporter", "--redis", "redis://:s3cret@127.0.0.1:1/0"]) == 2
+    said = capsys.readouterr().err
+    assert "LABKIT_REDIS_URL" in said and "LABKIT_REDIS_PASSWORD" in said
+    monkeypatch.setenv("LABKIT_REDIS_URL", "redis://:s3cret@127.0.0.1:1/0?nonsense=1")
+    assert run(["exporter"]) == 1
+    said += capsys.readouterr().err
+    assert "unknown option" in said
+    assert "s3cret" not in said
 
 
 def command_lines(processes: list[subprocess.Popen[bytes]]) -> str:

@@ -1,9 +1,32 @@
-"""URLs: what cannot be one fails with the way out, and no password is ever shown."""
+"""URLs: what cannot be one fails at once with the way out, no password is ever shown, and TLS is checked."""
+
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+import redis
+import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from starlette.testclient import TestClient
 
+from labkit import RedisMetricsService
 from labkit.connection import connect, redact
-from labkit.errors import ConnectionFailed
+from labkit.errors import ConnectionFailed, FlushError
+from labkit.exporter import create_app
+from labkit.stack import binaries
+from tests.redis_server import RedisServer, free_port
+
+# What is shown -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -12,10 +35,17 @@ from labkit.errors import ConnectionFailed
         ("redis://127.0.0.1:6379/0", "redis://127.0.0.1:6379/0"),
         ("redis://:s3cret@host:6379/0", "redis://:***@host:6379/0"),
         ("redis://user:s3c:r@et@host/0", "redis://user:***@host/0"),
+        ("redis://user@host/0", "redis://user@host/0"),
         ("redis://host/0?password=s3cret&db=1", "redis://host/0?password=***&db=1"),
+        ("redis://host/0?p%61ssword=s3cret", "redis://host/0?p%61ssword=***"),
+        ("redis://host/0?token=s3cret", "redis://host/0?token=***"),
         ("rediss://host/0?ssl_password=s3cret", "rediss://host/0?ssl_password=***"),
+        ("rediss://host/0?ssl_ca_certs=/etc/ca.pem", "rediss://host/0?ssl_ca_certs=/etc/ca.pem"),
+        ("unix://user:s3cret@/run/redis.sock?db=1", "unix://user:***@/run/redis.sock?db=1"),
+        ("redis://:s3cret", "redis://:***"),
         ("redis://:s3/cret@host/0", "redis://***"),
         ("redis://:s3#cret@host/0", "redis://***"),
+        ("user:s3cret@host", "***"),
         ("redis://[::1", "(unreadable URL)"),
     ],
 )
@@ -24,9 +54,186 @@ def test_a_password_is_hidden(url: str, shown: str) -> None:
     assert redact(url) == shown
 
 
-@pytest.mark.parametrize("url", ["http://host", "redis://:s3/cret@host/0", "redis://:s3cret@host:port", "nonsense"])
+# Two ends that are found again, whatever stands between them.
+passwords = st.text(max_size=8).map(lambda middle: f"s3c{middle}r3t")
+encoded = passwords.map(lambda password: quote(password, safe="", errors="surrogatepass"))
+hosts = st.sampled_from(["host", "127.0.0.1:6379", "[::1]:6379", "a..b", "host:port", ""])
+schemes = st.sampled_from(["redis", "rediss", "unix", "http", "REDIS"])
+ends = st.sampled_from(["", "/", "/0", "/run/redis.sock", "/0?db=1", "?db=x&nonsense", "#end", "/?ssl_ca_certs=/none"])
+users = st.builds("{}://{}:{}@{}{}".format, schemes, st.sampled_from(["", "user"]), passwords | encoded, hosts, ends)
+options = st.builds(
+    "{}://{}/0?{}={}".format,
+    schemes,
+    hosts,
+    st.sampled_from(["password", "PASSWORD", "ssl_password", "p%61ssword", "db=1&password", "passwd", "token"]),
+    encoded,
+)
+
+
+@settings(deadline=None)
+@given(users | options)
+def test_no_password_of_any_url_shows(url: str) -> None:
+    """Neither redacted, nor in the error with all its causes, nor in the client that is made of it."""
+    try:
+        seen = repr(connect(url))
+    except ConnectionFailed as error:
+        seen = "".join(traceback.format_exception(error))
+    for text in (redact(url), seen):
+        assert "s3c" not in text
+        assert "r3t" not in text
+
+
+# What is refused -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://host",
+        "nonsense",
+        "127.0.0.1:6379",
+        "redis://:s3/cret@host/0",
+        "redis://:12#s3cret@host/0",
+        "redis://:12/s3cret@host/0",
+        "redis://:12?s3cret@host/0",
+        "redis://:s3cret@host:port",
+        "redis://host:99999",
+        "redis://host/database",
+        "redis://a..b",
+        "redis://a%00b",
+        f"redis://{'a' * 64}.example",
+        "redis://:s3\udcff@host",
+        "unix://host",
+    ],
+)
 def test_a_wrong_url_is_refused_without_its_password(url: str) -> None:
-    """The message says what a URL looks like, and nothing of the secret."""
+    """At once, not at the first command; the message says what a URL looks like, and nothing of the secret."""
     with pytest.raises(ConnectionFailed, match="one looks like") as caught:
         connect(url)
     assert "s3" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("redis://host?nonsense=1", r"nonsense=\*\*\*.*unknown option; known are client_name, db, "),
+        ("redis://host?decode_responses=1", "unknown option"),
+        ("redis://host?ssl_cert_reqs=none", "with rediss://, some that begin with ssl_"),
+        ("redis://host?db=x", "a value that it cannot have"),
+        ("rediss://host?ssl_cert_reqs=perhaps", "a value that it cannot have"),
+        ("rediss://host?ssl_ca_certs=/none.pem", "ssl_ca_certs or ssl_ca_path cannot be read"),
+        ("rediss://host?ssl_certfile=/none.pem", "ssl_certfile and ssl_keyfile cannot be read"),
+    ],
+)
+def test_a_wrong_option_is_refused(url: str, reason: str) -> None:
+    """An option that is unknown, or would fail later, or would change how labkit reads a reply."""
+    with pytest.raises(ConnectionFailed, match=reason):
+        connect(url)
+
+
+def test_the_password_of_the_url_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment has the one for URLs without; it need not be UTF-8."""
+    monkeypatch.setenv("LABKIT_REDIS_PASSWORD", "s3\udcff")
+    assert connect("redis://host").get_connection_kwargs()["password"] == b"s3\xff"
+    assert connect("redis://:of-url@host").get_connection_kwargs()["password"] == "of-url"  # noqa: S105  none
+
+
+# TLS -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Tls:
+    """A server that speaks TLS and asks for a client's certificate, and the files to reach it with."""
+
+    port: int
+    folder: Path
+
+    def url(self, *options: str, host: str = "127.0.0.1") -> str:
+        return f"rediss://{host}:{self.port}/0?{'&'.join(options)}"
+
+    def file(self, name: str) -> Path:
+        return self.folder / name
+
+    @property
+    def trust(self) -> str:
+        return f"ssl_ca_certs={self.file('ca.pem')}"
+
+    def identity(self, name: str = "client") -> tuple[str, str]:
+        return f"ssl_certfile={self.file(f'{name}.pem')}", f"ssl_keyfile={self.file(f'{name}.key')}"
+
+
+def write_certificates(folder: Path) -> None:
+    """An authority, a server, a client; the client's key once more, encrypted; and a stranger of another authority."""
+    ours, theirs = trustme.CA(), trustme.CA()
+    ours.cert_pem.write_to_path(folder / "ca.pem")
+    theirs.cert_pem.write_to_path(folder / "other-ca.pem")
+    for name, authority, host in (("server", ours, "127.0.0.1"), ("client", ours, "a"), ("stranger", theirs, "b")):
+        issued = authority.issue_cert(host)
+        issued.cert_chain_pems[0].write_to_path(folder / f"{name}.pem")
+        issued.private_key_pem.write_to_path(folder / f"{name}.key")
+    key = load_pem_private_key((folder / "client.key").read_bytes(), None)
+    locked = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"s3cret"))
+    (folder / "locked.key").write_bytes(locked)
+    (folder / "locked.pem").write_bytes((folder / "client.pem").read_bytes())
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tls]:
+    """A Redis 7, because the wheel of Valkey is built without TLS."""
+    folder, port = tmp_path_factory.mktemp("tls"), free_port()
+    write_certificates(folder)
+    files = {"ca-cert": "ca.pem", "cert": "server.pem", "key": "server.key"}
+    options = [word for name, file in files.items() for word in (f"--tls-{name}-file", str(folder / file))]
+    program = binaries.find("redis-server")
+    server = RedisServer(program.path, program.environment, folder, "--tls-port", str(port), *options)
+    yield Tls(port, folder)
+    server.close()
+
+
+@pytest.mark.parametrize("key", ["client", "locked"])
+def test_values_travel_over_tls(tls: Tls, key: str) -> None:
+    """Writer and sidecar show their certificate and check the server's; a key may have a password."""
+    url = tls.url(tls.trust, *tls.identity(key), *["ssl_password=s3cret"][: key == "locked"])
+    with RedisMetricsService(url, flush_interval=600) as metrics, TestClient(create_app(url)) as sidecar:
+        metrics.counter(f"over_{key}", "Help.").inc(3)
+        metrics.flush()
+        assert f"\nover_{key} 3\n" in sidecar.get("/metrics").text
+        assert "s3cret" not in repr(metrics)
+
+
+# A server says nothing to a client it does not know; how the connection ends is a matter of time.
+ENDED = "(?i)EOF|alert|certificate|closed|reset|broken pipe"
+
+
+@pytest.mark.parametrize(
+    ("authority", "identity", "host", "reason"),
+    [
+        ("ca", "client", "localhost", "certificate is not valid for 'localhost'"),
+        ("other-ca", "client", "127.0.0.1", "certificate verify failed"),
+        ("ca", "", "127.0.0.1", ENDED),
+        ("ca", "stranger", "127.0.0.1", ENDED),
+    ],
+)
+def test_a_wrong_certificate_is_an_outage(tls: Tls, authority: str, identity: str, host: str, reason: str) -> None:
+    """The server's or the client's, or one for another name: the writer says why, and nothing arrives."""
+    files = (f"ssl_ca_certs={tls.file(f'{authority}.pem')}", *(tls.identity(identity) if identity else ()))
+    metrics = RedisMetricsService(tls.url(*files, host=host), flush_interval=600)
+    metrics.counter("refused", "Help.").inc()
+    with pytest.raises(FlushError, match=reason):
+        metrics.close(1)
+    with connect(tls.url(tls.trust, *tls.identity())) as client:
+        assert client.exists("metrics:counter:refused") == 0
+
+
+@pytest.mark.parametrize("option", ["", "ssl_password=wr0ng"])
+def test_a_locked_key_is_refused_at_once(tls: Tls, option: str) -> None:
+    """Without its password or with a wrong one, and no question is asked on the terminal."""
+    with pytest.raises(ConnectionFailed, match="not opened by ssl_password") as caught:
+        connect(tls.url(tls.trust, *tls.identity("locked"), *filter(None, [option])))
+    assert "wr0ng" not in str(caught.value)
+
+
+def test_plain_text_does_not_reach_a_tls_port(tls: Tls) -> None:
+    """A URL without its second s is an error, not a conversation in the clear."""
+    with connect(f"redis://127.0.0.1:{tls.port}/0") as client, pytest.raises(redis.ConnectionError):
+        client.ping()
