@@ -21,6 +21,11 @@ _TLS |= {"ssl_cert_reqs", "ssl_check_hostname", "ssl_min_version", "ssl_ciphers"
 # Those that cannot change how labkit reads a reply, or how often it sends a batch.
 _PLAIN = {"db", "username", "password", "client_name", "socket_timeout", "socket_connect_timeout", "socket_keepalive"}
 _LOOKS = f"one looks like {DEFAULT_URL!r}, with redis, rediss or unix in front; percent-encode signs in a password"
+_BAD_VALUE = "an option has a value that it cannot have"
+_BAD_TLS = (
+    "its ssl_ options do not work: the certificates or the key cannot be read, do not belong together or are not opened "
+    "by ssl_password, or no cipher is left"
+)
 
 
 def connect(url: str, *, timeout: float = 2.0) -> redis.Redis:
@@ -51,7 +56,7 @@ def connect(url: str, *, timeout: float = 2.0) -> redis.Redis:
         client.connection_pool.connection_class(**client.connection_pool.connection_kwargs)
     except (ValueError, redis.RedisError):
         # Their own message may quote a part of the password.
-        raise _refusal(url, "an option has a value that it cannot have") from None
+        raise _refusal(url, _BAD_VALUE) from None
     return client
 
 
@@ -118,22 +123,26 @@ def _objection_to_options(scheme: str, options: dict[str, str]) -> str:
     if not known.issuperset(options):
         tls = "" if scheme == "rediss" else " (and, with rediss://, some that begin with ssl_)"
         return f"it has an unknown option; known are {', '.join(sorted(known))}{tls}"
-    return _objection_to_files(options)
+    try:
+        if not all(0 < float(options.get(name, 1)) <= 3600 for name in ("socket_timeout", "socket_connect_timeout")):
+            return _BAD_VALUE
+        return _objection_to_tls(options) if scheme == "rediss" else ""
+    except ValueError:
+        return _BAD_VALUE
 
 
-def _objection_to_files(options: dict[str, str]) -> str:
+def _objection_to_tls(options: dict[str, str]) -> str:
     # A missing file, a key without its certificate, a wrong password: without this, found at the first command only.
     authorities = options.get("ssl_ca_certs"), options.get("ssl_ca_path")
     identity = options.get("ssl_certfile", ""), options.get("ssl_keyfile")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
+        context.minimum_version = ssl.TLSVersion(int(options.get("ssl_min_version", ssl.TLSVersion.TLSv1_2)))
+        context.set_ciphers(options.get("ssl_ciphers", "DEFAULT"))
         if any(authorities):
             context.load_verify_locations(*authorities)
-    except (OSError, ValueError):
-        return "the certificates in ssl_ca_certs or ssl_ca_path cannot be read"
-    try:
         if any(identity):
             context.load_cert_chain(*identity, options.get("ssl_password", ""))
-    except (OSError, ValueError):
-        return "ssl_certfile and ssl_keyfile cannot be read, belong not together, or are not opened by ssl_password"
+    except OSError:
+        return _BAD_TLS
     return ""

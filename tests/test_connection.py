@@ -121,8 +121,13 @@ def test_a_wrong_url_is_refused_without_its_password(url: str) -> None:
         ("redis://host?ssl_cert_reqs=none", "with rediss://, some that begin with ssl_"),
         ("redis://host?db=x", "a value that it cannot have"),
         ("rediss://host?ssl_cert_reqs=perhaps", "a value that it cannot have"),
-        ("rediss://host?ssl_ca_certs=/none.pem", "ssl_ca_certs or ssl_ca_path cannot be read"),
-        ("rediss://host?ssl_certfile=/none.pem", "ssl_certfile and ssl_keyfile cannot be read"),
+        ("rediss://host?ssl_ca_certs=/none.pem", "certificates or the key cannot be read"),
+        ("rediss://host?ssl_certfile=/none.pem", "certificates or the key cannot be read"),
+        ("rediss://host?ssl_keyfile=%00", "a value that it cannot have"),
+        ("rediss://host?ssl_min_version=9", "a value that it cannot have"),
+        ("rediss://host?ssl_ciphers=none", "no cipher is left"),
+        ("redis://host?socket_timeout=nan", "a value that it cannot have"),
+        ("redis://host?socket_connect_timeout=-1", "a value that it cannot have"),
     ],
 )
 def test_a_wrong_option_is_refused(url: str, reason: str) -> None:
