@@ -23,8 +23,8 @@ _PLAIN = {"db", "username", "password", "client_name", "socket_timeout", "socket
 _LOOKS = f"one looks like {DEFAULT_URL!r}, with redis, rediss or unix in front; percent-encode signs in a password"
 _BAD_VALUE = "an option has a value that it cannot have"
 _BAD_TLS = (
-    "its ssl_ options do not work: the certificates or the key cannot be read, do not belong together or are not opened "
-    "by ssl_password, or no cipher is left"
+    "its ssl_ options do not work: the certificates or the key cannot be read, do not belong together or are not "
+    "opened by ssl_password, or no cipher is left"
 )
 
 
