@@ -10,19 +10,17 @@ from typing import Any
 import pytest
 import redis
 
-from labkit import FlushError, RedisMetricsService
+from labkit import FlushError
+from labkit.connection import connect
 from labkit.stack import binaries
 from tests.redis_server import RedisServer, wait_until
 from tests.writer.fault_proxy import Fault, FaultProxy
+from tests.writer.quiet_writer import QuietWriter, accounts_are_settled, accounts_balance
 
 
 def held(client: redis.Redis, key: str) -> Any:
     text = client.get(f"metrics:{key}")
     return json.loads(text) if isinstance(text, bytes) else {}
-
-
-def outcome(client: redis.Redis, name: str) -> float:
-    return float(held(client, f"counter:labkit_writer_batches_total:outcome={name}").get("value", 0))
 
 
 @pytest.fixture
@@ -34,15 +32,21 @@ def proxy(own_server: RedisServer) -> Iterator[FaultProxy]:
 
 
 @pytest.fixture
-def writer(proxy: FaultProxy) -> Iterator[RedisMetricsService]:
-    """A writer behind the proxy that gives up on a reply after 0.3 s, and sends by itself only to try again."""
-    with RedisMetricsService(f"{proxy.url}?socket_timeout=0.3", flush_interval=600) as service:
+def writer(proxy: FaultProxy) -> Iterator[QuietWriter]:
+    """A writer behind the proxy that gives up on a reply after 0.3 s, and sends by itself only to try again.
+
+    When the test is over, all that it recorded is accounted for, and nothing waits.
+    """
+    with QuietWriter(f"{proxy.url}?socket_timeout=0.3", flush_interval=600) as service:
         service.counter("c", "Help.").inc()
         service.flush()
         yield service
+        accounts_balance(service)
+    accounts_balance(service)
+    assert service.stats().pending == 0
 
 
-def refused(writer: RedisMetricsService, reason: str) -> None:
+def refused(writer: QuietWriter, reason: str) -> None:
     """Record one more, and see it refused for this `reason`."""
     writer.counter("c", "Help.").inc()
     with pytest.raises(FlushError, match=f"(?i){reason}"):
@@ -55,16 +59,15 @@ def follow(replica: RedisServer, primary: RedisServer) -> None:
     replica.client.slaveof("127.0.0.1", primary.port)
 
 
-def exactly(writer: RedisMetricsService, client: redis.Redis, total: float) -> None:
-    """Flush, and find this total of the counter."""
+def exactly(writer: QuietWriter, client: redis.Redis, total: float, calls: int) -> None:
+    """Flush, and find this total of the counter, and that the writer accounts for so many calls of the test."""
     writer.flush(timeout=20)
     assert held(client, "counter:c")["value"] == total
+    accounts_are_settled(writer, calls)
 
 
 @pytest.mark.parametrize("fault", ["before the request", "after the request", "inside the reply"])
-def test_a_cut_connection(
-    writer: RedisMetricsService, proxy: FaultProxy, own_server: RedisServer, fault: Fault
-) -> None:
+def test_a_cut_connection(writer: QuietWriter, proxy: FaultProxy, own_server: RedisServer, fault: Fault) -> None:
     """Wherever the connection breaks, the batch is applied once; the fence proves it was there already."""
     histogram = writer.histogram("h", "Help.", buckets=(1, 2))
     for n in range(3):
@@ -73,44 +76,45 @@ def test_a_cut_connection(
         histogram.observe(1.5)
         writer.flush()
         assert proxy.struck == n + 1
-    exactly(writer, own_server.client, 31)
+    exactly(writer, own_server.client, 31, calls=7)
     assert (held(own_server.client, "histogram:h")["counts"], held(own_server.client, "histogram:h")["sum"]) == (
         [0, 3, 0],
         4.5,
     )
-    assert outcome(own_server.client, "duplicate") == (0 if fault == "before the request" else 3)
+    assert writer.stats().batches["duplicate"] == (0 if fault == "before the request" else 3)
 
 
 def test_a_cut_between_the_replies_of_many_batches(
-    writer: RedisMetricsService, proxy: FaultProxy, own_server: RedisServer
+    writer: QuietWriter, proxy: FaultProxy, own_server: RedisServer
 ) -> None:
     """Of several batches in one round trip, some answered and some not, each is applied once."""
     events = writer.counter("e", "Help.", ["n"])
     for n in range(3000):
         events.labels(n=n).inc(n)
     proxy.arm("inside the reply")
-    writer.flush(timeout=20)
+    exactly(writer, own_server.client, 1, calls=3001)
+    assert proxy.struck == 1
     texts = own_server.client.mget([f"metrics:counter:e:n={n}" for n in range(3000)])
     assert [json.loads(text or "{}").get("value") for text in texts] == list(range(3000))
 
 
-def test_a_slow_network(writer: RedisMetricsService, proxy: FaultProxy, own_server: RedisServer) -> None:
+def test_a_slow_network(writer: QuietWriter, proxy: FaultProxy, own_server: RedisServer) -> None:
     """A reply that comes after the writer gave up is never taken for the answer to something else."""
     proxy.delay = 0.5
     refused(writer, "timeout|timed out")
     proxy.delay = 0.0
-    exactly(writer, own_server.client, 2)
+    exactly(writer, own_server.client, 2, calls=2)
 
 
-def test_a_paused_network(writer: RedisMetricsService, proxy: FaultProxy, own_server: RedisServer) -> None:
+def test_a_paused_network(writer: QuietWriter, proxy: FaultProxy, own_server: RedisServer) -> None:
     """Batches that were held up arrive late, perhaps several times, and count once."""
     proxy.pause()
     refused(writer, "timeout|timed out")
     proxy.resume()
-    exactly(writer, own_server.client, 2)
+    exactly(writer, own_server.client, 2, calls=2)
 
 
-def test_a_killed_server(writer: RedisMetricsService, proxy: FaultProxy, own_server: RedisServer) -> None:
+def test_a_killed_server(writer: QuietWriter, proxy: FaultProxy, own_server: RedisServer) -> None:
     """kill -9 after a batch was applied and before it was answered: the file says that it was."""
     proxy.arm("after the request")
     writer.counter("c", "Help.").inc(5)
@@ -118,42 +122,42 @@ def test_a_killed_server(writer: RedisMetricsService, proxy: FaultProxy, own_ser
         writer.flush(timeout=0.05)
     own_server.kill()
     own_server.start()
-    exactly(writer, own_server.client, 6)
+    exactly(writer, own_server.client, 6, calls=2)
 
 
-def test_noscript(writer: RedisMetricsService, own_server: RedisServer) -> None:
+def test_noscript(writer: QuietWriter, own_server: RedisServer) -> None:
     """A server that forgot the script is given it again, also with several batches on the way."""
     own_server.client.script_flush()
     events = writer.counter("e", "Help.", ["n"])
     for n in range(1000):
         events.labels(n=n).inc()
-    exactly(writer, own_server.client, 1)
+    exactly(writer, own_server.client, 1, calls=1001)
     texts = own_server.client.mget([f"metrics:counter:e:n={n}" for n in range(1000)])
     assert [json.loads(text or "{}").get("value") for text in texts] == [1] * 1000
 
 
-def test_oom(writer: RedisMetricsService, own_server: RedisServer) -> None:
+def test_oom(writer: QuietWriter, own_server: RedisServer) -> None:
     """A full server refuses a batch whole, and takes it when there is room."""
     own_server.client.config_set("maxmemory-policy", "noeviction")
     own_server.client.config_set("maxmemory", "1")
     refused(writer, "maxmemory")
     own_server.client.config_set("maxmemory", "0")
-    exactly(writer, own_server.client, 2)
+    exactly(writer, own_server.client, 2, calls=2)
 
 
-def test_readonly(writer: RedisMetricsService, own_server: RedisServer, other_server: RedisServer) -> None:
+def test_readonly(writer: QuietWriter, own_server: RedisServer, other_server: RedisServer) -> None:
     """A server made a replica refuses whole batches; when it is a primary again, it takes them."""
     follow(other_server, own_server)
     wait_until(lambda: own_server.client.info("replication")["connected_slaves"] == 1, "the replica")
     other_server.client.config_set("replica-read-only", "yes")
     wait_until(lambda: other_server.client.get("metrics:counter:c"), "the copy")
-    with RedisMetricsService(other_server.url, flush_interval=600) as on_replica:
+    with QuietWriter(other_server.url, flush_interval=600) as on_replica:
         refused(on_replica, "read.?only")
         other_server.client.slaveof()
-        exactly(on_replica, other_server.client, 2)
+        exactly(on_replica, other_server.client, 2, calls=1)
 
 
-def test_misconf(writer: RedisMetricsService, own_server: RedisServer, tmp_path: Path) -> None:
+def test_misconf(writer: QuietWriter, own_server: RedisServer, tmp_path: Path) -> None:
     """A server that cannot save refuses whole batches, until it can."""
     (tmp_path / "dump.rdb").mkdir()  # a folder in the way of the file stops root as well
     own_server.client.config_set("save", "3600 1")
@@ -161,10 +165,10 @@ def test_misconf(writer: RedisMetricsService, own_server: RedisServer, tmp_path:
     wait_until(lambda: own_server.client.info("persistence")["rdb_last_bgsave_status"] == "err", "the failure")
     refused(writer, "MISCONF|RDB snapshot")
     own_server.client.config_set("save", "")
-    exactly(writer, own_server.client, 2)
+    exactly(writer, own_server.client, 2, calls=2)
 
 
-def test_busy(writer: RedisMetricsService, own_server: RedisServer) -> None:
+def test_busy(writer: QuietWriter, own_server: RedisServer) -> None:
     """While somebody's script runs for too long, the writer waits for it."""
     own_server.client.config_set("lua-time-limit", "10")
     endless = Thread(target=_run_until_killed, args=(own_server.port,))
@@ -173,7 +177,7 @@ def test_busy(writer: RedisMetricsService, own_server: RedisServer) -> None:
     refused(writer, "busy")
     own_server.client.script_kill()
     endless.join()
-    exactly(writer, own_server.client, 2)
+    exactly(writer, own_server.client, 2, calls=2)
 
 
 def _run_until_killed(port: int) -> None:
@@ -189,6 +193,27 @@ def _says(client: redis.Redis, word: str) -> bool:
     return False
 
 
+def test_loading(writer: QuietWriter, own_server: RedisServer, tmp_path: Path) -> None:
+    """While a server reads its file it refuses whole batches; then it knows every one that it had."""
+    own_server.kill()
+    _append_slow_commands(tmp_path / "appendonlydir")
+    restart = Thread(target=own_server.start)
+    restart.start()
+    with connect(own_server.url) as client:  # it tries once, where others wait until the server has loaded
+        wait_until(lambda: _says(client, "loading"), "the loading server")
+    refused(writer, "loading")
+    restart.join()
+    exactly(writer, own_server.client, 2, calls=2)
+
+
+def _append_slow_commands(folder: Path) -> None:
+    """Give the server some seconds to read; between every 1024 commands it answers, and says that it is loading."""
+    (file,) = folder.glob("*.incr.aof")
+    script = "local i = 0 while i < 4000 do i = i + 1 end"
+    with file.open("ab") as aof:
+        aof.write(b"*3\r\n$4\r\nEVAL\r\n$%d\r\n%s\r\n$1\r\n0\r\n" % (len(script), script.encode()) * 60_000)
+
+
 @pytest.fixture
 def other_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """A second Valkey of the test's own."""
@@ -198,9 +223,7 @@ def other_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
     server.close()
 
 
-def test_failover(
-    other_server: RedisServer, writer: RedisMetricsService, proxy: FaultProxy, own_server: RedisServer
-) -> None:
+def test_failover(other_server: RedisServer, writer: QuietWriter, proxy: FaultProxy, own_server: RedisServer) -> None:
     """A promoted replica has the fence with the series: a batch whose answer was lost is recognised."""
     follow(other_server, own_server)
     proxy.arm("after the request")
@@ -211,7 +234,7 @@ def test_failover(
     own_server.kill()
     other_server.client.slaveof()
     proxy.target = other_server.port
-    exactly(writer, other_server.client, 6)
+    exactly(writer, other_server.client, 6, calls=2)
 
 
 def _roll_back(server: RedisServer, folder: Path, snapshot: Path) -> None:
@@ -222,7 +245,7 @@ def _roll_back(server: RedisServer, folder: Path, snapshot: Path) -> None:
     server.start()
 
 
-def test_a_rollback(writer: RedisMetricsService, own_server: RedisServer, tmp_path: Path) -> None:
+def test_a_rollback(writer: QuietWriter, own_server: RedisServer, tmp_path: Path) -> None:
     """An older state has lost what it had acknowledged, which is counted; what waits is applied once."""
     shutil.copytree(tmp_path / "appendonlydir", tmp_path / "snapshot")
     counter = writer.counter("c", "Help.")
@@ -232,26 +255,26 @@ def test_a_rollback(writer: RedisMetricsService, own_server: RedisServer, tmp_pa
         writer.flush()
     counter.inc(100)
     _roll_back(own_server, tmp_path, tmp_path / "snapshot")
-    exactly(writer, own_server.client, 101)
+    exactly(writer, own_server.client, 101, calls=4)
     writer.flush()
-    assert outcome(own_server.client, "forgotten") == 2
+    assert writer.stats().batches["forgotten"] == 2
     assert held(own_server.client, "counter:late")["value"] == 0
     assert own_server.client.hexists("metrics.meta", "late")
 
 
 def test_a_rollback_to_before_the_writer(own_server: RedisServer, tmp_path: Path) -> None:
     """A state in which the writer does not occur, but others do, gets all of its series again."""
-    with RedisMetricsService(own_server.url) as first:
+    with QuietWriter(own_server.url) as first:
         first.counter("c", "Help.").inc()
     shutil.copytree(tmp_path / "appendonlydir", tmp_path / "snapshot")
-    with RedisMetricsService(own_server.url, flush_interval=600) as writer:
+    with QuietWriter(own_server.url, flush_interval=600) as writer:
         for name in ("c", "late"):
             writer.counter(name, "Help.").inc(10)
         writer.flush()
         writer.counter("c", "Help.").inc(100)
         _roll_back(own_server, tmp_path, tmp_path / "snapshot")
-        exactly(writer, own_server.client, 101)
+        exactly(writer, own_server.client, 101, calls=3)
         writer.flush()
         assert held(own_server.client, "counter:late").get("value") == 0
         assert own_server.client.hexists("metrics.meta", "late")
-        assert outcome(own_server.client, "forgotten") == 1
+        assert writer.stats().batches["forgotten"] == 1
