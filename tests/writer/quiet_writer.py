@@ -10,20 +10,36 @@ from labkit.metrics import Counter, Gauge, Histogram
 from labkit.registry import Registry
 
 
+class Home:
+    """Where the metrics of a writer about itself stay when nobody sends them."""
+
+    def __init__(self) -> None:
+        self._registry = Registry(Keys("home"), 100)
+
+    def counter(self, name: str, help: str, labels: Sequence[str] = ()) -> Counter:  # noqa: A002  as the service
+        return self._registry.declare(Declaration("counter", name, help, tuple(labels)), Counter)
+
+    def gauge(self, name: str, help: str, *, shared: Shared) -> Gauge:  # noqa: A002
+        return self._registry.declare(Declaration("gauge", name, help, shared=shared), Gauge)
+
+    def histogram(self, name: str, help: str, *, buckets: tuple[float, ...], unit: str) -> Histogram:  # noqa: A002
+        return self._registry.declare(Declaration("histogram", name, help, unit=unit, buckets=buckets), Histogram)
+
+
 class QuietWriter(RedisMetricsService):
     """Keeps its metrics about itself at home, so that `stats()` counts the records of the test and no others."""
 
     def __init__(self, url: str, **options: Any) -> None:
-        self._home = Registry(Keys("home"), 100)
+        self._home = Home()
         super().__init__(url, **options)
 
     def counter(self, name: str, help: str, labels: Sequence[str] = ()) -> Counter:  # noqa: A002  as the service
-        declared = Declaration("counter", name, help, tuple(labels))
-        return self._home.declare(declared, Counter) if _own(name) else super().counter(name, help, labels)
+        return self._home.counter(name, help, labels) if _own(name) else super().counter(name, help, labels)
 
     def gauge(self, name: str, help: str, labels: Sequence[str] = (), *, shared: Shared = "last") -> Gauge:  # noqa: A002
-        declared = Declaration("gauge", name, help, tuple(labels), shared=shared)
-        return self._home.declare(declared, Gauge) if _own(name) else super().gauge(name, help, labels, shared=shared)
+        if _own(name):
+            return self._home.gauge(name, help, shared=shared)
+        return super().gauge(name, help, labels, shared=shared)
 
     def histogram(
         self,
@@ -34,10 +50,9 @@ class QuietWriter(RedisMetricsService):
         buckets: Iterable[float] = DEFAULT_BUCKETS,
         unit: str = "",
     ) -> Histogram:
-        declared = Declaration("histogram", name, help, tuple(labels), unit, tuple(buckets))
         if _own(name):
-            return self._home.declare(declared, Histogram)
-        return super().histogram(name, help, labels, buckets=declared.buckets, unit=unit)
+            return self._home.histogram(name, help, buckets=tuple(buckets), unit=unit)
+        return super().histogram(name, help, labels, buckets=buckets, unit=unit)
 
 
 def _own(name: str) -> bool:
