@@ -6,8 +6,8 @@ The journey of a value, and the module that has it at each stage:
     declaration registry   keys      lua/       mirror                        query     plot
     metrics     flusher              scripts    deadlines                     client    theme
     timer       batch                           exposition                    answers   dashboard
-                delivery                        exporter                                panels, grid
-                service
+                delivery                        rendering                               panels, grid
+                service                         exporter
 
 Off the path: `store` (what is observed), `stack` (the processes that do it for real), `experiments` (what is
 measured), and the edges people touch: `cli` and the notebooks.

@@ -1,66 +1,67 @@
 """Exposition: families of samples -> the text page that Prometheus scrapes (text format 0.0.4)."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
+
+from labkit.rendering import QUANTILES, Lines
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-# What the script adds to every histogram, over the life of the series.
-QUANTILES = ("p50", "p95", "p99")
-KIND_OF_QUANTILES = "gauge"
 
 
 @dataclass
 class Family:
-    """All samples of one metric: `lines` has the text of each series by its key, ready to expose."""
+    """All samples of one metric: `lines` has the text of each series by its key, ready to expose.
+
+    A histogram has `quantiles`, too: gauges over the life of each series, which stand on the page as families of
+    their own.
+    """
 
     name: str
     kind: str
     help: str = ""
-    lines: dict[bytes, bytes] = field(default_factory=dict)
-    _body: bytes | None = None
-
-    def put(self, key: bytes, lines: bytes) -> None:
-        self.lines[key] = lines
-        self._body = None
-
-    def drop(self, key: bytes) -> None:
-        del self.lines[key]
-        self._body = None
+    lines: dict[bytes, Lines] = field(default_factory=dict)
 
     @property
-    def body(self) -> bytes:
-        """The lines of all series. Kept, because most families do not change between two scrapes."""
-        if self._body is None:
-            self._body = b"".join(self.lines.values())
-        return self._body
+    def names(self) -> list[str]:
+        """The names that no other family may have."""
+        if self.kind != "histogram":
+            return [self.name]
+        return [self.name, *(f"{self.name}_{suffix}" for suffix in ("bucket", "sum", "count", *QUANTILES))]
 
-    @property
-    def text(self) -> bytes:
-        """The family as it stands on the page: HELP, if there is one, TYPE and the samples."""
-        help_line = f"# HELP {self.name} {_escape(self.help)}\n" if self.help else ""
-        return f"{help_line}# TYPE {self.name} {self.kind}\n".encode() + self.body
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the family as it stands on the page, in pieces."""
+        yield _head(self.name, self.kind, self.help)
+        yield from [lines.body for lines in self.lines.values()]
+        for i, quantile in enumerate(QUANTILES if self.kind == "histogram" else ()):
+            yield _head(f"{self.name}_{quantile}", "gauge", _help_of(quantile, self.help))
+            yield from [lines.quantiles[i] for lines in self.lines.values()]
 
 
 def page(families: Iterable[Family]) -> bytes:
     """Return the page with these families, in this order."""
-    return b"".join(family.text for family in families)
+    return b"".join(chain.from_iterable(family.chunks() for family in families))
+
+
+def _head(name: str, kind: str, text: str) -> bytes:
+    """Return HELP, if there is one, and TYPE."""
+    help_line = f"# HELP {name} {_escape(text)}\n" if text else ""
+    return f"{help_line}# TYPE {name} {kind}\n".encode()
+
+
+def _help_of(quantile: str, text: str) -> str:
+    return f"{quantile[1:]}th percentile since the series began: {text}" if text else ""
 
 
 def read_metadata(raw: Mapping[bytes, bytes]) -> dict[str, str]:
-    """Return the help text of every family, from what `<prefix>.meta` holds; unreadable entries are left out."""
+    """Return the help text of every metric, from what `<prefix>.meta` holds; unreadable entries are left out."""
     helps: dict[str, str] = {}
     for name, entry in raw.items():
         try:
-            declared = json.loads(entry)
-            text = str(declared["help"])
-            histogram = declared["type"] == "histogram"
+            helps[name.decode(errors="replace")] = str(json.loads(entry)["help"])
         except (ValueError, TypeError, KeyError):
             continue
-        family = name.decode(errors="replace")
-        helps[family] = text
-        if histogram:
-            helps |= {f"{family}_{q}": f"{q[1:]}th percentile since the series began: {text}" for q in QUANTILES}
     return helps
 
 

@@ -14,9 +14,10 @@ from typing import cast
 import redis
 
 from labkit.deadlines import Deadlines
-from labkit.exposition import KIND_OF_QUANTILES, QUANTILES, Family, read_metadata
+from labkit.exposition import Family, page, read_metadata
 from labkit.keys import Keys
-from labkit.scripts import PAGE_SIZE, Entry, ReadScripts
+from labkit.rendering import Lines, render
+from labkit.scripts import PAGE_SIZE, READ_SIZE, ReadScripts
 
 KEYS_PER_SCAN = 500
 # Between two SCAN steps, so that a walk never has Redis to itself.
@@ -26,24 +27,26 @@ SCAN_PAUSE = 0.002
 class Mirror:
     """A copy of the series under one prefix, as text ready to expose.
 
-    `refresh` and `walk` may be called from different threads.
+    `reserved` names belong to somebody else on the same page. All methods may be called from different threads.
     """
 
-    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+    def __init__(self, client: redis.Redis, keys: Keys, reserved: Iterable[str] = ()) -> None:
         self._client, self._keys = client, keys
         self._scripts = ReadScripts(client, keys)
+        self._reserved = frozenset(reserved)
         self._lock = threading.RLock()
         self._run_id = ""
+        self._text: bytes | None = None
         self._forget_all()
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return sum(len(family.lines) for family in self._families.values())
 
     @property
     def skipped(self) -> Counter[str]:
         """How many series cannot be read at present, by reason."""
         with self._lock:
-            return Counter(entry.reason for entry in self._bad.values())
+            return Counter(self._bad.values())
 
     def refresh(self) -> None:
         """Bring the copy up to date.
@@ -54,12 +57,19 @@ class Mirror:
         with self._lock:
             self._meet_server()
             self._read_changed()
-            self._read_due()
+            self._read(self._deadlines.pop_due(monotonic()))
 
     def families(self) -> list[Family]:
         """Return the families of all readable series, each name once, in alphabetical order."""
         with self._lock:
             return [family for _, family in sorted(self._families.items())]
+
+    def page(self) -> bytes:
+        """Return the page with all families. Kept until something changes."""
+        with self._lock:
+            if self._text is None:
+                self._text = page(self.families())
+            return self._text
 
     def walk(self, stop: threading.Event) -> None:
         """Step once through the whole keyspace: find series without an index entry, and forget deleted ones.
@@ -69,26 +79,30 @@ class Mirror:
         """
         self.refresh()
         with self._lock:
-            unseen, cursor = {*self._entries, *self._bad}, 0
+            unseen, cursor = {key for family in self._families.values() for key in family.lines} | {*self._bad}, 0
         pattern = f"{self._keys.prefix}:*"
         while not stop.is_set():
             cursor, found = self._client.scan(cursor, match=pattern, count=KEYS_PER_SCAN)
             keys = cast(list[bytes], found)
             unseen.difference_update(keys)
-            self._read(key for key in keys if key not in self._entries or key in self._by_hand)
+            self._read([key for key in keys if key in self._by_hand or not self._has(key)], by_hand=True)
             if cursor == 0:
-                self._read(unseen)
+                self._read(list(unseen))
                 return
             stop.wait(SCAN_PAUSE)
 
     def _forget_all(self) -> None:
         self._epoch, self._version = "", 0
-        self._entries: dict[bytes, Entry] = {}
-        self._bad: dict[bytes, Entry] = {}
+        self._families: dict[str, Family] = {}
+        # Name on the page -> name of the family that has it.
+        self._owners: dict[str, str] = {}
+        # Series that cannot be read, and why.
+        self._bad: dict[bytes, str] = {}
         # Series found by a walk: nobody versions them, so each walk reads them again.
         self._by_hand: set[bytes] = set()
         self._deadlines = Deadlines()
-        self._families: dict[str, Family] = {}
+        self._helps: dict[str, str] = {}
+        self._text = None
 
     def _meet_server(self) -> None:
         """A server that was restarted or replaced may have another past: read everything from it."""
@@ -99,71 +113,88 @@ class Mirror:
 
     def _read_changed(self) -> None:
         while True:
-            page = self._scripts.page(self._epoch, self._version)
-            if page.epoch != self._epoch or page.version < self._version:
+            changed = self._scripts.page(self._epoch, self._version)
+            if changed.epoch != self._epoch or changed.version < self._version:
                 self._forget_all()
-                self._epoch = page.epoch
-                page = self._scripts.page(self._epoch, 0)
-            for entry in page.entries:
-                self._by_hand.discard(entry.key)
-                self._store(entry)
-            self._version = page.version
-            if len(page.entries) < PAGE_SIZE:
+                self._epoch = changed.epoch
+                changed = self._scripts.page(self._epoch, 0)
+            strange = []
+            for held in changed.series:
+                self._by_hand.discard(held.key)
+                lines = render(held.key, held.json) if held.json is not None else None
+                if lines or held.gone:
+                    self._store(held.key, held.ms, lines)
+                else:
+                    strange.append(held.key)
+            self._read(strange)
+            self._version = changed.version
+            if len(changed.series) < PAGE_SIZE:
                 break
         self._read_metadata()
 
     def _read_metadata(self) -> None:
-        metadata = read_metadata(cast(dict[bytes, bytes], self._client.hgetall(self._keys.meta)))
-        for name, family in self._families.items():
-            family.help = metadata.get(name, family.help)
+        helps = read_metadata(cast(dict[bytes, bytes], self._client.hgetall(self._keys.meta)))
+        if helps != self._helps:
+            self._helps, self._text = helps, None
+            for name, family in self._families.items():
+                family.help = helps.get(name, "")
 
-    def _read_due(self) -> None:
-        """Entries whose time is up are read again: the key may have expired, or been refreshed meanwhile."""
-        self._read(self._deadlines.pop_due(monotonic()))
-
-    def _read(self, keys: Iterable[bytes]) -> None:
-        keys = list(keys)
-        for i in range(0, len(keys), PAGE_SIZE):
+    def _read(self, keys: list[bytes], by_hand: bool = False) -> None:
+        """Let the script expose these series, in small steps."""
+        for start in range(0, len(keys), READ_SIZE):
             with self._lock:
-                for entry in self._scripts.read(keys[i : i + PAGE_SIZE]):
-                    if entry.key not in self._entries:
+                for entry in self._scripts.read(keys[start : start + READ_SIZE]):
+                    if by_hand and not entry.gone:
                         self._by_hand.add(entry.key)
-                    self._store(entry)
+                    self._store(entry.key, entry.ms, entry.lines, entry.reason)
 
-    def _store(self, entry: Entry) -> None:
-        self._remove(entry.key)
-        if entry.gone:
-            self._by_hand.discard(entry.key)
-            return
-        if entry.ms >= 0:
-            self._deadlines.set(entry.key, monotonic() + entry.ms / 1000)
-        if entry.reason:
-            self._bad[entry.key] = entry
-        elif not self._place(entry):
-            self._bad[entry.key] = Entry(entry.key, entry.ms, reason="conflict")
+    def _store(self, key: bytes, ms: int, lines: Lines | None, reason: str = "") -> None:
+        """Take over what was read: its lines, or the reason why there are none; neither if the series is gone."""
+        self._text = None
+        if lines and not reason and not self._place(key, lines):
+            lines, reason = None, "conflict"
+        if not lines:
+            self._remove(key)
+        if reason:
+            self._bad[key] = reason
+        else:
+            self._bad.pop(key, None)
+        if ms >= 0:
+            self._deadlines.set(key, monotonic() + ms / 1000)
+        else:
+            self._deadlines.drop(key)
+        if not lines and not reason:
+            self._by_hand.discard(key)
 
-    def _place(self, entry: Entry) -> bool:
-        """Put the lines of an entry into its families, unless a family of another kind has one of the names."""
-        parts = _parts(entry)
-        if any(name in self._families and self._families[name].kind != kind for name, kind, _ in parts):
+    def _place(self, key: bytes, lines: Lines) -> bool:
+        """Put the lines into their family, unless another one, or one of another kind, has one of its names."""
+        kind, name = _kind_and_name(key)
+        family = self._families.get(name)
+        if family is None:
+            family = Family(name, kind, self._helps.get(name, ""))
+            if any(other in self._owners or other in self._reserved for other in family.names):
+                return False
+            self._families[name] = family
+            self._owners |= dict.fromkeys(family.names, name)
+        elif family.kind != kind:
             return False
-        for name, kind, lines in parts:
-            self._families.setdefault(name, Family(name, kind)).put(entry.key, lines)
-        self._entries[entry.key] = entry
+        family.lines[key] = lines
         return True
 
+    def _has(self, key: bytes) -> bool:
+        family = self._families.get(_kind_and_name(key)[1])
+        return (family is not None and key in family.lines) or key in self._bad
+
     def _remove(self, key: bytes) -> None:
-        self._deadlines.drop(key)
-        self._bad.pop(key, None)
-        known = self._entries.pop(key, None)
-        for name, _, _ in _parts(known) if known else ():
-            self._families[name].drop(key)
-            if not self._families[name].lines:
-                del self._families[name]
+        family = self._families.get(_kind_and_name(key)[1])
+        if family is None or family.lines.pop(key, None) is None or family.lines:
+            return
+        del self._families[family.name]
+        for name in family.names:
+            del self._owners[name]
 
 
-def _parts(entry: Entry) -> list[tuple[str, str, bytes]]:
-    """Return (family, kind, lines) for each family that an entry has samples in."""
-    kind, name = entry.key.decode().split(":", 3)[1:3]
-    quantiles = zip(QUANTILES, entry.quantiles, strict=False)
-    return [(name, kind, entry.lines)] + [(f"{name}_{q}", KIND_OF_QUANTILES, lines) for q, lines in quantiles]
+def _kind_and_name(key: bytes) -> tuple[str, str]:
+    """Return what a series key says; what is no series key has neither."""
+    parts = key.decode(errors="replace").split(":", 3)
+    return (parts[1], parts[2]) if len(parts) > 2 else ("", "")

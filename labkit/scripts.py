@@ -3,7 +3,7 @@
 The contract of a script is the header of its file in `lua/`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,9 +16,11 @@ from redis.exceptions import NoScriptError
 
 from labkit.batch import Batch
 from labkit.keys import Keys
+from labkit.rendering import Lines
 from labkit.resources import resource
 
-PAGE_SIZE = 200
+# Series in one call, so that each holds Redis for a millisecond or two: passed on as they are, or rendered there.
+PAGE_SIZE, READ_SIZE = 500, 50
 
 
 class Script:
@@ -49,19 +51,33 @@ class FlushReply:
     removed: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One series as the sidecar exposes it.
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One series as Redis holds it: `json` is None if that is no string.
 
-    `ms` is how long it holds, in milliseconds (-1: for ever); a series that is gone has `gone` set.
-    `lines` are its samples as text; `quantiles` those of p50, p95 and p99, of a histogram only.
-    `reason` says why it cannot be read, and is empty if it can.
+    `ms` is its time to live in milliseconds (-1: for ever).
     """
 
     key: bytes
     ms: int
-    lines: bytes = b""
-    quantiles: tuple[bytes, ...] = ()
+    json: bytes | None
+
+    @property
+    def gone(self) -> bool:
+        return self.ms == -2
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One series as the script exposes it.
+
+    `ms` is how long it holds, in milliseconds (-1: for ever); a series that is gone has `gone` set.
+    `lines` is None if there are none; `reason` says why, if it cannot be read.
+    """
+
+    key: bytes
+    ms: int
+    lines: Lines | None
     reason: str = ""
 
     @property
@@ -75,7 +91,7 @@ class Page:
 
     epoch: str
     version: int
-    entries: list[Entry]
+    series: list[Held]
 
 
 class FlushStream:
@@ -153,11 +169,13 @@ class ReadScripts:
 
     def page(self, epoch: str, since: int, limit: int = PAGE_SIZE) -> Page:
         """Return the series that changed after version `since` of `epoch`, at most `limit` of them."""
-        return _page(self._call([], "page", epoch, since, limit))
+        found_epoch, version, *flat = self._call([], "page", epoch, since, limit)
+        series = [Held(*row) for row in zip(flat[::3], flat[1::3], flat[2::3], strict=True)]
+        return Page(found_epoch.decode(), int(version), series)
 
-    def read(self, keys: Iterable[bytes]) -> list[Entry]:
-        """Return these series as they are now, changed or not."""
-        return _page(self._call(keys, "read")).entries
+    def read(self, keys: Sequence[bytes]) -> list[Entry]:
+        """Return these series as they are now, changed or not; at most `READ_SIZE` at a time."""
+        return [_entry(*entry) for entry in self._call(keys, "read")]
 
     def _call(self, series: Iterable[bytes], *arguments: str | int) -> list[Any]:
         keys: tuple[str | bytes, ...] = (self._keys.state, self._keys.index, *series)
@@ -186,12 +204,7 @@ def _flush_reply(reply: list[Any]) -> FlushReply:
     )
 
 
-def _page(reply: list[Any]) -> Page:
-    epoch, version, *entries = reply
-    return Page(epoch.decode(), int(version), [_entry(*entry) for entry in entries])
-
-
-def _entry(key: bytes, ms: int, lines: bytes | None, *more: bytes) -> Entry:
-    if lines is None:
-        return Entry(key, ms, reason=more[0].decode())
-    return Entry(key, ms, lines, more)
+def _entry(key: bytes, ms: int, lines: bytes | None, more: bytes = b"", *quantiles: bytes) -> Entry:
+    if not lines:
+        return Entry(key, ms, None, more.decode())
+    return Entry(key, ms, Lines(lines, more, quantiles))

@@ -15,11 +15,16 @@
 --          2  page: the epoch that the caller knows, or ""
 --          3  page: the version that the caller has reached
 --          4  page: the most series to return
---    Returns  {epoch, version, entry, entry, …}
+--    Returns  page: {epoch, version, key, ms, JSON, key, ms, JSON, …}
 --          version  the version reached: ask for what came since, next time
---          entry    {key, ms, lines, p50, p95, p99}: text ready to expose, the last three of a histogram only
+--          ms       ms to live; -2: the series is gone; -1: for ever
+--          JSON     as it is held; false if the key holds no string. What labkit wrote, its caller can expose without
+--                   the server's help; for anything else it asks with read.
+--             read: {entry, entry, …}
+--          entry    {key, ms, lines, created, p50, p95, p99}: text ready to expose, the last three of a histogram
+--                   only; when it was created, s, or ""
 --                   {key, ms, false, reason}: a series that cannot be read; reasons below
---          ms       ms for which the entry holds (then read it again); -2: the series is gone; -1: for ever
+--          ms       ms for which the entry holds (then read it again), or as above
 --    A caller whose epoch or version is not of this server's past is given everything from the start;
 --    it sees that by an epoch other than its own, or a version below its own.
 --
@@ -89,11 +94,23 @@ end
 
 local ESCAPES = {["\\"] = "\\\\", ['"'] = '\\"', ["\n"] = "\\n"}
 
+-- Only what a key cannot hold is encoded, in capitals: written otherwise, two keys could name one series.
+local function decoded(hex)
+  local char = string.char(tonumber(hex, 16))
+  return hex == hex:upper() and char:find("[%%,%c]") and char
+end
+
 local function label_value(encoded)
-  local value = encoded
+  local value, escapes, sound = encoded, 0, 0
   if value:find("%", 1, true) then
-    value = value:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end)
+    escapes = select(2, value:gsub("%%", ""))
+    value = value:gsub("%%(%x%x)", function(hex)
+      local char = decoded(hex)
+      if char then sound = sound + 1 end
+      return char or nil
+    end)
   end
+  if sound < escapes then return nil end
   if value:find("%z") or not valid_utf8(value) then return nil end
   return (value:gsub('[\\"\n]', ESCAPES))
 end
@@ -249,7 +266,7 @@ end
 
 local SAMPLES_OF = {counter = counter, gauge = gauge, histogram = histogram}
 
--- key -> samples, kind, holds_until; {} when the series is gone; nil, reason when it cannot be read.
+-- key -> samples, kind, holds_until, created; {} when the series is gone; nil, reason when it cannot be read.
 local function read(key, now)
   local series, reason = parse(key)
   if not series then return nil, reason end
@@ -258,7 +275,7 @@ local function read(key, now)
   if not reply then return {}, series.kind end
   local samples, more = SAMPLES_OF[series.kind](series, reply, now)
   if not samples then return nil, more end
-  return samples, series.kind, more
+  return samples, series.kind, more, match(reply, '"created":([%d.]+)') or ""
 end
 
 local function clock()
@@ -300,15 +317,15 @@ local function lines(samples, first, last)
 end
 
 local function entry(key, now)
-  local samples, kind, holds_until = read(key, now)
+  local samples, kind, holds_until, created = read(key, now)
   local ms = call("PTTL", key)
   if not samples then return {key, ms, false, kind} end
   if #samples == 0 then return {key, -2, ""} end
   if holds_until then ms = math.ceil(math.min(ms < 0 and math.huge or ms, (holds_until - now) * 1000)) end
-  if kind ~= "histogram" then return {key, ms, lines(samples, 1, #samples)} end
+  if kind ~= "histogram" then return {key, ms, lines(samples, 1, #samples), created} end
   local made, body = {key, ms}, #samples - 2 * #QUANTILES
-  made[3] = lines(samples, 1, body)
-  for i = 1, #QUANTILES do made[3 + i] = lines(samples, body + 2 * i - 1, body + 2 * i) end
+  made[3], made[4] = lines(samples, 1, body), created
+  for i = 1, #QUANTILES do made[4 + i] = lines(samples, body + 2 * i - 1, body + 2 * i) end
   return made
 end
 
@@ -316,18 +333,22 @@ local function page(state, index, known_epoch, since, limit)
   local epoch, version = call("HGET", state, "epoch") or "", tonumber(call("HGET", state, "version") or 0)
   if epoch ~= known_epoch or since > version then since = 0 end
   local changed = call("ZRANGEBYSCORE", index, "(" .. text(since), "+inf", "WITHSCORES", "LIMIT", 0, limit)
-  local reply, now = {epoch, text(version)}, clock()
-  for i = 1, #changed, 2 do reply[#reply + 1] = entry(changed[i], now) end
-  if #changed == 2 * limit then reply[2] = changed[#changed] end
+  local keys, reply = {}, {epoch, text(version)}
+  for i = 1, #changed, 2 do keys[#keys + 1] = changed[i] end
+  local held = #keys > 0 and call("MGET", unpack(keys)) or {}
+  for i, key in ipairs(keys) do
+    reply[3 * i], reply[3 * i + 1], reply[3 * i + 2] = key, call("PTTL", key), held[i]
+  end
+  if #keys == limit then reply[2] = changed[#changed] end
   return reply
 end
 
-local function named(state, keys)
-  local reply, now = {call("HGET", state, "epoch") or "", "0"}, clock()
+local function named(keys)
+  local reply, now = {}, clock()
   for i = 3, #keys do reply[#reply + 1] = entry(keys[i], now) end
   return reply
 end
 
 if ARGV[1] == "page" then return page(KEYS[1], KEYS[2], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])) end
-if ARGV[1] == "read" then return named(KEYS[1], KEYS) end
+if ARGV[1] == "read" then return named(KEYS) end
 return everything("metrics.index")

@@ -163,9 +163,9 @@ def test_pages_end_between_any_two_series(redis_client: redis.Redis) -> None:
         put(redis_client, f"metrics:counter:c{i}", {"value": i})
     scripts, since, seen = ReadScripts(redis_client, Keys()), 0, list[bytes]()
     while page := scripts.page("e", since, limit=3):
-        seen += [entry.key for entry in page.entries]
+        seen += [held.key for held in page.series]
         since = page.version
-        if len(page.entries) < 3:
+        if len(page.series) < 3:
             break
     assert seen == [f"metrics:counter:c{i}".encode() for i in range(7)]
     assert since == 7
@@ -176,7 +176,7 @@ def test_a_caller_with_another_past_gets_everything(redis_client: redis.Redis, e
     """Another epoch, or a version beyond the server's, starts over."""
     put(redis_client, "metrics:counter:x", {"value": 1})
     page = ReadScripts(redis_client, Keys()).page(epoch, since)
-    assert (page.epoch, page.version, len(page.entries)) == ("e", 1, 1)
+    assert (page.epoch, page.version, len(page.series)) == ("e", 1, 1)
 
 
 def test_an_entry_says_how_long_it_holds(redis_client: redis.Redis) -> None:
@@ -189,14 +189,22 @@ def test_an_entry_says_how_long_it_holds(redis_client: redis.Redis) -> None:
     scripts = ReadScripts(redis_client, Keys())
     a, b, g, gone = scripts.read([b"metrics:counter:a", b"metrics:counter:b", b"metrics:gauge:g", b"metrics:gauge:no"])
     assert (4000 < a.ms <= 5000, b.ms, 1000 < g.ms <= 3000) == (True, -1, True)
-    assert (g.lines, gone.gone) == (b"g 1\n", True)
+    assert (g.lines and g.lines.body, gone.gone) == (b"g 1\n", True)
 
 
 def test_a_bad_entry_says_why(redis_client: redis.Redis) -> None:
     """labkit's sidecar gets the reason with the key."""
     redis_client.set("metrics:counter:x", "garbage")
     (entry,) = ReadScripts(redis_client, Keys()).read([b"metrics:counter:x"])
-    assert entry == Entry(b"metrics:counter:x", -1, reason="json")
+    assert entry == Entry(b"metrics:counter:x", -1, None, "json")
+
+
+@pytest.mark.parametrize("encoded", ["%41", "%2c", "%", "%2", "a%zz"])
+def test_a_value_is_encoded_in_one_way(redis_client: redis.Redis, encoded: str) -> None:
+    """What a key can hold stays as it is, in capitals otherwise: two keys never name one series."""
+    redis_client.set(f"metrics:counter:x:a={encoded}", '{"value":1}')
+    (entry,) = ReadScripts(redis_client, Keys()).read([f"metrics:counter:x:a={encoded}".encode()])
+    assert entry.reason == "labels"
 
 
 @pytest.mark.parametrize("name", ["flush.lua", "redis-exporter.lua"])

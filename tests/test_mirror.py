@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from labkit import RedisMetricsService
 from labkit.deadlines import Deadlines
-from labkit.exposition import Family, page, read_metadata
+from labkit.exposition import page, read_metadata
 from labkit.keys import Keys
 from labkit.mirror import Mirror
 from tests.redis_server import wait_until
@@ -147,13 +147,31 @@ def test_metadata_that_makes_no_sense_is_left_out() -> None:
     assert read_metadata(raw) == {"a": "H"}
 
 
-def test_a_family_keeps_its_text_until_it_changes() -> None:
-    """Unchanged families are not joined again."""
-    family = Family("c", "counter")
-    family.put(b"k", b"c 1\n")
-    assert family.body is family.body
-    family.put(b"k", b"c 2\n")
-    assert family.text == b"# TYPE c counter\nc 2\n"
+def test_a_page_is_kept_until_something_changes(metrics: RedisMetricsService, mirror: Mirror) -> None:
+    """A scrape after which nothing was written costs no work on the series."""
+    counter = metrics.counter("c", "Help.")
+    counter.inc()
+    metrics.flush()
+    mirror.refresh()
+    first = mirror.page()
+    mirror.refresh()
+    assert mirror.page() is first
+    counter.inc()
+    metrics.flush()
+    mirror.refresh()
+    assert b"\nc 2\n" in mirror.page()
+
+
+def test_names_of_others_on_the_page_are_left_to_them(redis_client: redis.Redis) -> None:
+    """The sidecar's own metrics, and what a histogram is called in parts, stand there once."""
+    redis_client.set("metrics:gauge:redis_up", '{"value":7}')
+    redis_client.set("metrics:histogram:h", '{"bounds":[1],"counts":[1,0],"sum":1,"count":1}')
+    mirror = Mirror(redis_client, Keys(), reserved=["redis_up"])
+    walk(mirror)
+    redis_client.set("metrics:counter:h_count", '{"value":1}')
+    walk(mirror)
+    assert mirror.skipped == {"conflict": 2}
+    assert shown(mirror)["h_count"] == 1
 
 
 def test_a_moved_deadline_counts_once() -> None:

@@ -12,7 +12,7 @@ PACKAGE = Path(labkit.__file__).parent
 # From the ground to the edge. A module imports only from what stands before it.
 JOURNEY = (
     *("errors", "resources", "connection", "listening"),
-    *("declaration", "timer", "metrics", "keys", "registry", "timing", "batch", "backoff", "scripts"),
+    *("declaration", "timer", "metrics", "keys", "registry", "timing", "batch", "backoff", "rendering", "scripts"),
     *("telemetry", "delivery", "flusher", "lifetime", "service"),
     *("deadlines", "exposition", "mirror", "exporter"),
     *("answers", "client", "query", "theme", "plot", "panels", "grid", "dashboard"),
