@@ -1,0 +1,90 @@
+"""A server, its replica, and proxies to whichever of the two is the primary: all that can go wrong with them."""
+
+import secrets
+from pathlib import Path
+from typing import Literal
+
+import redis
+
+from labkit.stack import binaries
+from tests.redis_server import RedisServer, free_port, wait_until
+from tests.writer.fault_proxy import FaultProxy
+
+Refusal = Literal["full", "read-only"]
+# A file written at every command, so that a kill loses nothing; a replica that need not wait for others.
+OPTIONS = ("--appendonly", "yes", "--appendfsync", "always", "--repl-diskless-sync-delay", "0")
+
+
+class Replicated:
+    """Two Valkeys, the second a replica of the first, and one proxy per writer to the first."""
+
+    def __init__(self, folder: Path, writers: int) -> None:
+        self.primary, self.replica = (_server(folder / name) for name in ("one", "two"))
+        self._copy_from_primary()
+        self.proxies = [FaultProxy(self.primary.port) for _ in range(writers)]
+        self.refuses = False
+
+    def kill(self) -> None:
+        """kill -9, and a restart with what is in the file."""
+        self.primary.kill()
+        self.primary.start()
+        self.refuses = False
+
+    def refuse(self, how: Refusal) -> None:
+        """Take no more writes, until `accept`."""
+        if how == "full":
+            self.primary.client.config_set("maxmemory", "1")
+        else:
+            self.primary.client.slaveof("127.0.0.1", free_port())  # a replica of nobody
+        self.refuses = True
+
+    def accept(self) -> None:
+        self.primary.client.config_set("maxmemory", "0")
+        self.primary.client.slaveof()
+        self.refuses = False
+
+    def fail_over(self) -> None:
+        """Kill the primary when its replica has all that was acknowledged, and promote the replica.
+
+        What the primary applies after that was acknowledged to nobody, and dies with it.
+        """
+        self.accept()
+        for proxy in self.proxies:
+            proxy.pause()
+        self._wait_for_the_copy()
+        self.primary.kill()
+        self.primary, self.replica = self.replica, self.primary
+        self.primary.client.slaveof()
+        for proxy in self.proxies:
+            proxy.target = self.primary.port
+            proxy.cut()
+            proxy.resume()
+        self.replica.start()
+        self._copy_from_primary()
+
+    def close(self) -> None:
+        for proxy in self.proxies:
+            proxy.close()
+        self.primary.close()
+        self.replica.close()
+
+    def _copy_from_primary(self) -> None:
+        self.replica.client.slaveof("127.0.0.1", self.primary.port)
+
+    def _wait_for_the_copy(self) -> None:
+        # Commands are copied in their order: with this one, the replica has all before it.
+        token = secrets.token_bytes(8)
+        self.primary.client.set("token", token)
+        wait_until(lambda: self._replica_has(token), "the copy")
+
+    def _replica_has(self, token: bytes) -> bool:
+        try:
+            return self.replica.client.get("token") == token
+        except redis.RedisError:
+            return False  # it is busy with a whole copy
+
+
+def _server(folder: Path) -> RedisServer:
+    folder.mkdir()
+    program = binaries.find("valkey-server")
+    return RedisServer(program.path, program.environment, folder, *OPTIONS)
