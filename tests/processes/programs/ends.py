@@ -1,5 +1,7 @@
 """Record three events long before the first interval, and end in the way that is asked for."""
 
+# ruff: noqa: T201  the test reads what is printed
+
 import atexit
 import os
 import signal

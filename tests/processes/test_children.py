@@ -1,0 +1,31 @@
+"""Forked, spawned and served: each process sends what it recorded, once, and nothing of its parent's."""
+
+import re
+
+import pytest
+import redis
+
+from tests.processes.conftest import Start
+from tests.test_service import value
+
+
+def test_forks_during_a_flush(start: Start, redis_client: redis.Redis) -> None:
+    """A service made before a fork works in child and grandchild, whatever its flush thread did in that moment."""
+    output = start("forks.py").ended()
+    assert value(redis_client, "metrics:counter:events") == 8 * (1 + 10 + 100)
+    assert value(redis_client, "metrics:counter:made_in_child") == 8 * 2
+    assert all(value(redis_client, f"metrics:counter:by_child:child={n}") == 1 for n in range(8))
+    forks = re.search(r"during_a_flush=(\d+)", output)
+    assert forks
+    assert int(forks[1]) > 0
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_children_of_multiprocessing(start: Start, redis_client: redis.Redis, method: str) -> None:
+    """Processes, pools and executors, failed children, their children, and threads that outlive the function."""
+    output = start("children.py", method).ended()
+    assert "codes [0, 7, 0, 0]" in output
+    where = {"parent": 1000, "process": 1, "failed": 1, "late": 2, "grandchild": 1}
+    where |= {"executor": 50, "pool": 50, "terminated": 50}
+    assert {name: value(redis_client, f"metrics:counter:events:where={name}") for name in where} == where
+    assert value(redis_client, "metrics:counter:own") == 1

@@ -1,0 +1,55 @@
+"""Web servers with several processes: every request that was answered is counted, once."""
+
+import signal
+import socket
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+import redis
+
+from tests.processes.conftest import Start
+from tests.redis_server import free_port, wait_until
+from tests.test_service import value
+
+REQUESTS = 400
+GUNICORN = ("-m", "gunicorn", "--no-control-socket", "--workers", "4", "wsgi:app")
+UVICORN = ("-m", "uvicorn", "--log-level", "warning", "asgi:app")
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def ask(url: str) -> Counter[str]:
+    """Send the requests, eight at a time, each over its own connection; return how many each process answered."""
+    with ThreadPoolExecutor(8) as executor, httpx.Client(limits=httpx.Limits(max_keepalive_connections=0)) as client:
+        return Counter(response.raise_for_status().text for response in executor.map(client.get, [url] * REQUESTS))
+
+
+@pytest.mark.parametrize("options", [(), ("--preload",), ("--threads", "4"), ("--max-requests", "60")], ids=" ".join)
+def test_gunicorn(start: Start, redis_client: redis.Redis, options: tuple[str, ...]) -> None:
+    """Four workers: with the service made in each, or before the fork; with threads; and replaced under way."""
+    port = free_port()
+    program = start(*GUNICORN, "--bind", f"127.0.0.1:{port}", *options)
+    wait_until(lambda: listens(port), "gunicorn listening")
+    processes = ask(f"http://127.0.0.1:{port}/")
+    program.send(signal.SIGTERM)
+    program.ended()
+    assert value(redis_client, "metrics:counter:answered") == REQUESTS
+    assert len(processes) > 1
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_uvicorn(start: Start, redis_client: redis.Redis, workers: int) -> None:
+    """One process or two, ended by SIGTERM: closing in the lifespan loses nothing."""
+    port = free_port()
+    program = start(*UVICORN, "--port", str(port), "--workers", str(workers))
+    wait_until(lambda: listens(port), "uvicorn listening")
+    processes = ask(f"http://127.0.0.1:{port}/")
+    program.send(signal.SIGTERM)
+    program.ended(0 if workers > 1 else -signal.SIGTERM)
+    assert value(redis_client, "metrics:counter:answered") == REQUESTS
+    assert len(processes) == workers
