@@ -47,7 +47,7 @@ class Batch:
 class Outbox:
     """The batches that Redis has not acknowledged, oldest first, and the name and number under which they go.
 
-    Belongs to the flush thread; nothing here is locked.
+    Belongs to the flush thread; nothing here is locked. Others may count what is in it.
     """
 
     def __init__(self, timing: Timing) -> None:
@@ -59,16 +59,16 @@ class Outbox:
         return len(self._batches)
 
     def __iter__(self) -> Iterator[Batch]:
-        """Go through the batches, oldest first."""
+        """Go through the batches, oldest first. A copy: another thread may be asking for stats."""
         return iter(list(self._batches))
 
     @property
     def series(self) -> int:
-        return sum(len(batch.keys) for batch in self._batches)
+        return sum(len(batch.keys) for batch in self)
 
     @property
     def records(self) -> int:
-        return sum(sum(batch.records) for batch in self._batches)
+        return sum(sum(batch.records) for batch in self)
 
     @property
     def oldest(self) -> int:

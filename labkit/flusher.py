@@ -61,7 +61,6 @@ class Flusher:
         """Send all there is; return how long to wait until the next time, in seconds."""
         started = perf_counter()
         try:
-            self._delivery.deliver(iter(()))
             self._delivery.deliver(self._freeze())
         except (RedisError, OSError) as error:
             return self._failed(str(error).rstrip(".") or type(error).__name__)

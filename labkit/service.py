@@ -178,18 +178,25 @@ class RedisMetricsService:
         self._thread.start()
 
     def _run(self) -> None:
-        next_flush = monotonic() + self._timing.flush_interval
+        self._next_flush = monotonic() + self._timing.flush_interval
         while not self._stopping.is_set():
-            self._wake.wait(min(self._fold_interval(), max(0.0, next_flush - monotonic())))
+            self._wake.wait(min(self._fold_interval(), max(0.0, self._next_flush - monotonic())))
             self._wake.clear()
-            self._flusher.fold()
-            # A request is tried at once, and once: what fails then waits its time like everything else. It is known
-            # by its ticket, because a wake may come between the two lines above and be lost.
-            if monotonic() >= next_flush or self._tickets > self._tried:
-                next_flush = monotonic() + self._flush_once()
+            try:
+                self._tick()
+            except Exception:
+                # MemoryError, for one. A writer without its thread would keep everything and send nothing.
+                log.exception("The flush thread met what it does not know, and goes on.")
         # What was recorded while close() waited, and what the last flush has to tell of itself.
         if not self._flusher.failures:
             self._flusher.flush()
+
+    def _tick(self) -> None:
+        self._flusher.fold()
+        # A request is tried at once, and once: what fails then waits its time like everything else. It is known by its
+        # ticket, because a wake may come just before it is cleared, and be lost.
+        if monotonic() >= self._next_flush or self._tickets > self._tried:
+            self._next_flush = monotonic() + self._flush_once()
 
     def _fold_interval(self) -> float:
         return max(FOLD_INTERVAL, FOLD_INTERVAL_PER_SERIES * len(self._registry))
