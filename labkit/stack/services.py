@@ -4,6 +4,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +71,13 @@ def services(state: State, folder: Folder, on_step: Callable[[str], None] = lamb
 
 
 def prometheus_config(state: State) -> str:
-    """Return configs/prometheus.yml with the addresses and intervals of this lab, and nothing else changed."""
-    config: dict[str, Any] = yaml.safe_load(resource("configs", "prometheus.yml").read_text(encoding="utf-8"))
+    """Return configs/prometheus.yml with this lab's addresses and intervals and whole paths, nothing else changed."""
+    committed = resource("configs", "prometheus.yml")
+    config: dict[str, Any] = yaml.safe_load(committed.read_text(encoding="utf-8"))
     interval = f"{round(state.options.scrape_interval * 1000)}ms"
     config["global"] |= {"scrape_interval": interval, "evaluation_interval": interval}
+    # The folder's name may have characters that mean something in a pattern.
+    config["rule_files"] = [str(Path(escape(str(committed.parent)), pattern)) for pattern in config["rule_files"]]
     ports = {"labkit": state.ports["sidecar"], "prometheus": state.ports["prometheus"]}
     for job in config["scrape_configs"]:
         job["static_configs"] = [{"targets": [f"{HOST}:{ports[job['job_name']]}"]}]
