@@ -5,9 +5,11 @@ costs what changed, not what is there. What changes without a version (a key tha
 by hand) is found by the time to live of each entry, and by `walk`, which steps through the keyspace meanwhile.
 """
 
+import logging
 import threading
 from collections import Counter
 from collections.abc import Iterable
+from math import inf
 from time import monotonic
 from typing import cast
 
@@ -19,6 +21,9 @@ from labkit.keys import Keys
 from labkit.rendering import Lines, render
 from labkit.scripts import PAGE_SIZE, READ_SIZE, ReadScripts
 
+log = logging.getLogger("labkit")
+
+COMPLAIN_EVERY, NAMED_AT_ONCE = 60.0, 10
 KEYS_PER_SCAN = 500
 # Between two SCAN steps, so that a walk never has Redis to itself.
 SCAN_PAUSE = 0.002
@@ -37,6 +42,7 @@ class Mirror:
         self._lock = threading.RLock()
         self._run_id = ""
         self._text: bytes | None = None
+        self._complained_at = -inf
         self._forget_all()
 
     def __len__(self) -> int:
@@ -58,6 +64,7 @@ class Mirror:
             self._meet_server()
             self._read_changed()
             self._read(self._deadlines.pop_due(monotonic()))
+            self._complain(monotonic())
 
     def families(self) -> list[Family]:
         """Return the families of all readable series, each name once, in alphabetical order."""
@@ -98,6 +105,8 @@ class Mirror:
         self._owners: dict[str, str] = {}
         # Series that cannot be read, and why.
         self._bad: dict[bytes, str] = {}
+        # Those that the log has not named yet.
+        self._unnamed: set[bytes] = set()
         # Series found by a walk: nobody versions them, so each walk reads them again.
         self._by_hand: set[bytes] = set()
         self._deadlines = Deadlines()
@@ -156,9 +165,11 @@ class Mirror:
         if not lines:
             self._remove(key)
         if reason:
+            if self._bad.get(key) != reason:
+                self._unnamed.add(key)
             self._bad[key] = reason
-        else:
-            self._bad.pop(key, None)
+        elif self._bad.pop(key, None):
+            self._unnamed.discard(key)
         if ms >= 0:
             self._deadlines.set(key, monotonic() + ms / 1000)
         else:
@@ -180,6 +191,17 @@ class Mirror:
             return False
         family.lines[key] = lines
         return True
+
+    def _complain(self, now: float) -> None:
+        """Name the series that have become unreadable, in one line, at most once a minute."""
+        if not self._unnamed or now < self._complained_at + COMPLAIN_EVERY:
+            return
+        named = sorted(self._unnamed)[:NAMED_AT_ONCE]
+        keys = ", ".join(f"{key.decode(errors='backslashreplace')!r} ({self._bad[key]})" for key in named)
+        more = len(self._unnamed) - len(named)
+        log.warning("Left out, because it cannot be read: %s%s", keys, f", and {more} more." if more else ".")
+        self._unnamed.clear()
+        self._complained_at = now
 
     def _has(self, key: bytes) -> bool:
         family = self._families.get(_kind_and_name(key)[1])

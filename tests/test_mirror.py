@@ -118,6 +118,21 @@ def test_foreign_keys_cost_no_series_its_place(
     assert not mirror.skipped
 
 
+def test_what_cannot_be_read_is_named_once(
+    redis_client: redis.Redis, mirror: Mirror, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line names some of the bad series with their reasons and counts the rest; it is not repeated."""
+    for n in range(12):
+        redis_client.set(f"metrics:counter:x:n={n}", "garbage")
+    redis_client.set(b"metrics:counter:y\n\xff", "garbage")
+    for _ in range(3):
+        walk(mirror)
+        mirror.refresh()
+    (line,) = caplog.messages
+    assert "'metrics:counter:x:n=0' (json), " in line
+    assert line.endswith(", and 3 more.")
+
+
 def test_one_name_has_one_kind(redis_client: redis.Redis, mirror: Mirror) -> None:
     """A second kind under a name that is taken is counted as a conflict, not exposed."""
     redis_client.set("metrics:counter:x", '{"value":1}')
