@@ -28,10 +28,12 @@ PREFIXES = {"counter": "counter:c", "gauge": "gauge:g", "sum": "gauge:shared", "
 amounts = st.integers(0, 1024).map(lambda n: n / 8)
 writers, series, removable = st.sampled_from([0, 1]), st.sampled_from("xyz"), st.sampled_from(["counter", "histogram"])
 cuts = st.sampled_from(["before the request", "after the request", "inside the reply"])
-records = st.tuples(st.just("record"), writers, st.sampled_from(KINDS), series, amounts)
+record = st.tuples(st.just("record"), writers, st.sampled_from(KINDS), series, amounts)
+# A batch that certainly meets its fault.
+strike = st.tuples(st.just("strike"), writers, st.sampled_from(KINDS), series, amounts, cuts)
 steps = st.one_of(
-    records,
-    records,
+    *[record] * 3,
+    *[strike] * 3,
     st.tuples(st.just("flush"), writers),
     st.tuples(st.just("arm"), writers, cuts),
     st.tuples(st.just("cut"), writers),
@@ -94,6 +96,10 @@ class World:
         match step:
             case ("record", writer, kind, series, amount):
                 self.record(writer, kind, series, amount)
+            case ("strike", writer, kind, series, amount, fault):
+                self.place.proxies[writer].arm(fault)
+                self.record(writer, kind, series, amount)
+                self.flush(writer)
             case ("flush", writer):
                 self.flush(writer)
             case ("remove", writer, kind, series):
