@@ -11,7 +11,7 @@ ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 PYTEST := $(BIN)/pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test check bench clean
+.PHONY: help demo lab test soak check bench clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,10 @@ lab: $(LAB) ## Open JupyterLab on the first notebook.
 test: $(TEST) ## Run every test: unit, real servers, both sidecars, notebooks.
 	$(PYTEST) --numprocesses 2 --dist loadscope tests
 	$(PYTEST) -p tests.lab_home --nbval --nbval-current-env --nbval-cell-timeout=120 --numprocesses 2 --dist loadscope notebooks
+
+soak: SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
+soak: $(TEST) ## Try many more random sequences of faults; the same again with SEED=…
+	HYPOTHESIS_PROFILE=soak $(PYTEST) --timeout 0 --hypothesis-seed=$(SEED) tests/writer
 
 check: $(TEST) ## Lint, check the types and the structure.
 	$(BIN)/ruff check .
