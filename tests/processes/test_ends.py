@@ -58,6 +58,12 @@ def test_an_interrupted_close_is_tried_again(start: Start, redis_server: RedisSe
     assert value(redis_server.client, EVENTS) == 3
 
 
+def test_an_end_without_python_loses_what_waited(start: Start, redis_client: redis.Redis) -> None:
+    """os._exit asks nobody; after it, as after SIGKILL, what was recorded since the last flush is gone."""
+    start("ends.py", "os._exit").ended()
+    assert value(redis_client, EVENTS) is None
+
+
 def test_redis_away_at_the_end_is_one_line(start: Start) -> None:
     """The program ends with its own exit code after a bounded wait, and the log says what was lost."""
     output = start("ends.py", "sys.exit", url=f"redis://127.0.0.1:{free_port()}/0").ended(3)

@@ -29,9 +29,9 @@ def ask(url: str) -> Counter[str]:
         return Counter(response.raise_for_status().text for response in executor.map(client.get, [url] * REQUESTS))
 
 
-@pytest.mark.parametrize("options", [(), ("--preload",), ("--threads", "4"), ("--max-requests", "60")], ids=" ".join)
+@pytest.mark.parametrize("options", [(), ("--preload", "--threads", "4"), ("--max-requests", "100")], ids=" ".join)
 def test_gunicorn(start: Start, redis_client: redis.Redis, options: tuple[str, ...]) -> None:
-    """Four workers: with the service made in each, or before the fork; with threads; and replaced under way."""
+    """Four workers: with the service made in each; before the fork, and used by threads; replaced under way."""
     port = free_port()
     program = start(*GUNICORN, "--bind", f"127.0.0.1:{port}", *options)
     wait_until(lambda: listens(port), "gunicorn listening")

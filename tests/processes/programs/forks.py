@@ -8,7 +8,7 @@ from threading import Event, Thread
 
 from labkit import RedisMetricsService
 
-FORKS = 8
+FORKS = 5
 
 metrics = RedisMetricsService(os.environ["REDIS_URL"], flush_interval=600)
 events = metrics.counter("events", "What happened.")
