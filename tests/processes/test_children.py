@@ -29,3 +29,10 @@ def test_children_of_multiprocessing(start: Start, redis_client: redis.Redis, me
     where |= {"executor": 50, "pool": 50, "terminated": 50}
     assert {name: value(redis_client, f"metrics:counter:events:where={name}") for name in where} == where
     assert value(redis_client, "metrics:counter:own") == 1
+
+
+@pytest.mark.parametrize("program", ["used_before.py", "first_in_child.py"])
+def test_labkit_and_multiprocessing_meet_in_any_order(start: Start, redis_client: redis.Redis, program: str) -> None:
+    """It does not matter which of them was imported first, or in which process."""
+    start(program).ended()
+    assert value(redis_client, "metrics:counter:events") == 11
