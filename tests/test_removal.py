@@ -1,0 +1,120 @@
+"""remove() and clear() reach what other processes wrote, and the page shows it at the next scrape."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from labkit import RedisMetricsService
+from tests.redis_server import wait_until
+from tests.writer.scrape import Scrape, sidecar
+
+TTL = 1.5
+PROGRAM = """
+import sys
+from labkit import RedisMetricsService
+metrics = RedisMetricsService(sys.argv[1], flush_interval=0.05, ttl=float(sys.argv[2]))
+events = metrics.counter("events", "What happened.", ["user"])
+for user in sys.stdin:
+    events.labels(user=user.strip()).inc()
+    metrics.flush()
+    print("recorded", flush=True)
+"""
+
+
+class Other:
+    """Another process that writes the same metric, and refreshes what it has written every third of a ttl."""
+
+    def __init__(self, redis_url: str) -> None:
+        command = [sys.executable, "-c", PROGRAM, redis_url, str(TTL)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def record(self, user: str) -> None:
+        """Count one event of this user, and return when it is in Redis."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(f"{user}\n")
+        self._process.stdin.flush()
+        assert self._process.stdout.readline() == "recorded\n"
+
+    def close(self) -> None:
+        self._process.communicate(timeout=20)
+
+
+@pytest.fixture
+def other(redis_url: str) -> Iterator[Other]:
+    """A process that has counted one event each of a, b and c."""
+    other = Other(redis_url)
+    for user in "abc":
+        other.record(user)
+    yield other
+    other.close()
+
+
+@pytest.fixture
+def scrape(redis_url: str) -> Iterator[Scrape]:
+    """A sidecar that runs through the whole test."""
+    with sidecar(redis_url) as scrape:
+        yield scrape
+
+
+def users(*names: str, count: float = 1) -> dict[str, float]:
+    return {f'events{{user="{name}"}}': count for name in names}
+
+
+def refreshed(client: redis.Redis, user: str, times: int = 2) -> None:
+    """Wait until the other process has refreshed this user so often, and so all that it is willing to refresh."""
+    for _ in range(times):
+        before = client.zscore("metrics.index", f"metrics:counter:events:user={user}")
+        wait_until(
+            lambda: client.zscore("metrics.index", f"metrics:counter:events:user={user}") != before,  # noqa: B023  waits here
+            "a refresh",
+        )
+
+
+def test_a_removed_series_is_gone_for_all(
+    other: Other, metrics: RedisMetricsService, redis_client: redis.Redis, scrape: Scrape
+) -> None:
+    """It is off the next page, the other process's refresh leaves it there, and its next event counts from zero."""
+    events = metrics.counter("events", "What happened.", ["user"])
+    events.labels(user="a").inc()
+    metrics.flush()
+    assert scrape("events{") == users("a", count=2) | users("b", "c")
+    events.remove(user="a")
+    metrics.flush()
+    assert scrape("events{") == users("b", "c")
+    refreshed(redis_client, "b", times=4)  # longer than the removal is remembered
+    assert scrape("events{") == users("b", "c")
+    other.record("a")
+    assert scrape("events{") == users("a", "b", "c")
+
+
+def test_clear_takes_what_others_wrote(
+    other: Other, metrics: RedisMetricsService, redis_client: redis.Redis, scrape: Scrape
+) -> None:
+    """Also children that this process never saw; another metric stays."""
+    metrics.counter("restocks", "Deliveries.").inc()
+    metrics.flush()
+    assert scrape("events{") == users("a", "b", "c")
+    metrics.counter("events", "What happened.", ["user"]).clear()
+    metrics.flush()
+    assert scrape("events{") == {}
+    assert scrape("restocks") == {"restocks": 1}
+    other.record("d")
+    refreshed(redis_client, "d", times=4)
+    assert scrape("events{") == users("d")
+
+
+def test_what_was_recorded_and_not_sent_is_removed_too(metrics: RedisMetricsService, scrape: Scrape) -> None:
+    """It is accounted for as removed; what is recorded after the removal counts, also to a child kept from before."""
+    events = metrics.counter("events", "What happened.", ["user"])
+    kept = events.labels(user="a")
+    for _ in range(3):
+        kept.inc()
+    events.remove(user="a")
+    kept.inc()
+    metrics.flush()
+    assert scrape("events{") == users("a")
+    assert metrics.stats().dropped == {"removed": 3}
