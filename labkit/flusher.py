@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from labkit.backoff import next_backoff
 from labkit.batch import SERIES_PER_BATCH, Batch, Change
 from labkit.delivery import Delivery
-from labkit.metrics import SLICE, Metric
+from labkit.metrics import SLICE, Gauge, Metric
 from labkit.registry import Registry, Removal
 from labkit.telemetry import Telemetry, WriterStats
 from labkit.timing import Timing
@@ -69,6 +69,14 @@ class Flusher:
             return self._failed(repr(error))
         self._succeeded(perf_counter() - started)
         return self._timing.flush_interval
+
+    def finish(self) -> None:
+        """Flush for the last time: what came in meanwhile, and that this writer holds nothing in shared gauges now."""
+        for series in self._registry.series():
+            if isinstance(series, Gauge):
+                self._fold(series)
+                series.withdraw()
+        self.flush()
 
     def stats(self) -> WriterStats:
         """Return what was done so far; exact while nothing is recorded or flushed."""

@@ -236,7 +236,8 @@ class Gauge(Metric):
     """A value that goes up and down.
 
     With several processes, `shared` says what the one series in Prometheus holds: the value set `last`, or the
-    `sum`, `min` or `max` of what each living process holds.
+    `sum`, `min` or `max` of what each living process holds. A process holds nothing before it records, and nothing
+    any more once its service is closed.
     """
 
     __slots__ = ("_add", "_own", "_set")
@@ -245,7 +246,7 @@ class Gauge(Metric):
         self, declaration: Declaration, owner: Owner, label_values: tuple[str, ...] = (), key: str = ""
     ) -> None:
         super().__init__(declaration, owner, label_values, key)
-        self._own = 0.0
+        self._own: float | None = None
         self._set: float | None = None
         self._add = 0.0
 
@@ -286,25 +287,32 @@ class Gauge(Metric):
         if last_set is not None:
             self._own = self._set = float(chunk[last_set][0])
             self._add = 0.0
-        added = _total(chunk if last_set is None else chunk[last_set + 1 :])
-        self._add += added
-        self._own += added
+        if chunk:
+            added = _total(chunk if last_set is None else chunk[last_set + 1 :])
+            self._add += added
+            self._own = (self._own or 0.0) + added
         return len(chunk)
 
     def take(self, create: bool = True) -> str | None:
         value, add, own = self._set, self._add, self._own
         self._set, self._add = None, 0.0
-        if not (math.isfinite(add) and math.isfinite(own)):
-            self._own = 0.0
+        if not (math.isfinite(add) and math.isfinite(own or 0.0)):
+            self._own = None
             return None
         if self.declaration.shared != "last":
-            return f'["shared",{_JSON[create]},"{self.declaration.shared}",{own!r}]'
-        operation = f'["gauge",{_JSON[create]},{add!r},{own!r}'
+            operation = f'["shared",{_JSON[create]},"{self.declaration.shared}"'
+            return f"{operation}]" if own is None else f"{operation},{own!r}]"
+        operation = f'["gauge",{_JSON[create]},{add!r},{own or 0.0!r}'
         return f"{operation}]" if value is None else f"{operation},{value!r}]"
 
     def forget(self) -> None:
         self._forget_pending()
-        self._own, self._set, self._add = 0.0, None, 0.0
+        self._own, self._set, self._add = None, None, 0.0
+
+    def withdraw(self) -> None:
+        """From the next flush on, hold nothing in a shared gauge."""
+        if self.declaration.shared != "last" and self._own is not None:
+            self._own, self.due_at = None, 0.0
 
 
 class Histogram(Metric):

@@ -134,7 +134,7 @@ class RedisMetricsService:
             ticket = self._tickets
             self._wake.set()
             if not self._answered.wait_for(lambda: self._served >= ticket, timeout):
-                raise FlushError(self._why_not(timeout))
+                raise FlushError(f"{self._why_not(timeout)} The writer keeps what was recorded and keeps trying.")
 
     def close(self, timeout: float = 5.0) -> None:
         """Flush for the last time and end the flush thread. A second call does nothing.
@@ -148,7 +148,7 @@ class RedisMetricsService:
             self.flush(timeout)
         except FlushError:
             self._end(timeout)
-            raise
+            raise FlushError(f"{self._why_not(timeout)} What it did not acknowledge is lost.") from None
         # Another exception, Ctrl-C for one, leaves the service as it is: it is closed again at exit.
         self._end(timeout)
 
@@ -187,9 +187,8 @@ class RedisMetricsService:
             except Exception:
                 # MemoryError, for one. A writer without its thread would keep everything and send nothing.
                 log.exception("The flush thread met what it does not know, and goes on.")
-        # What was recorded while close() waited, and what the last flush has to tell of itself.
         if not self._flusher.failures:
-            self._flusher.flush()
+            self._flusher.finish()
 
     def _tick(self) -> None:
         self._flusher.fold()
@@ -213,8 +212,7 @@ class RedisMetricsService:
     def _why_not(self, timeout: float) -> str:
         return (
             f"{redact(self._url)} did not acknowledge everything within {timeout:g} s "
-            f"({self._flusher.last_error or 'no answer yet'}). "
-            "Is the server up? The writer keeps what was recorded and keeps trying."
+            f"({self._flusher.last_error or 'no answer yet'}). Is the server up?"
         )
 
     def _end(self, timeout: float) -> None:
@@ -224,7 +222,9 @@ class RedisMetricsService:
         self._stopping.set()
         self._wake.set()
         self._thread.join(timeout)
-        self._client.close()
+        # A thread that still waits for an answer keeps its connection, and ends with it.
+        if not self._thread.is_alive():
+            self._client.close()
 
     def _too_late(self, _: object) -> None:
         # The last flush still counts itself.

@@ -15,6 +15,8 @@ log = logging.getLogger("labkit")
 
 Outcome = Literal["applied", "duplicate", "failed", "forgotten"]
 OUTCOMES: tuple[Outcome, ...] = ("applied", "duplicate", "failed", "forgotten")
+# Why a change is dropped: what flush.lua says of a series it skips, and what is decided here.
+REASONS = ("wrongtype", "json", "value", "bounds", "overflow", "removed")
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,13 @@ class Telemetry:
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
             unit="s",
         )
+        # Visible at zero from the start, so that the first of each is an increase.
         for outcome in OUTCOMES:
             self._batches.labels(outcome=outcome)
+        for fate in ("written", "dropped"):
+            self._records.labels(outcome=fate)
+        for reason in REASONS:
+            self._dropped.labels(reason=reason)
         self.start()
 
     def start(self) -> None:

@@ -18,7 +18,7 @@
 --            ["counter", create, add]
 --            ["gauge", create, add, own]             the writer's own value is used where Redis holds none
 --            ["gauge", create, add, own, set]        add to <set> instead of what Redis holds
---            ["shared", create, how, own]            one entry per writer; how is sum, min or max
+--            ["shared", create, how, own]            one entry per writer; how is sum, min or max; no own: no entry
 --            ["histogram", create, bounds, adds, sum]  bounds as text, 5,10,25; adds as bucket, n, bucket, n…:
 --                                                    buckets from 1, one more than bounds; each at most once
 --            ["remove"]
@@ -146,7 +146,7 @@ local function shared(json, operation)
   if not held then return nil, "json" end
   local writers = held.writers
   if type(writers) ~= "table" then return nil, "value" end
-  writers[WRITER] = {own, now + LEASE}
+  writers[WRITER] = own and {own, now + LEASE} or nil
   local value, entries = nil, {}
   for writer, entry in pairs(writers) do
     if type(entry) ~= "table" or not finite(entry[1]) or not finite(entry[2]) then return nil, "value" end
@@ -156,6 +156,7 @@ local function shared(json, operation)
     end
   end
   table.sort(entries)
+  value = value or 0
   if not finite(value) then return nil, "value" end
   return format(
     '{"value":%s,"shared":"%s","writers":{%s},"created":%s%s',

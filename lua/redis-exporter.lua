@@ -191,7 +191,9 @@ local function gauge(series, json, now)
   if held.shared ~= nil then
     if not REDUCE[held.shared] or type(held.writers) ~= "table" then return nil, "value" end
     value, holds_until = reduce(held, now)
-    if value == nil then return {} end
+    -- All leases have ended: gone. Nobody holds anything, yet or any more: what the writer made of that.
+    if value == nil and next(held.writers) then return {} end
+    if value == nil then value = held.value end
   end
   if not finite(value) then return nil, "value" end
   return {series.name .. braces(series.labels), text(value)}, holds_until

@@ -14,6 +14,7 @@ import pytest
 import redis
 
 from labkit import FlushError, MetricError, RedisMetricsService
+from labkit.declaration import Shared
 from labkit.errors import ConnectionFailed
 from tests.redis_server import RedisServer, free_port, wait_until
 
@@ -96,8 +97,27 @@ def test_two_writers_add_up(redis_url: str, redis_client: redis.Redis) -> None:
         for service, n in ((a, 1), (b, 10)):
             service.counter("c", "Help.").inc(n)
             service.gauge("g", "Help.", shared="sum").set(n)
+            service.flush()
+        assert value(redis_client, "metrics:gauge:g") == 11
     assert value(redis_client, "metrics:counter:c") == 11
-    assert value(redis_client, "metrics:gauge:g") == 11
+
+
+@pytest.mark.parametrize(("shared", "value_of"), [("sum", 7), ("min", 7), ("max", 7)])
+def test_who_records_nothing_holds_nothing(
+    redis_url: str, redis_client: redis.Redis, shared: Shared, value_of: int
+) -> None:
+    """A process that only declares a shared gauge does not pull its minimum to zero, nor does one that has ended."""
+    with RedisMetricsService(redis_url) as idle, RedisMetricsService(redis_url) as busy:
+        idle.gauge("g", "Help.", shared=shared)
+        idle.flush()
+        assert value(redis_client, "metrics:gauge:g") == 0
+        with RedisMetricsService(redis_url) as ended:
+            ended.gauge("g", "Help.", shared=shared).set(5)
+            ended.flush()
+        busy.gauge("g", "Help.", shared=shared).set(7)
+        busy.flush()
+        assert value(redis_client, "metrics:gauge:g") == value_of
+    assert value(redis_client, "metrics:gauge:g") == 0
 
 
 def test_a_server_that_loses_its_scripts_is_given_them_again(
