@@ -19,7 +19,7 @@ from labkit import FlushError
 from tests.writer.quiet_writer import QuietWriter, accounts_are_settled
 from tests.writer.replicated import Replicated
 
-EXAMPLES = 2000 if os.environ.get("HYPOTHESIS_PROFILE") == "soak" else 25
+SOAK = os.environ.get("HYPOTHESIS_PROFILE") == "soak"
 BOUNDS = (8.0, 64.0)
 KINDS = ("counter", "gauge", "sum", "histogram")
 PREFIXES = {"counter": "counter:c", "gauge": "gauge:g", "sum": "gauge:shared", "histogram": "histogram:h"}
@@ -161,7 +161,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replicated]:
 numbers = count(1)
 
 
-@settings(max_examples=EXAMPLES, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+# Long enough to find the shortest sequence that fails.
+@pytest.mark.timeout(0 if SOAK else 600)
+@settings(
+    max_examples=2000 if SOAK else 30, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
 @given(st.lists(steps, min_size=5, max_size=40))
 def test_totals_are_exact(place: Replicated, sequence: list[tuple[Any, ...]]) -> None:
     """Two writers, every kind of series, every kind of harm: not one event more or less, and each accounted for."""

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
+from time import time
 from typing import Any
 
 import pytest
@@ -112,6 +113,22 @@ def test_a_paused_network(writer: QuietWriter, proxy: FaultProxy, own_server: Re
     refused(writer, "timeout|timed out")
     proxy.resume()
     exactly(writer, own_server.client, 2, calls=2)
+
+
+def test_an_outage_longer_than_the_ttl(own_server: RedisServer) -> None:
+    """Series that nobody could refresh have expired: counters begin with what was recorded since, gauges return."""
+    with QuietWriter(own_server.url, flush_interval=0.9, ttl=1.0) as writer:
+        counter, gauge = writer.counter("c", "Help."), writer.gauge("g", "Help.")
+        counter.inc(10)
+        gauge.set(3)
+        writer.flush()
+        dies_at = own_server.client.pexpiretime("metrics:counter:c")
+        own_server.kill()
+        counter.inc(1)
+        wait_until(lambda: time() * 1000 > dies_at, "the end of the ttl")
+        own_server.start()
+        exactly(writer, own_server.client, 1, calls=3)
+        assert held(own_server.client, "gauge:g")["value"] == 3
 
 
 def test_a_killed_server(writer: QuietWriter, proxy: FaultProxy, own_server: RedisServer) -> None:
