@@ -3,12 +3,14 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from threading import Thread
 
 import pytest
 import redis
 
 from labkit import RedisMetricsService
 from tests.redis_server import wait_until
+from tests.writer.quiet_writer import QuietWriter, accounts_are_settled
 from tests.writer.scrape import Scrape, sidecar
 
 TTL = 1.5
@@ -118,3 +120,25 @@ def test_what_was_recorded_and_not_sent_is_removed_too(metrics: RedisMetricsServ
     metrics.flush()
     assert scrape("events{") == users("a")
     assert metrics.stats().dropped == {"removed": 3}
+
+
+def test_removals_race_with_records(redis_url: str, redis_client: redis.Redis) -> None:
+    """Whatever four threads record while a series is removed again and again: each call is written or dropped."""
+    with QuietWriter(redis_url, flush_interval=0.01) as writer:
+        events = writer.counter("events", "What happened.", ["user"])
+        kept = events.labels(user="a")
+
+        def record() -> None:
+            for _ in range(50_000):
+                kept.inc()
+                events.labels(user="a").inc()
+
+        threads = [Thread(target=record) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            events.remove(user="a")
+        writer.flush()
+        stats = writer.stats()
+        assert stats.dropped["removed"] > 0
+        accounts_are_settled(writer, calls=400_000, dropped=stats.dropped["removed"])
