@@ -103,7 +103,7 @@ def _row(kind: str, series: int, best: Flush, plain: float) -> list[str]:
 
 def idle(server: RedisServer, series: int) -> tuple[float, float]:
     """Return the time of a flush with nothing to send but the writer's own series, ms, and the load while idle."""
-    with RedisMetricsService(server.url, flush_interval=600, prefix="idle") as service:
+    with RedisMetricsService(server.url, flush_interval=600, prefix="idle", max_series=10**6) as service:
         counter = service.counter("bench_counter", "Help.", ["n"])
         for n in range(series):
             counter.labels(n=str(n))

@@ -15,7 +15,7 @@ from typing import Any
 
 from labkit.timing import Timing
 
-SERIES_PER_BATCH = 128
+SERIES_PER_BATCH = 64
 # The key of a series, its operation, and how many records are in it.
 Change = tuple[str, str, int]
 # The fence outlives the series by far: it must be there when a writer comes back that was cut off for hours

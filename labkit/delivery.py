@@ -17,7 +17,7 @@ from labkit.telemetry import Telemetry
 log = logging.getLogger("labkit")
 
 # Enough to keep the server busy while the next batch is made.
-IN_FLIGHT = 16
+IN_FLIGHT = 32
 ATTEMPTS = 5
 
 
