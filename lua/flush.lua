@@ -330,7 +330,9 @@ local function raise_versions()
 end
 
 call("HSETNX", STATE, "epoch", epoch)
-for i = 1, #write_texts do call("SET", write_keys[i], write_texts[i], "PX", TTL) end
+-- A relative time would cost as much again: the server turns it into an absolute one for its file and its replicas.
+local expires = format("%.0f", now * 1000 + TTL)
+for i = 1, #write_texts do call("SET", write_keys[i], write_texts[i], "PXAT", expires) end
 if #removals > 0 then remove_all() end
 if #write_keys > 0 then raise_versions() end
 if #metadata > 0 then call("HSET", META, unpack(metadata)) end
