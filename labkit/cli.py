@@ -194,18 +194,26 @@ def exporter(
     redis: RedisUrl = DEFAULT_URL,
     listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where to answer.")] = "127.0.0.1:9121",
     prefix: Prefix = "metrics",
+    web_config: Annotated[
+        Path | None,
+        typer.Option(
+            "--web.config.file", metavar="FILE", help="TLS, users and tokens, as all exporters of Prometheus read them."
+        ),
+    ] = None,
 ) -> None:
     """Run labkit's sidecar.
 
-    GET /metrics shows Prometheus what the writers left in Redis.
+    GET /metrics shows Prometheus what the writers left in Redis. SIGHUP: read the script and the web configuration
+    again.
 
     \b
     labkit exporter --redis redis://127.0.0.1:6379/0 --listen 127.0.0.1:9121
+    labkit exporter --listen 0.0.0.0:9121 --web.config.file web.yml
     """
     from labkit.exporter import serve
 
     host, port = _address(listen)
-    serve(redis, host, port, prefix=prefix)
+    serve(redis, host, port, prefix=prefix, web_config=web_config)
 
 
 @app.command()

@@ -1,155 +1,174 @@
-"""Exposition: labkit's sidecar. `GET /metrics` is the page that Prometheus scrapes.
+"""Exposition: labkit's sidecar over HTTP. `GET /metrics` is the page that Prometheus scrapes.
 
 The application has no metrics endpoint; this process reads what its writer left in Redis, and nothing else does.
 """
 
+import asyncio
 import contextlib
+import gzip
 import logging
 import threading
-from collections.abc import AsyncIterator
-from importlib.metadata import version
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from time import perf_counter
+from typing import Generic, TypeVar
 
-import prometheus_client as prom
-import redis
-import uvicorn
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
-from labkit.connection import connect, redact
-from labkit.exposition import CONTENT_TYPE, page
-from labkit.keys import Keys
+from labkit.authentication import Authentication
+from labkit.connection import redact
+from labkit.errors import LabkitError
 from labkit.listening import listen
-from labkit.mirror import Mirror
+from labkit.negotiation import CONTENT_TYPES, compresses, negotiate
+from labkit.serving import Limits, TlsContext, run, server
+from labkit.sidecar import Sidecar
+from labkit.web_config import WebConfig, read_web_config
 
 log = logging.getLogger("labkit")
 
-# When a histogram of ours began is of no use to anybody, and doubles the page.
-prom.disable_created_metrics()  # type: ignore[no-untyped-call]  # upstream has no annotation
+T = TypeVar("T")
 
-WALK_INTERVAL = 60.0
-# Less than a scrape of every second waits for us: a Redis that hangs must show as redis_up 0, not as a dead sidecar.
-REDIS_TIMEOUT = 0.7
+# What is sent at a time: a slow client holds this much of the page, not a copy of all of it.
+CHUNK = 256 * 1024
+# The quickest: it saves most of the bytes already.
+GZIP_LEVEL = 1
 
 LANDING_PAGE = """<!doctype html><html lang="en"><title>labkit sidecar</title>
 <body style="font-family: sans-serif; max-width: 40em; margin: 3em auto">
 <h1>labkit sidecar</h1><p>What the writers left in Redis, as Prometheus metrics.</p>
-<ul><li><a href="metrics">metrics</a></li><li><a href="-/healthy">health</a></li></ul></body></html>
+<ul><li><a href="metrics">metrics</a></li><li><a href="-/healthy">health</a>: the sidecar runs</li>
+<li><a href="-/ready">readiness</a>: and can read Redis</li></ul></body></html>
 """
 
 
-class Sidecar:
-    """Reads the series of one Redis and puts them on a page, together with metrics of its own."""
+class Exporter:
+    """The endpoints of one sidecar, and the web configuration that protects them."""
 
-    def __init__(self, redis_url: str, *, prefix: str = "metrics") -> None:
-        self._url = redis_url
-        self._mirror = Mirror(connect(redis_url, timeout=REDIS_TIMEOUT), Keys(prefix))
-        self._registry = prom.CollectorRegistry()
-        self._up = prom.Gauge("redis_up", "Whether Redis answered at this scrape.", registry=self._registry)
-        self._refresh_seconds = prom.Histogram(
-            "labkit_sidecar_refresh_seconds", "Time to read what changed in Redis.", registry=self._registry
+    def __init__(self, redis_url: str, prefix: str, web_config: Path | None) -> None:
+        self._path = web_config
+        self.web = read_web_config(web_config) if web_config else WebConfig()
+        self._sidecar = Sidecar(redis_url, prefix=prefix)
+        self._refresh = SingleFlight(self._sidecar.refresh)
+
+    def application(self) -> Starlette:
+        pages = {"/metrics": self._metrics, "/-/healthy": _healthy, "/-/ready": self._ready, "/": _landing}
+        return Starlette(
+            routes=[Route(path, page) for path, page in pages.items()],
+            middleware=[Middleware(Authentication, config=lambda: self.web)],
+            lifespan=self._lifespan,
         )
-        info = prom.Gauge("labkit_build_info", "The version of labkit.", ["version"], registry=self._registry)
-        info.labels(version("labkit")).set(1)
-        self._registry.register(_MirrorCollector(self._mirror))
-        self._was_up: bool | None = None
 
-    def page(self) -> bytes:
-        """Return the page as of now. While Redis is away it has `redis_up 0` and no series of the application."""
-        up = self._refresh()
-        own = prom.generate_latest(self._registry)
-        return page(self._mirror.families()) + own if up else own
-
-    def walk_forever(self, stop: threading.Event) -> None:
-        """Walk the keyspace every `WALK_INTERVAL` until `stop` is set."""
-        while not stop.wait(WALK_INTERVAL):
+    def reload(self) -> None:
+        """Read the web configuration and the Lua script again; keep what cannot be replaced, and say so."""
+        if self._path:
             try:
-                self._mirror.walk(stop)
-            except redis.RedisError as error:
-                log.warning("%s: the keyspace could not be walked: %s", redact(self._url), error)
+                self.web = self._replacement(self._path)
+                log.warning("%s is read again.", self._path)
+            except LabkitError as error:
+                log.warning("%s The web configuration stays as it was.", error)
+        self._sidecar.reload()
 
-    def _refresh(self) -> bool:
+    def tls(self) -> TlsContext | None:
+        """Return a context that always has the present certificates; None if the configuration has none."""
+        return TlsContext.of(lambda: self.web.tls) if self.web.tls else None
+
+    def _replacement(self, path: Path) -> WebConfig:
+        web = read_web_config(path)
+        if (web.tls is None) != (self.web.tls is None):
+            raise LabkitError(f"{path}: TLS cannot be switched on or off while the sidecar runs: start it again.")
+        return web
+
+    async def _metrics(self, request: Request) -> Response:
+        if "match[]" in request.query_params:
+            return PlainTextResponse("match[] is not supported; choose with name[]=NAME.\n", 400)
         started = perf_counter()
-        try:
-            self._mirror.refresh()
-        except (redis.RedisError, OSError) as error:
-            if self._up_is(False):
-                log.warning(
-                    "%s: %s. The page says redis_up 0 until it answers.", redact(self._url), str(error).rstrip(".")
-                )
-            return False
-        if self._up_is(True):
-            log.warning("%s answers.", redact(self._url))
-        self._refresh_seconds.observe(perf_counter() - started)
-        return True
+        up = await self._refresh()
+        wanted = negotiate(",".join(request.headers.getlist("accept")))
+        names = frozenset(request.query_params.getlist("name[]"))
+        page, found = await run_in_threadpool(self._sidecar.page, up, wanted, names)
+        headers = {"Content-Type": CONTENT_TYPES[found], "Vary": "Accept, Accept-Encoding"}
+        client = request.client.host if request.client else None
+        if compresses(request.headers.get("accept-encoding", ""), client):
+            page = await run_in_threadpool(gzip.compress, page, GZIP_LEVEL, mtime=0)
+            headers["Content-Encoding"] = "gzip"
+        self._sidecar.scraped(perf_counter() - started)
+        return _Page(page, headers=headers)
 
-    def _up_is(self, up: bool) -> bool:
-        """Note the state of Redis; return whether it changed."""
-        changed = self._was_up != up
-        self._was_up = up
-        self._up.set(up)
-        return changed
-
-
-class _MirrorCollector(Collector):
-    """The size and the failures of the mirror, read when the page is made."""
-
-    def __init__(self, mirror: Mirror) -> None:
-        self._mirror = mirror
-
-    def collect(self) -> list[GaugeMetricFamily]:
-        series = GaugeMetricFamily("labkit_sidecar_series", "Series on the page.", value=len(self._mirror))
-        skipped = GaugeMetricFamily(
-            "labkit_sidecar_series_skipped", "Series that cannot be read at present, by reason.", labels=["reason"]
-        )
-        for reason, count in self._mirror.skipped.items():
-            skipped.add_metric([reason], count)
-        return [series, skipped]
-
-
-def create_app(redis_url: str, *, prefix: str = "metrics") -> Starlette:
-    """Return the sidecar as an ASGI application.
-
-    Raises:
-        ConnectionFailed: the URL is malformed. That nothing answers there is no error: the page says so.
-    """
-    sidecar = Sidecar(redis_url, prefix=prefix)
-
-    def metrics(_: Request) -> Response:
-        return Response(sidecar.page(), headers={"Content-Type": CONTENT_TYPE})
-
-    def healthy(_: Request) -> Response:
-        return PlainTextResponse("labkit sidecar is healthy.\n")
-
-    def landing(_: Request) -> Response:
-        return HTMLResponse(LANDING_PAGE)
+    async def _ready(self, _: Request) -> Response:
+        if await self._refresh():
+            return PlainTextResponse("labkit sidecar is ready.\n")
+        return PlainTextResponse("Redis does not answer, or may not be read.\n", 503)
 
     @contextlib.asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         stop = threading.Event()
-        walker = threading.Thread(target=sidecar.walk_forever, args=(stop,), name="labkit-walk", daemon=True)
+        walker = threading.Thread(target=self._sidecar.walk_forever, args=(stop,), name="labkit-walk", daemon=True)
         walker.start()
         yield
         stop.set()
 
-    routes = [Route("/metrics", metrics), Route("/-/healthy", healthy), Route("/", landing)]
-    return Starlette(routes=routes, lifespan=lifespan)
+
+class SingleFlight(Generic[T]):
+    """Whoever comes while the work is being done waits for it and shares its result."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self._work = work
+        self._flight: asyncio.Task[T] | None = None
+
+    async def __call__(self) -> T:
+        if self._flight is None or self._flight.done():
+            self._flight = asyncio.create_task(run_in_threadpool(self._work))
+        # The others still wait for it when one of them goes.
+        return await asyncio.shield(self._flight)
 
 
-def serve(redis_url: str, host: str, port: int, *, prefix: str = "metrics") -> None:
-    """Run the sidecar until SIGTERM or SIGINT; a scrape in hand is answered first.
+class _Page(Response):
+    """Sends its body in pieces, each when the client has taken the one before."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  ASGI's signature
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        for start in range(0, len(self.body), CHUNK):
+            piece = bytes(self.body[start : start + CHUNK])
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _healthy(_: Request) -> Response:
+    return PlainTextResponse("labkit sidecar is healthy.\n")
+
+
+async def _landing(_: Request) -> Response:
+    return HTMLResponse(LANDING_PAGE)
+
+
+def create_app(redis_url: str, *, prefix: str = "metrics", web_config: Path | None = None) -> Starlette:
+    """Return the sidecar as an ASGI application; `web_config` names users and tokens, TLS is the server's business.
+
+    Raises:
+        ConnectionFailed: the URL is malformed. That nothing answers there is no error: the page says so.
+        LabkitError: the web configuration cannot be used.
+    """
+    return Exporter(redis_url, prefix, web_config).application()
+
+
+def serve(redis_url: str, host: str, port: int, *, prefix: str = "metrics", web_config: Path | None = None) -> None:
+    """Run the sidecar until SIGTERM or SIGINT; a scrape in hand is answered first. SIGHUP: see `Exporter.reload`.
 
     Raises:
         ConnectionFailed: the URL is malformed.
         MetricError: the prefix cannot be one.
         PortInUse: the port belongs to somebody else.
+        LabkitError: the web configuration cannot be used.
     """
     with listen(host, port) as listener:
-        app = create_app(redis_url, prefix=prefix)
-        log.warning("labkit sidecar: http://%s:%d/metrics shows %s", host, port, redact(redis_url))
-        config = uvicorn.Config(app, access_log=False, log_level="warning", timeout_graceful_shutdown=2)
-        uvicorn.Server(config).run([listener])
+        exporter, limits = Exporter(redis_url, prefix, web_config), Limits()
+        running = server(exporter.application(), limits, exporter.tls())
+        scheme = "https" if exporter.web.tls else "http"
+        log.warning("labkit sidecar: %s://%s:%d/metrics shows %s", scheme, host, port, redact(redis_url))
+        run(running, listener, limits, exporter.reload)

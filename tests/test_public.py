@@ -14,7 +14,8 @@ JOURNEY = (
     *("errors", "resources", "connection", "listening"),
     *("declaration", "timer", "metrics", "keys", "registry", "timing", "batch", "backoff", "rendering", "scripts"),
     *("telemetry", "delivery", "flusher", "lifetime", "service"),
-    *("deadlines", "exposition", "mirror", "exporter"),
+    *("deadlines", "exposition", "mirror", "negotiation", "openmetrics", "filtering", "sidecar"),
+    *("web_config", "authentication", "serving", "exporter"),
     *("answers", "client", "query", "theme", "plot", "panels", "grid", "dashboard"),
     *("store", "stack", "experiments", "demo", "magics", "cli"),
 )

@@ -1,0 +1,172 @@
+"""Uvicorn, with limits that hold against slow and hostile clients, certificates that can change, and a quick end."""
+
+import asyncio
+import logging
+import signal
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+log = logging.getLogger("labkit")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What one client, and all of them together, may take. Times in seconds, sizes in bytes.
+
+    Usage: `Limits(connections=200)`. More connections are answered 503, and from twice as many on not at all.
+    """
+
+    connections: int = 100
+    # The request line and the headers.
+    head: int = 16 * 1024
+    head_time: float = 5
+    # Sending one answer. Prometheus itself gives up after 10, unless told otherwise.
+    send_time: float = 60
+    # Longer than a scrape interval of a minute.
+    idle_time: int = 75
+    tls_time: float = 5
+    # For requests in hand at the end; with what comes around it, the end takes less than 2.
+    last_time: int = 1
+
+
+class TlsContext(ssl.SSLContext):
+    """Gives each new connection the context that `current` returns, so that certificates can be changed."""
+
+    current: Callable[[], ssl.SSLContext | None]
+
+    @classmethod
+    def of(cls, current: Callable[[], ssl.SSLContext | None]) -> "TlsContext":
+        context = cls(ssl.PROTOCOL_TLS_SERVER)
+        context.current = current
+        return context
+
+    def wrap_bio(self, *arguments: Any, **options: Any) -> ssl.SSLObject:
+        present = self.current()
+        # Without one there is no certificate, and the handshake fails: never a connection in the clear.
+        return present.wrap_bio(*arguments, **options) if present else super().wrap_bio(*arguments, **options)
+
+
+def server(app: Starlette, limits: Limits, tls: TlsContext | None = None) -> uvicorn.Server:
+    """Return a server for the application, not started yet."""
+    config = uvicorn.Config(
+        app,
+        # Uvicorn calls it, and asks for no more.
+        http=cast(type[asyncio.Protocol], partial(_Connection, limits)),
+        ws="none",
+        # The peer is who connects, whatever a header says of somebody behind it.
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        log_level="error",
+        limit_concurrency=limits.connections,
+        h11_max_incomplete_event_size=limits.head,
+        timeout_keep_alive=limits.idle_time,
+        timeout_graceful_shutdown=limits.last_time,
+    )
+    config.load()
+    config.ssl = tls
+    return _Server(config)
+
+
+def run(running: uvicorn.Server, listener: socket.socket, limits: Limits, on_hangup: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT; call `on_hangup` in a thread of its own at each SIGHUP."""
+
+    async def main() -> None:
+        hangups: set[asyncio.Task[None]] = set()
+
+        def hang_up() -> None:
+            task = asyncio.create_task(run_in_threadpool(on_hangup))
+            hangups.add(task)
+            task.add_done_callback(hangups.discard)
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hang_up)
+        await running.serve([listener])
+
+    with asyncio.Runner(loop_factory=lambda: _Loop(limits)) as runner:
+        runner.run(main())
+
+
+class _Server(uvicorn.Server):
+    """Ends after SIGTERM with exit code 0: it did what it was told."""
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        if sig == signal.SIGTERM:
+            self.should_exit = True
+        else:
+            super().handle_exit(sig, frame)
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """Waits for a handshake, and for the end of TLS, no longer than the limits say; Uvicorn has no option for it."""
+
+    def __init__(self, limits: Limits) -> None:
+        super().__init__()
+        self._limits = limits
+
+    async def create_server(self, *arguments: Any, **options: Any) -> asyncio.Server:
+        if options.get("ssl"):
+            options |= {"ssl_handshake_timeout": self._limits.tls_time, "ssl_shutdown_timeout": self._limits.last_time}
+        return await super().create_server(*arguments, **options)
+
+
+class _Connection(H11Protocol):
+    """One connection that ends when its client takes too long: to say what it wants, or to take the answer."""
+
+    def __init__(self, limits: Limits, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._limits = limits
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in Uvicorn
+        super().connection_made(transport)
+        # Whatever the client has not taken counts as not sent, however little it is.
+        transport.set_write_buffer_limits(high=0)
+        if len(self.connections) > 2 * self._limits.connections:
+            transport.abort()
+        else:
+            self._give(self._limits.head_time)
+
+    def data_received(self, data: bytes) -> None:
+        waiting = self._is_idle()
+        super().data_received(data)
+        if waiting and not self._is_idle():
+            self._give(None)
+        elif waiting and self._deadline is None:
+            self._give(self._limits.head_time)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._deadline is None:
+            self._give(self._limits.send_time)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._is_idle():
+            self._give(None)
+
+    def on_response_complete(self) -> None:
+        if not self.transport.get_write_buffer_size():
+            self._give(None)
+        super().on_response_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._give(None)
+        super().connection_lost(exc)
+
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _give(self, seconds: float | None) -> None:
+        """Abort the connection in so many seconds, and no longer at the time set before; never, if None."""
+        if self._deadline:
+            self._deadline.cancel()
+        self._deadline = None if seconds is None else self.loop.call_later(seconds, self.transport.abort)
