@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import binascii
 import hashlib
 import hmac
 import secrets
@@ -83,7 +82,7 @@ def _decode(credentials: str) -> tuple[str, bytes]:
     try:
         name, _, password = base64.b64decode(credentials.strip(), validate=True).partition(b":")
         return ("", b"") if b"\0" in password else (name.decode(), password)
-    except (binascii.Error, UnicodeError):
+    except ValueError:
         return "", b""
 
 

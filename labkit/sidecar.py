@@ -83,7 +83,7 @@ class Sidecar:
         """Take the Lua script as it is now, if Redis accepts it, and read everything again with it."""
         mirror = self._new_mirror()
         try:
-            mirror.refresh()
+            mirror.walk(threading.Event())
         except (redis.RedisError, OSError) as error:
             log.warning("%s: %s. The script stays as it was.", redact(self._url), str(error).rstrip("."))
         else:
@@ -91,12 +91,13 @@ class Sidecar:
             log.warning("The script is read again.")
 
     def walk_forever(self, stop: threading.Event) -> None:
-        """Walk the keyspace every `WALK_INTERVAL` until `stop` is set."""
-        while not stop.wait(WALK_INTERVAL):
+        """Walk the keyspace now and then every `WALK_INTERVAL`, until `stop` is set."""
+        while not stop.is_set():
             try:
                 self._mirror.walk(stop)
             except (redis.RedisError, OSError) as error:
                 log.warning("%s: the keyspace could not be walked: %s", redact(self._url), error)
+            stop.wait(WALK_INTERVAL)
 
     def _new_mirror(self) -> Mirror:
         return Mirror(self._client, self._keys, self._telemetry.names)
