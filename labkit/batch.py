@@ -28,6 +28,8 @@ class Batch:
     """One numbered call of `flush.lua`, independent of what is recorded after it was built."""
 
     writer: str
+    # The name of its entries in shared gauges, which stays when the writer is renamed.
+    owner: str
     number: int
     ttl_ms: int
     lease_ms: int
@@ -41,7 +43,7 @@ class Batch:
         """Return ARGV as the header of `flush.lua` lists it."""
         epoch, fence_ttl = secrets.token_hex(8), max(self.ttl_ms, FENCE_TTL_MS)
         times = (self.ttl_ms, fence_ttl, self.lease_ms)
-        return (self.number, oldest, *times, epoch, self.writer, self.metadata, self.operations)
+        return (self.number, oldest, *times, epoch, self.owner, self.metadata, self.operations)
 
 
 class Outbox:
@@ -54,6 +56,7 @@ class Outbox:
         self._ttl_ms, self._lease_ms = round(timing.ttl * 1000), round(timing.lease * 1000)
         self._batches: deque[Batch] = deque()
         self._rename()
+        self._owner = self.writer
 
     def __len__(self) -> int:
         return len(self._batches)
@@ -80,7 +83,7 @@ class Outbox:
         keys, operations, records = zip(*changes, strict=True)
         text = f"[{','.join(operations)}]"
         times = (self._ttl_ms, self._lease_ms)
-        batch = Batch(self.writer, self._next, *times, keys, text, records, _json(metadata))
+        batch = Batch(self.writer, self._owner, self._next, *times, keys, text, records, _json(metadata))
         self._batches.append(batch)
         self._next += 1
         return batch

@@ -127,7 +127,8 @@ class Metric(ABC):
     def remove(self, *values: object, **labels: object) -> None:
         """Remove the child with these label values from Redis, whichever processes wrote it.
 
-        It comes back, from zero, when one of them records to it again. No such child: nothing happens.
+        It comes back when one of them records to it again: a counter or a histogram from zero, a gauge with what that
+        process knows. No such child: nothing happens.
 
         Raises:
             MetricError: as for `labels`.

@@ -15,10 +15,17 @@ from labkit.declaration import shortest
 QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 
 _NUMBER = rb"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:e[+-]\d+)?"
+# What a double cannot hold of the number before it: nothing that a page could show.
+_CARRY = rb'(?:,"carry":' + _NUMBER + rb")?"
 _TIMES = rb',"created":(\d+(?:\.\d+)?),"updated":\d+(?:\.\d+)?}'
-_VALUE = re.compile(rb'{"value":(' + _NUMBER + rb")" + _TIMES)
+_VALUE = re.compile(rb'{"value":(' + _NUMBER + rb")" + _CARRY + _TIMES)
 _HISTOGRAM = re.compile(
-    rb'{"bounds":\[([\d.,e+-]*)\],"counts":\[(\d{1,15}(?:,\d{1,15})*)\],"sum":(' + _NUMBER + rb'),"count":\d+' + _TIMES
+    rb'{"bounds":\[([\d.,e+-]*)\],"counts":\[(\d{1,15}(?:,\d{1,15})*)\],"sum":('
+    + _NUMBER
+    + rb")"
+    + _CARRY
+    + rb',"count":\d+'
+    + _TIMES
 )
 _KEY = re.compile(rb"[^:]*:(counter|gauge|histogram):([a-zA-Z_][a-zA-Z0-9_]*)(?::(.+))?")
 _NAME = re.compile(rb"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")

@@ -80,6 +80,26 @@ local function text(n)
   return format("%.17g", n)
 end
 
+-- hi + lo + x as one double and what it cannot hold: so a million additions are rounded as if they were one.
+local function add_exactly(hi, lo, x)
+  local sum = hi + x
+  local part = sum - hi
+  lo = lo + ((hi - (sum - part)) + (x - part))
+  local total = sum + lo
+  return total, lo - (total - sum)
+end
+
+-- The text of what a double cannot hold, between a value and what follows; most have none.
+local function carried(lo)
+  return lo ~= 0 and ',"carry":' .. text(lo) or ""
+end
+
+-- "" or ',"carry":…' -> number; nil for any other text.
+local function carry_of(extra)
+  if extra == "" then return 0 end
+  return tonumber(match(extra, '^,"carry":([%d.e+-]+)$'))
+end
+
 local function joined(list)
   local texts = {}
   for i = 1, #list do texts[i] = text(list[i]) end
@@ -97,32 +117,34 @@ local function created(held)
   return finite(held.created) and format("%.3f", held.created) or now_text
 end
 
--- {"value":…} -> value and when it was created; nil and a reason.
+-- {"value":…} -> value, when it was created, and what the value cannot hold; nil and a reason.
 local function read_value(json)
-  local value, since = match(json, '^{"value":([%d.e+-]+),"created":([%d.]+),"updated":[%d.]+}$')
-  if value then
+  local value, extra, since = match(json, '^{"value":([%d.e+-]+)(.-),"created":([%d.]+),"updated":[%d.]+}$')
+  local carry = value and carry_of(extra)
+  if carry then
     value = tonumber(value)
   else
     local held = decode(json)
     if not held then return nil, "json" end
-    value, since = held.value, created(held)
+    value, since, carry = held.value, created(held), finite(held.carry) and held.carry or 0
   end
   if not finite(value) then return nil, "value" end
-  return value, since
+  return value, since, carry
 end
 
-local function value_json(value, since)
+local function value_json(value, since, carry)
   if not finite(value) then return nil, "value" end
-  return '{"value":' .. text(value) .. ',"created":' .. since .. updated
+  return '{"value":' .. text(value) .. carried(carry or 0) .. ',"created":' .. since .. updated
 end
 
 local function counter(json, operation)
-  local value, since = 0, now_text
+  local value, since, carry = 0, now_text, 0
   if json then
-    value, since = read_value(json)
+    value, since, carry = read_value(json)
     if not value then return nil, since end
   end
-  return value_json(value + operation[3], since)
+  value, carry = add_exactly(value, carry, operation[3])
+  return value_json(value, since, carry)
 end
 
 local function gauge(json, operation)
@@ -185,10 +207,10 @@ local function fold(counts, bounds, adds, their_bounds)
   end
 end
 
-local function histogram_json(bounds, counts, sum, count, since)
+local function histogram_json(bounds, counts, sum, carry, count, since)
   if not finite(sum) then return nil, "value" end
   return '{"bounds":[' .. bounds .. '],"counts":[' .. concat(counts, ",") .. '],"sum":' .. text(sum)
-    .. ',"count":' .. text(count) .. ',"created":' .. since .. updated
+    .. carried(carry) .. ',"count":' .. text(count) .. ',"created":' .. since .. updated
 end
 
 local function bucket_count(bounds)
@@ -205,16 +227,16 @@ local function shape_of(bounds)
     shape = {start = '{"bounds":[' .. bounds .. '],"counts":[', n = n, none = {}}
     for i = 1, n do shape.none[i] = "0" end
     -- A pattern has at most 32 captures.
-    if n <= 29 then
+    if n <= 28 then
       shape.rest = "^" .. string.rep("(%d+),", n - 1) .. "(%d+)"
-        .. '%],"sum":([%d.e+-]+),"count":(%d+),"created":([%d.]+),"updated":[%d.]+}$'
+        .. '%],"sum":([%d.e+-]+)(.-),"count":(%d+),"created":([%d.]+),"updated":[%d.]+}$'
     end
     shapes[bounds] = shape
   end
   return shape
 end
 
--- {counts…, sum, count, created} as texts, if labkit wrote it with these bounds; one text per bucket is turned into a
+-- {counts…, sum, carry, count, created} as texts, if labkit wrote it with these bounds; one text per bucket is turned into a
 -- number only when something is added to it.
 local function take_apart(json, shape)
   if shape.rest and string.find(json, shape.start, 1, true) == 1 then
@@ -239,15 +261,17 @@ local function histogram(json, operation)
   if not json then
     local counts = {unpack(shape.none)}
     local count = add_up(counts, adds)
-    return histogram_json(bounds, counts, sum, count, now_text)
+    return histogram_json(bounds, counts, sum, 0, count, now_text)
   end
   local parts = take_apart(json, shape)
-  if parts[1] then
-    local held_sum, held_count, since = tonumber(parts[n + 1]), parts[n + 2], parts[n + 3]
+  local carry = parts[1] and carry_of(parts[n + 2])
+  if carry then
+    local held_sum, held_count, since = tonumber(parts[n + 1]), parts[n + 3], parts[n + 4]
     if not held_sum then return nil, "bounds" end
-    parts[n + 1], parts[n + 2], parts[n + 3] = nil, nil, nil
+    for i = n + 1, n + 4 do parts[i] = nil end
     local count = held_count + add_up(parts, adds)
-    return histogram_json(bounds, parts, held_sum + sum, count, since)
+    sum, carry = add_exactly(held_sum, carry, sum)
+    return histogram_json(bounds, parts, sum, carry, count, since)
   end
   local held = decode(json)
   if not held then return nil, "json" end
@@ -256,7 +280,8 @@ local function histogram(json, operation)
   local count = 0
   for i = 1, #held.counts do count = count + held.counts[i] end
   local held_bounds = joined(held.bounds)
-  local result, reason = histogram_json(held_bounds, {joined(held.counts)}, held.sum + sum, count, created(held))
+  sum, carry = add_exactly(held.sum, finite(held.carry) and held.carry or 0, sum)
+  local result, reason = histogram_json(held_bounds, {joined(held.counts)}, sum, carry, count, created(held))
   return result, reason, held_bounds ~= bounds
 end
 
@@ -331,7 +356,7 @@ end
 
 call("HSETNX", STATE, "epoch", epoch)
 -- A relative time would cost as much again: the server turns it into an absolute one for its file and its replicas.
-local expires = format("%.0f", now * 1000 + TTL)
+local expires = format("%.0f", math.floor(now * 1000) + TTL)
 for i = 1, #write_texts do call("SET", write_keys[i], write_texts[i], "PXAT", expires) end
 if #removals > 0 then remove_all() end
 if #write_keys > 0 then raise_versions() end

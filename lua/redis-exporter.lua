@@ -149,12 +149,18 @@ local function decode(json)
   if decoded and type(held) == "table" then return held end
 end
 
+-- Whether there is nothing between a value and what follows it, or only what a double cannot hold of it.
+local function plain(extra)
+  return extra == "" or (extra and match(extra, '^,"carry":[%d.e+-]+$'))
+end
+
 local function braces(labels)
   return labels == "" and "" or "{" .. labels .. "}"
 end
 
 local function counter(series, json)
-  local value = tonumber(match(json, '^{"value":([%d.e+-]+),"created":[%d.]+,"updated":[%d.]+}$'))
+  local value, extra = match(json, '^{"value":([%d.e+-]+)(.-),"created":[%d.]+,"updated":[%d.]+}$')
+  value = plain(extra) and tonumber(value)
   if not value then
     local held = decode(json)
     if not held then return nil, "json" end
@@ -229,13 +235,13 @@ local function bounds_of(key, list)
   return known
 end
 
-local HISTOGRAM = '^{"bounds":%[([%d.,e+-]*)%],"counts":%[([%d,]+)%],"sum":([%d.e+-]+),'
+local HISTOGRAM = '^{"bounds":%[([%d.,e+-]*)%],"counts":%[([%d,]+)%],"sum":([%d.e+-]+)(.-),'
   .. '"count":%d+,"created":[%d.]+,"updated":[%d.]+}$'
 
 -- JSON -> what bounds_of returns, counts, sum; nil and a reason.
 local function read_histogram(json)
-  local key, counts, sum = match(json, HISTOGRAM)
-  if key then return bounds_of(key), numbers(counts), tonumber(sum) end
+  local key, counts, sum, extra = match(json, HISTOGRAM)
+  if plain(extra) then return bounds_of(key), numbers(counts), tonumber(sum) end
   local held = decode(json)
   if not held then return nil, "json" end
   return bounds_of(held, held.bounds), held.counts, held.sum

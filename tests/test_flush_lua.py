@@ -1,6 +1,7 @@
 """lua/flush.lua on real servers: every batch whole, at most once, and no series pays for another."""
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +23,7 @@ Operation = list[Any]
 def batch(number: int, operations: dict[str, Operation], writer: str = "w") -> Batch:
     metadata = '{"c":{"type":"counter","help":"H","unit":""}}'
     texts, ones = json.dumps(list(operations.values())), (1,) * len(operations)
-    return Batch(writer, number, 30_000, 60_000, tuple(operations), texts, ones, metadata)
+    return Batch(writer, writer, number, 30_000, 60_000, tuple(operations), texts, ones, metadata)
 
 
 def replies(client: redis.Redis, *batches: Batch) -> list[FlushReply | ResponseError]:
@@ -212,13 +213,21 @@ def test_numbers_keep_every_digit(flush: Flush, redis_client: redis.Redis, n: fl
     assert held(redis_client, COUNTER)["value"] == n
 
 
-def test_many_merges_of_fractions_stay_those_of_doubles(flush: Flush, redis_client: redis.Redis) -> None:
-    """Lua adds doubles as Python does, so the sum is the same to the last bit."""
-    total = 0.0
+def test_many_merges_of_fractions_are_rounded_once(flush: Flush, redis_client: redis.Redis) -> None:
+    """What a double cannot hold is carried along, in counters and in sums; integers carry nothing."""
     for number in range(1, 60):
-        flush(number, {COUNTER: add(0.1)})
-        total += 0.1
-    assert held(redis_client, COUNTER)["value"] == total
+        flush(number, {COUNTER: add(0.1), HISTOGRAM: observe("1", [1, 0], 0.1), "metrics:counter:n": add(3)})
+    total = math.fsum([0.1] * 59)
+    assert (held(redis_client, COUNTER)["value"], held(redis_client, HISTOGRAM)["sum"]) == (total, total)
+    assert abs(held(redis_client, COUNTER)["carry"]) < math.ulp(total)
+    assert "carry" not in held(redis_client, "metrics:counter:n")
+
+
+def test_a_carry_that_makes_no_sense_is_left_out(flush: Flush, redis_client: redis.Redis) -> None:
+    """Somebody else's carry costs no series its place."""
+    redis_client.set(COUNTER, '{"value":3,"carry":"x","created":1,"updated":1}')
+    assert flush(1, {COUNTER: add(1)}).skipped == {}
+    assert held(redis_client, COUNTER)["value"] == 4
 
 
 def test_a_removed_series_stays_away_until_something_is_recorded(flush: Flush, redis_client: redis.Redis) -> None:

@@ -62,6 +62,14 @@ def test_what_labkit_writes_is_rendered_here() -> None:
     assert counter == Lines(b"c 3\n", b"1.5")
 
 
+def test_what_a_double_cannot_hold_is_not_shown() -> None:
+    """The carry of a value or a sum is for the next addition only."""
+    with_carry = HISTOGRAM.replace(b'"sum":9.5', b'"sum":9.5,"carry":-2.5e-17')
+    assert render(b"metrics:histogram:h", with_carry) == render(b"metrics:histogram:h", HISTOGRAM)
+    assert render(b"metrics:counter:c", b'{"value":3,"carry":1e-17' + TIMES) == Lines(b"c 3\n", b"1.5")
+    assert render(b"metrics:counter:c", b'{"value":3,"carry":"x"' + TIMES) is None
+
+
 KEYS = {
     "no name": b"metrics:counter:",
     "no key": b"counter",

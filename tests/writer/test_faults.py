@@ -295,3 +295,19 @@ def test_a_rollback_to_before_the_writer(own_server: RedisServer, tmp_path: Path
         assert held(own_server.client, "counter:late").get("value") == 0
         assert own_server.client.hexists("metrics.meta", "late")
         assert writer.stats().batches["forgotten"] == 1
+
+
+def test_a_rollback_counts_a_process_once_in_a_shared_gauge(
+    writer: QuietWriter, own_server: RedisServer, tmp_path: Path
+) -> None:
+    """Under its new name a writer replaces its entry of before."""
+    writer.gauge("g", "Help.", shared="sum").set(5)
+    writer.flush()
+    shutil.copytree(tmp_path / "appendonlydir", tmp_path / "snapshot")
+    for _ in range(2):
+        writer.counter("c", "Help.").inc()
+        writer.flush()
+    _roll_back(own_server, tmp_path, tmp_path / "snapshot")
+    writer.flush(timeout=20)
+    writer.flush(timeout=20)
+    assert held(own_server.client, "gauge:g")["value"] == 5

@@ -1,13 +1,13 @@
 """No digit is lost on the way: what Redis holds is what doubles add up to, compared with math.fsum.
 
-The bound: each merge rounds once, to the nearest double, so m merges are off by at most m * 2^-53 of the sum of what
-was added, without regard to signs. That is 1.2e-10 of it after a million. What is folded before a merge adds one
-rounding for every 4096 records, not one for each.
+A series carries what a double cannot hold of its sum, so that however many merges are rounded as if they were one: the
+result is the double nearest to the exact sum, or the one beside it. What is folded before a merge adds one rounding for
+every 4096 records, not one for each.
 """
 
 import json
 import math
-from itertools import accumulate
+import re
 from random import Random
 
 import pytest
@@ -21,7 +21,7 @@ from labkit.declaration import Declaration
 from labkit.keys import Keys
 from labkit.metrics import SLICE, Histogram
 from labkit.registry import Registry
-from labkit.scripts import WriteScripts
+from labkit.scripts import Script, WriteScripts
 from labkit.timing import Timing
 
 HALF_ULP = 2.0**-53
@@ -41,6 +41,12 @@ def text(client: redis.Redis, key: str) -> str:
 def off_by_at_most(found: float, values: list[float], roundings: int) -> None:
     """`found` is the sum of the values, but for so many roundings to the nearest double."""
     assert abs(found - math.fsum(values)) <= roundings * HALF_ULP * math.fsum(map(abs, values))
+
+
+def rounded_once(found: float, values: list[float]) -> None:
+    """`found` is the exact sum or next to it; what the carry loses itself is the square of a rounding."""
+    exact = math.fsum(values)
+    assert abs(found - exact) <= math.ulp(exact) + len(values) * HALF_ULP**2 * math.fsum(map(abs, values))
 
 
 @pytest.mark.parametrize("n", [10**14 - 1, 10**14, 10**15 + 1, 2**53 - 1])
@@ -78,18 +84,16 @@ def test_counters_are_exact_up_to_two_to_the_53(
 def test_sums_are_those_of_doubles(
     metrics: RedisMetricsService, redis_client: redis.Redis, values: list[float]
 ) -> None:
-    """A sum merged in several batches is, to the last bit, that of the doubles added in this order."""
+    """A sum merged in several batches is that of all its values at once, also where they nearly cancel out."""
     redis_client.delete("metrics:histogram:h")
     for value in values:
         metrics.histogram("h", "Help.", buckets=(0,)).observe(value)
         metrics.flush()
-    found = json.loads(text(redis_client, "metrics:histogram:h"))["sum"]
-    assert found == list(accumulate(values))[-1]
-    off_by_at_most(found, values, roundings=len(values))
+    rounded_once(json.loads(text(redis_client, "metrics:histogram:h"))["sum"], values)
 
 
 def test_a_quarter_of_a_million_merges(redis_client: redis.Redis) -> None:
-    """128 sums of either sign, merged 2,000 times each by the real script, keep to the bound, and to the last bit."""
+    """Sums of either sign, merged 2,000 times each by the real script, are as good as one rounding."""
     random, outbox = Random(53), Outbox(Timing())
     names = [f"metrics:histogram:h:s={n}" for n in range(SERIES)]
     added: list[list[float]] = [[] for _ in names]
@@ -106,15 +110,18 @@ def test_a_quarter_of_a_million_merges(redis_client: redis.Redis) -> None:
             outbox.acknowledge()
     for key, values in zip(names, added, strict=True):
         held = json.loads(text(redis_client, key))
-        assert (held["counts"], held["count"], held["sum"]) == ([MERGES, 0, 0], MERGES, list(accumulate(values))[-1])
-        off_by_at_most(held["sum"], values, roundings=MERGES)
+        assert (held["counts"], held["count"]) == ([MERGES, 0, 0], MERGES)
+        rounded_once(held["sum"], values)
 
 
-def test_a_million_merges_as_the_script_makes_them() -> None:
-    """The script adds as Python does (see above), so Python can tell: a million times 0.1 is off by 1.4e-11."""
-    *_, total = accumulate([0.1] * 1_000_000)
-    off_by_at_most(total, [0.1] * 1_000_000, roundings=1_000_000)
-    assert total == pytest.approx(100_000, rel=1.4e-11, abs=0)
+def test_a_million_merges(redis_client: redis.Redis) -> None:
+    """The script's own addition, a million times in the server: plain doubles would be off by 1.3e-11, this is not."""
+    addition = re.search(r"local function add_exactly.*?\nend\n", Script("flush.lua").text, re.DOTALL)
+    assert addition
+    loop = "local hi, lo = 0, 0 for i = 1, 1000000 do hi, lo = add_exactly(hi, lo, 0.1) end"
+    total = redis_client.eval(f"{addition[0]}{loop} return string.format('%.17g', hi)", 0)
+    assert isinstance(total, bytes)
+    assert float(total) == math.fsum([0.1] * 1_000_000)
 
 
 def test_millions_folded_in_memory() -> None:
