@@ -7,7 +7,7 @@ import redis
 from prometheus_client.parser import text_string_to_metric_families
 
 from labkit import RedisMetricsService
-from labkit.exporter import Sidecar
+from labkit.sidecar import Sidecar
 from labkit.stack import binaries
 
 HOSTILE = {
@@ -34,7 +34,9 @@ def page(redis_url: str, redis_client: redis.Redis) -> str:
         redis_client.set(key, value)
         redis_client.zadd("metrics.index", {key: 10_000 + version})
     redis_client.hincrby("metrics.state", "version", 20_000)
-    return Sidecar(redis_url).page().decode()
+    sidecar = Sidecar(redis_url)
+    text, _ = sidecar.page(sidecar.refresh(), "text", ())
+    return text.decode()
 
 
 def test_promtool_has_only_its_opinion_on_names(page: str) -> None:
