@@ -128,8 +128,8 @@ class _Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in Uvicorn
         super().connection_made(transport)
-        # Whatever the client has not taken counts as not sent, however little it is.
-        transport.set_write_buffer_limits(high=0)
+        # Whatever the client has not taken counts as not sent, however little it is. (With 0, TLS would never resume.)
+        transport.set_write_buffer_limits(high=1)
         if len(self.connections) > 2 * self._limits.connections:
             transport.abort()
         else:

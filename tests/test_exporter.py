@@ -12,6 +12,9 @@ from labkit.exposition import CONTENT_TYPE
 from labkit.listening import listen
 from tests.redis_server import RedisServer, free_port, wait_until
 
+# What does not change from scrape to scrape.
+PAGE = "/metrics?name[]=depth&name[]=redis_up"
+
 
 def test_the_page_has_the_application_and_the_sidecar(metrics: RedisMetricsService, redis_url: str) -> None:
     """Series of the writer and metrics of the sidecar itself share one page of text format 0.0.4."""
@@ -58,11 +61,18 @@ def test_a_hanging_redis_is_down_within_a_scrape(own_server: RedisServer) -> Non
         wait_until(lambda: "\nredis_up 1.0\n" in client.get("/metrics").text, "the recovery")
 
 
-def test_health_does_not_depend_on_redis() -> None:
-    """The sidecar is alive as long as it answers; /  links to the rest."""
-    with TestClient(create_app(f"redis://127.0.0.1:{free_port()}/0")) as client:
-        assert client.get("/-/healthy").status_code == 200
-        assert 'href="metrics"' in client.get("/").text
+def test_gzip_is_for_who_asks_from_elsewhere(metrics: RedisMetricsService, redis_url: str) -> None:
+    """The same page, smaller; caches are told what it depends on."""
+    metrics.gauge("depth", "How deep.").set(1)
+    metrics.flush()
+    app = create_app(redis_url)
+    with TestClient(app, client=("203.0.113.7", 50000)) as far, TestClient(app, client=("127.0.0.1", 50000)) as near:
+        small, plain, local = far.get(PAGE), far.get(PAGE, headers={"Accept-Encoding": "identity"}), near.get(PAGE)
+    assert small.headers["content-encoding"] == "gzip"
+    assert int(small.headers["content-length"]) < len(plain.content)
+    assert "content-encoding" not in {*plain.headers, *local.headers}
+    assert small.text == plain.text == local.text
+    assert {answer.headers["vary"] for answer in (small, plain, local)} == {"Accept, Accept-Encoding"}
 
 
 def test_a_taken_port_is_named() -> None:
