@@ -23,12 +23,13 @@ lab: $(LAB) ## Open JupyterLab on the first notebook.
 	@mkdir -p .venv/share/jupyter/lab/settings && cp configs/jupyter/overrides.json .venv/share/jupyter/lab/settings/
 	@$(BIN)/jupyter lab $(ROOT) --ip=127.0.0.1 --log-level=WARN --LabApp.default_url=/lab/tree/notebooks/00-start-here.ipynb
 
+# Printed with the command, so that what failed can be tried again: make test SEED=…
+test soak: SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
 test: $(TEST) ## Run every test: unit, real servers, both sidecars, notebooks.
-	$(PYTEST) --numprocesses 2 --dist loadscope tests
+	$(PYTEST) --numprocesses 2 --dist loadscope --hypothesis-seed=$(SEED) tests
 	$(PYTEST) -p tests.lab_home --nbval --nbval-current-env --nbval-cell-timeout=120 --numprocesses 2 --dist loadscope notebooks
 
-soak: SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
-soak: $(TEST) ## Try many more random sequences of faults; the same again with SEED=…
+soak: $(TEST) ## Try many more random sequences of faults.
 	HYPOTHESIS_PROFILE=soak $(PYTEST) --timeout 0 --hypothesis-seed=$(SEED) tests/writer
 
 check: $(TEST) ## Lint, check the types and the structure.
