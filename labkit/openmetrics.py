@@ -4,23 +4,24 @@ The samples are those of the text format, so that a series keeps its name and la
 (also its `le="10"`, for which OpenMetrics would rather see 10.0). What it adds: when each series began, `_created`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from labkit.exposition import Family
-from labkit.rendering import QUANTILES, Lines
+from labkit.rendering import QUANTILES
 
+_MINUS = ord("-")
 _SUFFIXES = {"counter": ("", "_total", "_created"), "histogram": ("", "_bucket", "_sum", "_count", "_created")}
 
 
-def openmetrics(families: Sequence[Family]) -> bytes | None:
+def openmetrics(families: Sequence[Family], reserved: Iterable[str] = ()) -> bytes | None:
     """Return the families as OpenMetrics, without the end mark; None if they cannot be.
 
-    They can unless a counter's name does not end in `_total`, two families need one name, or a histogram has a
-    negative bound or sum, which its format knows no way to say.
+    They can unless a counter's name does not end in `_total`, a family needs a name that another has or that is
+    `reserved` for somebody else on the page, or a histogram has a negative bound or sum: there is no way to say it.
     """
     if any(family.kind == "counter" and not family.name.endswith("_total") for family in families):
         return None
-    names = [name for family in families for name in _names(family)]
+    names = [*reserved, *(name for family in families for name in _names(family))]
     if len(names) != len(set(names)):
         return None
     chunks = [chunk for family in families for chunk in _chunks(family)]
@@ -47,28 +48,27 @@ def _chunks(family: Family) -> Iterator[bytes]:
     if family.kind == "gauge":
         yield from (lines.body for lines in series)
         return
-    length = len(family.name) + (len("_count") if family.kind == "histogram" else 0)
-    yield from (_with_created(lines, base, length) for lines in series)
+    prefix, length = base + b"_created", len(family.name) + len("_count" if family.kind == "histogram" else "")
+    for lines in series:
+        yield b"" if _has_negative(lines.body) else lines.body
+        if lines.created:
+            yield prefix + _labels(lines.body, length) + b" " + lines.created + b"\n"
     for i, quantile in enumerate(QUANTILES if family.kind == "histogram" else ()):
         help_text = f"{quantile[1:]}th percentile since the series began: {family.help}" if family.help else ""
         yield _head(b"%b_%b" % (base, quantile.encode()), "gauge", help_text)
         yield from (lines.quantiles[i] for lines in series)
 
 
-def _with_created(lines: Lines, base: bytes, length: int) -> bytes:
-    """Return the series and when it began; `length` is that of the last line's name, after which come the labels."""
-    if b'le="-' in lines.body or b" -" in _values(lines.body):
-        return b""
-    if not lines.created:
-        return lines.body
-    start = lines.body.rfind(b"\n", 0, -1) + 1 + length
-    labels = lines.body[start : lines.body.rindex(b" ")]
-    return b"%b%b_created%b %b\n" % (lines.body, base, labels, lines.created)
+def _labels(body: bytes, length: int) -> bytes:
+    """Return the labels as they stand on the last line, behind a name that is so long."""
+    return body[body.rfind(b"\n", 0, -1) + 1 + length : body.rindex(b" ")]
 
 
-def _values(body: bytes) -> bytes:
-    """Return the values of the last two lines: those of a histogram that may be negative, or a counter's."""
-    return b"".join(b" " + line.rpartition(b" ")[2] for line in body[:-1].rsplit(b"\n", 2)[-2:])
+def _has_negative(body: bytes) -> bool:
+    """Whether a counter, or the first bound or the sum of a histogram, is below 0."""
+    last_line = body.rfind(b"\n", 0, -1) + 1
+    values = body[body.rindex(b" ") + 1], body[body.rfind(b" ", 0, last_line) + 1]
+    return _MINUS in values or body.find(b'le="-', 0, body.index(b"\n")) >= 0
 
 
 def _head(name: bytes, kind: str, text: str) -> bytes:

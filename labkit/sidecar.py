@@ -106,7 +106,8 @@ class Sidecar:
         """Return the series as OpenMetrics, made once as long as their text is the same."""
         with self._lock:
             if self._text is not text:
-                self._openmetrics, self._text = openmetrics(self._mirror.families() if text else []), text
+                families = self._mirror.families() if text else []
+                self._openmetrics, self._text = openmetrics(families, self._telemetry.names), text
             return self._openmetrics
 
     def _selected(self, up: bool, names: Collection[str]) -> bytes:
