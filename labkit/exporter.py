@@ -55,6 +55,7 @@ class Exporter:
         self.web = read_web_config(web_config) if web_config else WebConfig()
         self._sidecar = Sidecar(redis_url, prefix=prefix)
         self._refresh = SingleFlight(self._sidecar.refresh)
+        self._reloading = threading.Lock()
 
     def application(self) -> Starlette:
         pages = {"/metrics": self._metrics, "/-/healthy": _healthy, "/-/ready": self._ready, "/": _landing}
@@ -66,17 +67,21 @@ class Exporter:
 
     def reload(self) -> None:
         """Read the web configuration and the Lua script again; keep what cannot be replaced, and say so."""
-        if self._path:
-            try:
-                self.web = self._replacement(self._path)
-                log.warning("%s is read again.", self._path)
-            except LabkitError as error:
-                log.warning("%s The web configuration stays as it was.", error)
-        self._sidecar.reload()
+        with self._reloading:
+            if self._path:
+                self._reload_web(self._path)
+            self._sidecar.reload()
 
     def tls(self) -> TlsContext | None:
         """Return a context that always has the present certificates; None if the configuration has none."""
         return TlsContext.of(lambda: self.web.tls) if self.web.tls else None
+
+    def _reload_web(self, path: Path) -> None:
+        try:
+            self.web = self._replacement(path)
+            log.warning("%s is read again.", path)
+        except LabkitError as error:
+            log.warning("%s The web configuration stays as it was.", error)
 
     def _replacement(self, path: Path) -> WebConfig:
         web = read_web_config(path)
@@ -167,8 +172,8 @@ def serve(redis_url: str, host: str, port: int, *, prefix: str = "metrics", web_
         LabkitError: the web configuration cannot be used.
     """
     with listen(host, port) as listener:
-        exporter, limits = Exporter(redis_url, prefix, web_config), Limits()
-        running = server(exporter.application(), limits, exporter.tls())
+        exporter = Exporter(redis_url, prefix, web_config)
+        running = server(exporter.application(), Limits(), exporter.tls())
         scheme = "https" if exporter.web.tls else "http"
         log.warning("labkit sidecar: %s://%s:%d/metrics shows %s", scheme, host, port, redact(redis_url))
-        run(running, listener, limits, exporter.reload)
+        run(running, listener, exporter.reload)

@@ -1,10 +1,10 @@
 """Uvicorn, with limits that hold against slow and hostile clients, certificates that can change, and a quick end."""
 
 import asyncio
-import logging
 import signal
 import socket
 import ssl
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -12,10 +12,7 @@ from typing import Any, cast
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from uvicorn.protocols.http.h11_impl import H11Protocol
-
-log = logging.getLogger("labkit")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +54,7 @@ class TlsContext(ssl.SSLContext):
 
 def server(app: Starlette, limits: Limits, tls: TlsContext | None = None) -> uvicorn.Server:
     """Return a server for the application, not started yet."""
-    config = uvicorn.Config(
+    config = _Config(
         app,
         # Uvicorn calls it, and asks for no more.
         http=cast(type[asyncio.Protocol], partial(_Connection, limits)),
@@ -72,27 +69,29 @@ def server(app: Starlette, limits: Limits, tls: TlsContext | None = None) -> uvi
         timeout_keep_alive=limits.idle_time,
         timeout_graceful_shutdown=limits.last_time,
     )
+    config.limits = limits
     config.load()
     config.ssl = tls
     return _Server(config)
 
 
-def run(running: uvicorn.Server, listener: socket.socket, limits: Limits, on_hangup: Callable[[], None]) -> None:
+def run(running: uvicorn.Server, listener: socket.socket, on_hangup: Callable[[], None]) -> None:
     """Serve until SIGTERM or SIGINT; call `on_hangup` in a thread of its own at each SIGHUP."""
 
-    async def main() -> None:
-        hangups: set[asyncio.Task[None]] = set()
+    def hang_up(*_: object) -> None:
+        threading.Thread(target=on_hangup, name="labkit-reload", daemon=True).start()
 
-        def hang_up() -> None:
-            task = asyncio.create_task(run_in_threadpool(on_hangup))
-            hangups.add(task)
-            task.add_done_callback(hangups.discard)
+    signal.signal(signal.SIGHUP, hang_up)
+    running.run([listener])
 
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hang_up)
-        await running.serve([listener])
 
-    with asyncio.Runner(loop_factory=lambda: _Loop(limits)) as runner:
-        runner.run(main())
+class _Config(uvicorn.Config):
+    """Uvicorn's options, and those it has none for."""
+
+    limits: Limits
+
+    def get_loop_factory(self) -> Callable[[], asyncio.AbstractEventLoop]:
+        return partial(_Loop, self.limits)
 
 
 class _Server(uvicorn.Server):
@@ -106,7 +105,7 @@ class _Server(uvicorn.Server):
 
 
 class _Loop(asyncio.SelectorEventLoop):
-    """Waits for a handshake, and for the end of TLS, no longer than the limits say; Uvicorn has no option for it."""
+    """Waits for a handshake, and for the end of TLS, no longer than the limits say."""
 
     def __init__(self, limits: Limits) -> None:
         super().__init__()

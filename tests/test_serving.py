@@ -2,6 +2,7 @@
 
 import http.client
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ import uvicorn
 from labkit import RedisMetricsService
 from labkit.exporter import create_app
 from labkit.listening import listen
-from labkit.serving import Limits, server
+from labkit.serving import Limits, TlsContext, server
 from tests.redis_server import RedisServer, wait_until
 
 ROOT = Path(__file__).parent.parent
@@ -28,9 +29,9 @@ def get(url: str) -> httpx.Response:
 
 
 @contextmanager
-def serving(redis_url: str, limits: Limits) -> Iterator[tuple[int, uvicorn.Server]]:
+def serving(redis_url: str, limits: Limits, tls: TlsContext | None = None) -> Iterator[tuple[int, uvicorn.Server]]:
     """The sidecar in a thread, with limits that a test can wait for."""
-    running = server(create_app(redis_url), limits)
+    running = server(create_app(redis_url), limits, tls)
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     thread = threading.Thread(target=running.run, args=([listener],))
@@ -66,6 +67,16 @@ def test_who_does_not_say_what_they_want_is_cut_off(own_server: RedisServer) -> 
                     sent += 1
                     threading.Event().wait(0.05)
             assert sent > 5
+
+
+def test_who_does_not_finish_the_handshake_is_cut_off(own_server: RedisServer) -> None:
+    """With TLS, silence is no better: after `tls_time` the connection is gone."""
+    tls = TlsContext.of(lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+    with (
+        serving(own_server.url, Limits(tls_time=0.5), tls) as (port, _),
+        socket.create_connection(("127.0.0.1", port)) as silent,
+    ):
+        assert 0.3 < closed_after(silent) < 3
 
 
 def test_who_does_not_take_the_answer_holds_nobody(own_server: RedisServer) -> None:
