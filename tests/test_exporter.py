@@ -1,5 +1,7 @@
 """The sidecar over HTTP: the page, its type, and what it says while Redis is away."""
 
+import re
+from pathlib import Path
 from time import perf_counter
 
 import pytest
@@ -25,6 +27,24 @@ def test_the_page_has_the_application_and_the_sidecar(metrics: RedisMetricsServi
     assert answer.headers["content-type"] == CONTENT_TYPE
     assert 'user_events{event="joined"} 3\n' in answer.text
     assert "\nredis_up 1.0\n" in answer.text
+
+
+def test_the_table_of_metrics_is_what_the_sidecar_says(redis_url: str) -> None:
+    """Names and types in docs/sidecar.md are those on the page, and no others."""
+    with TestClient(create_app(redis_url)) as client:
+        said = set(re.findall(r"^# TYPE (\w+) (\w+)$", client.get("/metrics").text, re.MULTILINE))
+    page = (Path(__file__).parent.parent / "docs" / "sidecar.md").read_text()
+    assert set(re.findall(r"^\| `(\w+)` \| (gauge|histogram) \|", page, re.MULTILINE)) == said
+
+
+def test_a_name_of_the_sidecar_is_nobody_elses(metrics: RedisMetricsService, redis_url: str) -> None:
+    """An application that records redis_up does not break the page, and is counted."""
+    metrics.gauge("redis_up", "Mine.").set(0)
+    metrics.flush()
+    with TestClient(create_app(redis_url)) as client:
+        text = client.get("/metrics").text
+    assert re.findall("^redis_up .*", text, re.MULTILINE) == ["redis_up 1.0"]
+    assert 'labkit_sidecar_series_skipped{reason="conflict"} 1.0\n' in text
 
 
 def test_a_dead_redis_is_a_page_that_says_so() -> None:

@@ -1,5 +1,6 @@
 """The web configuration: what of an exporter's file labkit takes, and that it refuses the rest by name."""
 
+import ssl
 from pathlib import Path
 
 import bcrypt
@@ -48,6 +49,15 @@ basic_auth_users:
     assert config.tls
     assert config.users == {"prometheus": HASH.encode()}
     assert config.headers == {"X-Frame-Options": "deny"}
+
+
+def test_the_example_of_the_documentation(folder: Path) -> None:
+    """It can be used as it stands."""
+    page = (Path(__file__).parent.parent / "docs" / "sidecar.md").read_text()
+    config = read_web_config(write(folder, page.partition("```yaml\n")[2].partition("```")[0]))
+    assert config.tls
+    assert config.tls.verify_mode is ssl.CERT_REQUIRED
+    assert (list(config.users), list(config.tokens)) == (["prometheus"], ["agent"])
 
 
 @pytest.mark.parametrize(
