@@ -34,12 +34,14 @@ def serving(redis_url: str, limits: Limits, tls: TlsContext | None = None) -> It
     running = server(create_app(redis_url), limits, tls)
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
-    thread = threading.Thread(target=running.run, args=([listener],))
+    thread = threading.Thread(target=running.run, args=([listener],), daemon=True)
     thread.start()
-    wait_until(lambda: running.started, "the server's start")
-    yield port, running
-    running.should_exit = True
-    thread.join()
+    try:
+        wait_until(lambda: running.started, "the server's start")
+        yield port, running
+    finally:
+        running.should_exit = True
+        thread.join(10)
 
 
 def closed_after(client: socket.socket) -> float:
