@@ -14,7 +14,7 @@ import pytest
 import uvicorn
 
 from labkit import RedisMetricsService
-from labkit.exporter import create_app
+from labkit.exporter import CHUNK, create_app
 from labkit.listening import listen
 from labkit.serving import Limits, TlsContext, server
 from tests.redis_server import RedisServer, wait_until
@@ -82,7 +82,7 @@ def test_who_does_not_finish_the_handshake_is_cut_off(own_server: RedisServer) -
 
 
 def test_who_does_not_take_the_answer_holds_nobody(own_server: RedisServer) -> None:
-    """Others are served meanwhile; after `send_time` the connection is gone, and so is its part of the page."""
+    """They cost a piece of the page each, and after `send_time` they are gone; others are served, and stay."""
     with RedisMetricsService(own_server.url) as metrics:
         big = metrics.gauge("big", "Help.", ["text"])
         for i in range(BIG // 8000):
@@ -93,10 +93,20 @@ def test_who_does_not_take_the_answer_holds_nobody(own_server: RedisServer) -> N
         for client in clients:
             client.send(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
             assert client.recv(15) == b"HTTP/1.1 200 OK"
-        page = get(f"http://127.0.0.1:{port}/metrics")
-        assert len(page.content) > BIG
+        other = http.client.HTTPConnection("127.0.0.1", port)
+        other.request("GET", "/metrics")
+        assert len(other.getresponse().read()) > BIG
+        taken = monotonic()
+        held = [connection.transport.get_write_buffer_size() for connection in running.server_state.connections]
+        assert 0 < max(held) <= CHUNK
         assert len(running.server_state.tasks) == 3
         wait_until(lambda: not running.server_state.tasks, "the end of those who do not read", timeout=5)
+        wait_until(lambda: monotonic() > taken + 2, "the time after which it would be gone, too")
+        used = other.sock
+        other.request("GET", "/-/healthy")
+        assert other.getresponse().read()
+        assert other.sock is used
+        other.close()
         assert all(closed_after(client) < 1 for client in clients)
         for client in clients:
             client.close()
