@@ -95,7 +95,16 @@ class _Config(uvicorn.Config):
 
 
 class _Server(uvicorn.Server):
-    """Ends after SIGTERM with exit code 0: it did what it was told."""
+    """Ends after SIGTERM with exit code 0: it did what it was told. Who does not take the answer is not waited for."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # A moment before Uvicorn would cancel the request, and log that as an error.
+        asyncio.get_running_loop().call_later(self.config.timeout_graceful_shutdown or 0, self._let_go)
+        await super().shutdown(sockets)
+
+    def _let_go(self) -> None:
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         if sig == signal.SIGTERM:

@@ -3,6 +3,7 @@
 import http.client
 import shutil
 import signal
+import socket
 import ssl
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -235,6 +236,23 @@ def test_sigterm_waits_for_nobody_who_does_not_read(own_server: RedisServer, sid
     assert "Traceback" not in sidecar.log
     for client in clients:
         client.close()
+
+
+def test_sigterm_lets_go_who_does_not_take_the_page(own_server: RedisServer, sidecar: SidecarProcess) -> None:
+    """A page is on its way to somebody who does not read: the end comes all the same, without a complaint."""
+    with RedisMetricsService(own_server.url) as metrics:
+        big = metrics.gauge("big", "Help.", ["text"])
+        for i in range(2000):
+            big.labels(text=f"{i:08000}").set(1)
+        metrics.flush()
+    with socket.create_connection(("127.0.0.1", sidecar.port)) as client:
+        client.send(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert client.recv(15) == b"HTTP/1.1 200 OK"
+        said, started = sidecar.log, monotonic()
+        sidecar.process.send_signal(signal.SIGTERM)
+        assert sidecar.process.wait(5) == 0
+    assert monotonic() - started < 2
+    assert sidecar.log == said
 
 
 def test_sighup_reads_the_script_again(own_server: RedisServer, tmp_path: Path) -> None:
