@@ -156,7 +156,9 @@ class Registry:
         declared, values = metric.declaration, tuple(label_values)
         key = self._key(declared, values)
         # Label values that differ only in what a key cannot hold are one series.
-        series = self._series.setdefault(key, KINDS[declared.kind](declared, self, values, key))
+        series = self._series.get(key)
+        if series is None:
+            series = self._series[key] = KINDS[declared.kind](declared, self, values, key)
         if self._too_late:
             series.shut(self._too_late)
         return series

@@ -32,7 +32,7 @@ class WriterStats:
         batches: batches by outcome: applied; duplicate, applied before their answer was lost; failed attempts;
             forgotten, acknowledged and then lost by the server.
         histograms_folded: changes to histograms that Redis holds with other bounds.
-        overflows: label sets that found `max_series` reached.
+        overflows: look-ups of new label sets that found `max_series` reached.
         flushes: flushes that were acknowledged.
         flush_seconds: time they took together, s.
         seconds_since_flush: time since the last one, or since the start, s.
@@ -81,7 +81,7 @@ class Telemetry:
             "Histogram changes folded into the other bounds that Redis holds.",
         )
         self._overflows = service.gauge(
-            "labkit_writer_overflows", "Label sets that found max_series reached.", shared="sum"
+            "labkit_writer_overflows", "Look-ups of new label sets that found max_series reached.", shared="sum"
         )
         self._pending = service.gauge(
             "labkit_writer_pending_series", "Series that wait for an answer from Redis.", shared="sum"
