@@ -35,7 +35,7 @@ class Family:
         yield _head(self.name, self.kind, self.help)
         yield from [lines.body for lines in self.lines.values()]
         for i, quantile in enumerate(QUANTILES if self.kind == "histogram" else ()):
-            yield _head(f"{self.name}_{quantile}", "gauge", _help_of(quantile, self.help))
+            yield _head(f"{self.name}_{quantile}", "gauge", help_of(quantile, self.help))
             yield from [lines.quantiles[i] for lines in self.lines.values()]
 
 
@@ -50,7 +50,8 @@ def _head(name: str, kind: str, text: str) -> bytes:
     return f"{help_line}# TYPE {name} {kind}\n".encode()
 
 
-def _help_of(quantile: str, text: str) -> str:
+def help_of(quantile: str, text: str) -> str:
+    """Return the help of the gauges `_p50`, `_p95` and `_p99` of a histogram with this help."""
     return f"{quantile[1:]}th percentile since the series began: {text}" if text else ""
 
 

@@ -19,7 +19,7 @@ from labkit.deadlines import Deadlines
 from labkit.exposition import Family, page, read_metadata
 from labkit.keys import Keys
 from labkit.rendering import Lines, render
-from labkit.scripts import PAGE_SIZE, READ_SIZE, ReadScripts
+from labkit.scripts import PAGE_SIZE, READ_SIZE, Page, ReadScripts
 
 log = logging.getLogger("labkit")
 
@@ -43,10 +43,12 @@ class Mirror:
         self._run_id = ""
         self._text: bytes | None = None
         self._complained_at = -inf
+        self.pages_read = 0
         self._forget_all()
 
     def __len__(self) -> int:
-        return sum(len(family.lines) for family in self._families.values())
+        with self._lock:
+            return sum(len(family.lines) for family in self._families.values())
 
     @property
     def skipped(self) -> Counter[str]:
@@ -122,11 +124,11 @@ class Mirror:
 
     def _read_changed(self) -> None:
         while True:
-            changed = self._scripts.page(self._epoch, self._version)
+            changed = self._page_since(self._version)
             if changed.epoch != self._epoch or changed.version < self._version:
                 self._forget_all()
                 self._epoch = changed.epoch
-                changed = self._scripts.page(self._epoch, 0)
+                changed = self._page_since(0)
             strange = []
             for held in changed.series:
                 self._by_hand.discard(held.key)
@@ -140,6 +142,10 @@ class Mirror:
             if len(changed.series) < PAGE_SIZE:
                 break
         self._read_metadata()
+
+    def _page_since(self, version: int) -> Page:
+        self.pages_read += 1
+        return self._scripts.page(self._epoch, version)
 
     def _read_metadata(self) -> None:
         helps = read_metadata(cast(dict[bytes, bytes], self._client.hgetall(self._keys.meta)))

@@ -6,7 +6,7 @@ The samples are those of the text format, so that a series keeps its name and la
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from labkit.exposition import Family
+from labkit.exposition import Family, help_of
 from labkit.rendering import QUANTILES
 
 _MINUS = ord("-")
@@ -54,8 +54,7 @@ def _chunks(family: Family) -> Iterator[bytes]:
         if lines.created:
             yield prefix + _labels(lines.body, length) + b" " + lines.created + b"\n"
     for i, quantile in enumerate(QUANTILES if family.kind == "histogram" else ()):
-        help_text = f"{quantile[1:]}th percentile since the series began: {family.help}" if family.help else ""
-        yield _head(b"%b_%b" % (base, quantile.encode()), "gauge", help_text)
+        yield _head(b"%b_%b" % (base, quantile.encode()), "gauge", help_of(quantile, family.help))
         yield from (lines.quantiles[i] for lines in series)
 
 

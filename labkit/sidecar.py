@@ -9,7 +9,7 @@ from time import monotonic, perf_counter
 
 import prometheus_client as prom
 import redis
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.openmetrics import exposition
 from prometheus_client.registry import Collector
 
@@ -165,18 +165,20 @@ class _MirrorCollector(Collector):
     def __init__(self, mirror: Callable[[], Mirror]) -> None:
         self._mirror = mirror
 
-    def describe(self) -> list[GaugeMetricFamily]:
-        return [
+    def describe(self) -> tuple[GaugeMetricFamily, GaugeMetricFamily, CounterMetricFamily]:
+        return (
             GaugeMetricFamily("labkit_sidecar_series", "Series on the page."),
             GaugeMetricFamily(
                 "labkit_sidecar_series_skipped", "Series that cannot be read at present, by reason.", labels=["reason"]
             ),
-        ]
+            CounterMetricFamily("labkit_sidecar_pages_read", "Pages of changed series that were asked of Redis."),
+        )
 
-    def collect(self) -> list[GaugeMetricFamily]:
-        series, skipped = self.describe()
+    def collect(self) -> tuple[GaugeMetricFamily, GaugeMetricFamily, CounterMetricFamily]:
+        series, skipped, pages = self.describe()
         mirror = self._mirror()
         series.add_metric([], len(mirror))
         for reason, count in mirror.skipped.items():
             skipped.add_metric([reason], count)
-        return [series, skipped]
+        pages.add_metric([], mirror.pages_read)
+        return series, skipped, pages

@@ -34,7 +34,7 @@ def test_the_table_of_metrics_is_what_the_sidecar_says(redis_url: str) -> None:
     with TestClient(create_app(redis_url)) as client:
         said = set(re.findall(r"^# TYPE (\w+) (\w+)$", client.get("/metrics").text, re.MULTILINE))
     page = (Path(__file__).parent.parent / "docs" / "sidecar.md").read_text()
-    assert set(re.findall(r"^\| `(\w+)` \| (gauge|histogram) \|", page, re.MULTILINE)) == said
+    assert set(re.findall(r"^\| `(\w+)` \| (counter|gauge|histogram) \|", page, re.MULTILINE)) == said
 
 
 def test_a_name_of_the_sidecar_is_nobody_elses(metrics: RedisMetricsService, redis_url: str) -> None:

@@ -17,7 +17,7 @@ sys.argv = ["labkit", *{arguments!r}]
 {code}
 """
 LAB = ("fastapi", "pandas", "plotly", "supervisor", "yaml", "psutil", "httpx", "locust", "papermill", "simpy")
-SIDECAR = ("typer", "rich", "starlette", "uvicorn", "prometheus_client")
+SIDECAR = ("typer", "rich", "starlette", "uvicorn", "prometheus_client", "bcrypt")
 
 
 def run(absent: tuple[str, ...], code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
