@@ -40,3 +40,11 @@ def test_a_benchmark_prints_a_figure_for_each_side(script: str, expected: set[st
     found = rows(script)
     assert expected <= set(found)
     assert all(re.fullmatch(r"-?[\d,]+\.\d", cell) for side in expected for cell in found[side])
+
+
+def test_scrape_measures_every_side_of_every_change() -> None:
+    """Each change has its table, and each size a time for every side; only labkit meets the many counters."""
+    found = rows("scrape.py")
+    changes = {"all changed, ms", "1 % changed, ms", "nothing changed, ms", "first after a start, ms"}
+    assert changes | {"labkit, 200 histograms", "memory ÷ page"} <= set(found)
+    assert float(found["all changed ÷ redis_exporter with our script"][0]) > 0

@@ -1,0 +1,135 @@
+"""The sides of `scrape.py`: each serves, or makes, a page of the same series."""
+
+import http.client
+import multiprocessing
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+
+import psutil
+import uvicorn
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from labkit.resources import resource
+from labkit.stack import binaries
+from tests.redis_server import free_port, wait_until
+
+# With +Inf, sum and count: 16 samples.
+BUCKETS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
+PROCESSES = 4
+TIMEOUT = 120.0
+
+
+def scrape(port: int) -> tuple[float, int]:
+    """Return how long GET /metrics takes over loopback, s, and the bytes of the page."""
+    started = perf_counter()
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
+    connection.request("GET", "/metrics")
+    answer = connection.getresponse()
+    size = len(answer.read())
+    connection.close()
+    assert answer.status == 200, answer.status
+    return perf_counter() - started, size
+
+
+def resident(pid: int) -> int:
+    """Return the memory that a process has, bytes."""
+    return int(psutil.Process(pid).memory_info().rss)
+
+
+@contextmanager
+def stock(redis_url: str) -> Iterator[int]:
+    """Run the stock redis_exporter with our script, and give its port."""
+    program, port = binaries.find("redis_exporter"), free_port()
+    command = [str(program.path), "-script", str(resource("lua", "redis-exporter.lua")), "-redis-only-metrics"]
+    # Its default would end the scrape of many series with nothing.
+    command += ["-web.listen-address", f"127.0.0.1:{port}", "-connection-timeout", f"{TIMEOUT:g}s"]
+    environment = os.environ | program.environment | {"REDIS_ADDR": redis_url}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: _listens(port), "redis_exporter listening")
+        yield port
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def floor(size: int) -> Iterator[int]:
+    """Serve `size` constant bytes from memory, and give the port."""
+    port = free_port()
+    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(port, size))
+    process.start()
+    try:
+        wait_until(lambda: _listens(port), "the server of constant bytes listening")
+        yield port
+    finally:
+        process.kill()
+        process.join()
+
+
+def in_process(series: int) -> CollectorRegistry:
+    """Return a registry of prometheus_client with the series."""
+    registry = CollectorRegistry()
+    observe(Histogram("bench_histogram", "Help.", ["n"], buckets=BUCKETS, registry=registry), series)
+    return registry
+
+
+def multiprocess(folder: Path, series: int) -> CollectorRegistry:
+    """Return a registry that collects the files of processes which each have observed all series."""
+    command = [sys.executable, "-m", "benchmarks._scrape_sides", str(series)]
+    environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
+    processes = [subprocess.Popen(command, env=environment) for _ in range(PROCESSES)]
+    assert [process.wait() for process in processes] == [0] * PROCESSES
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, path=str(folder))  # type: ignore[no-untyped-call]  # upstream has no annotation
+    return registry
+
+
+def render(registry: CollectorRegistry) -> float:
+    """Return how long generate_latest takes, s: not served, so nothing is sent."""
+    started = perf_counter()
+    generate_latest(registry)
+    return perf_counter() - started
+
+
+def observe(histogram: Histogram, series: int) -> None:
+    """Observe each series three times."""
+    for n in range(series):
+        child = histogram.labels(n=str(n))
+        for most in (7, 400, 9000):
+            child.observe(n % most + 0.5)
+
+
+def _serve(port: int, size: int) -> None:
+    page = b"#" * size
+
+    async def metrics(_: Request) -> Response:
+        return Response(page)
+
+    application = Starlette(routes=[Route("/metrics", metrics)])
+    uvicorn.run(application, host="127.0.0.1", port=port, log_level="error", access_log=False)
+
+
+def _listens(port: int) -> bool:
+    try:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
+        connection.request("GET", "/health")
+        connection.getresponse().read()
+        connection.close()
+    except OSError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    observe(Histogram("bench_histogram", "Help.", ["n"], buckets=BUCKETS), int(sys.argv[1]))
