@@ -94,7 +94,7 @@ class Mirror:
             cursor, found = self._client.scan(cursor, match=pattern, count=KEYS_PER_SCAN)
             keys = cast(list[bytes], found)
             unseen.difference_update(keys)
-            self._read([key for key in keys if key in self._by_hand or not self._has(key)], by_hand=True)
+            self._read(self._changed_by_hand(keys))
             if cursor == 0:
                 self._read(list(unseen))
                 return
@@ -109,8 +109,6 @@ class Mirror:
         self._bad: dict[bytes, str] = {}
         # Those that the log has not named yet.
         self._unnamed: set[bytes] = set()
-        # Series found by a walk: nobody versions them, so each walk reads them again.
-        self._by_hand: set[bytes] = set()
         self._deadlines = Deadlines()
         self._helps: dict[str, str] = {}
         self._text = None
@@ -131,7 +129,6 @@ class Mirror:
                 changed = self._page_since(0)
             strange = []
             for held in changed.series:
-                self._by_hand.discard(held.key)
                 lines = render(held.key, held.json) if held.json is not None else None
                 if lines or held.gone:
                     self._store(held.key, held.ms, lines)
@@ -154,13 +151,22 @@ class Mirror:
             for name, family in self._families.items():
                 family.help = helps.get(name, "")
 
-    def _read(self, keys: list[bytes], by_hand: bool = False) -> None:
+    def _changed_by_hand(self, keys: list[bytes]) -> list[bytes]:
+        """Return those that do not hold what we have of them: nobody gave their last change a version."""
+        held = self._client.mget(keys) if keys else []
+        with self._lock:
+            return [key for key, json in zip(keys, held, strict=True) if self._digest(key) != hash(json)]
+
+    def _digest(self, key: bytes) -> int | None:
+        family = self._families.get(_kind_and_name(key)[1])
+        lines = family.lines.get(key) if family else None
+        return lines.digest if lines else None
+
+    def _read(self, keys: list[bytes]) -> None:
         """Let the script expose these series, in small steps."""
         for start in range(0, len(keys), READ_SIZE):
             with self._lock:
                 for entry in self._scripts.read(keys[start : start + READ_SIZE]):
-                    if by_hand and not entry.gone:
-                        self._by_hand.add(entry.key)
                     self._store(entry.key, entry.ms, entry.lines, entry.reason)
 
     def _store(self, key: bytes, ms: int, lines: Lines | None, reason: str = "") -> None:
@@ -180,8 +186,6 @@ class Mirror:
             self._deadlines.set(key, monotonic() + ms / 1000)
         else:
             self._deadlines.drop(key)
-        if not lines and not reason:
-            self._by_hand.discard(key)
 
     def _place(self, key: bytes, lines: Lines) -> bool:
         """Put the lines into their family, unless another one, or one of another kind, has one of its names."""
@@ -208,10 +212,6 @@ class Mirror:
         log.warning("Left out, because it cannot be read: %s%s", keys, f", and {more} more." if more else ".")
         self._unnamed.clear()
         self._complained_at = now
-
-    def _has(self, key: bytes) -> bool:
-        family = self._families.get(_kind_and_name(key)[1])
-        return (family is not None and key in family.lines) or key in self._bad
 
     def _remove(self, key: bytes) -> None:
         family = self._families.get(_kind_and_name(key)[1])

@@ -5,7 +5,8 @@ None. So hostile data has one judge, and Redis need not spend its one thread on 
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import accumulate
 from math import isfinite, isnan, nan
@@ -35,11 +36,15 @@ _PLAIN = re.compile(rb"[ !#$&-\[\]-~]+")
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """What one series has on the page; `quantiles` of a histogram only, `created` in seconds, as text."""
+    """What one series has on the page; `quantiles` of a histogram only, `created` in seconds, as text.
+
+    `digest` tells the JSON that they were made of from others; None if it was not seen here.
+    """
 
     body: bytes
     created: bytes
     quantiles: tuple[bytes, ...] = ()
+    digest: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ def _value(kind: bytes, name: bytes, labels: bytes, json: bytes) -> Lines | None
     if parts is None or not isfinite(float(parts[1])) or (kind == b"counter" and parts[1].startswith(b"-")):
         return None
     series = b"%b{%b}" % (name, labels) if labels else name
-    return Lines(b"%b %b\n" % (series, parts[1]), parts[2])
+    return Lines(b"%b %b\n" % (series, parts[1]), parts[2], (), hash(json))
 
 
 def _histogram(name: bytes, labels: bytes, json: bytes) -> Lines | None:
@@ -82,11 +87,12 @@ def _histogram(name: bytes, labels: bytes, json: bytes) -> Lines | None:
         return None
     cumulative = list(accumulate(counts))
     body = shape.body % (*cumulative, total, cumulative[-1])
-    quantiles = [
+    quantiles: Iterable[bytes] = [
         line % _text(quantile(q, shape.bounds, counts, cumulative))
         for line, q in zip(shape.quantiles, QUANTILES.values(), strict=True)
     ]
-    return Lines(body.replace(b"\0", labels), created, tuple([line.replace(b"\0", labels) for line in quantiles]))
+    quantiles = tuple([line.replace(b"\0", labels) for line in quantiles])
+    return Lines(body.replace(b"\0", labels), created, quantiles, hash(json))
 
 
 def quantile(q: float, bounds: tuple[float, ...], counts: list[int], cumulative: list[int]) -> float:

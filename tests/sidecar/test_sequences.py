@@ -1,0 +1,172 @@
+"""Whatever happens to the series, and in whatever order: the page is that of a sidecar that reads everything anew."""
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from labkit import RedisMetricsService
+from labkit.connection import connect
+from labkit.keys import Keys
+from labkit.mirror import Mirror
+from tests.writer.replicated import Replicated
+
+EXAMPLES = 1000 if os.environ.get("HYPOTHESIS_PROFILE") == "soak" else 15
+BUCKETS = (1.0, 10.0)
+
+writers = st.sampled_from([0, 1])
+labels = st.sampled_from(["x", "y", 'a "b"', "1,2%"])
+by_hand = st.sampled_from(
+    ['{"value":7}', '{"value":1,"created":1.5,"updated":2.5}', "garbage", '{"value":-1}', '{"bounds":[1],"counts":[1]}']
+)
+steps = st.one_of(
+    st.tuples(st.just("record"), writers, st.sampled_from(["counter", "gauge", "shared", "histogram"]), labels),
+    st.tuples(st.just("flush"), writers),
+    st.tuples(st.just("remove"), writers, labels),
+    st.tuples(st.just("clear"), writers),
+    st.tuples(st.just("delete"), labels),
+    st.tuples(st.just("by hand"), by_hand, st.booleans()),
+    st.tuples(st.just("list"), st.booleans()),
+    st.tuples(st.just("empty")),
+    st.tuples(st.just("kill")),
+    st.tuples(st.just("fail over")),
+    st.tuples(st.just("new sidecar"), st.sampled_from([0, 1])),
+)
+# What changes a key without a version, or makes a sidecar start over: a walk finds what has no entry in the index.
+WALKED = {"delete", "by hand", "list", "kill", "fail over"}
+
+
+class World:
+    """Two writers and two sidecars on one server that has a replica."""
+
+    def __init__(self, place: Replicated, prefix: str) -> None:
+        self.place, self.prefix = place, prefix
+        self.services = [RedisMetricsService(p.url, flush_interval=600, prefix=prefix) for p in place.proxies[:2]]
+        self.metrics = [self._declare(service) for service in self.services]
+        self.sidecars = [self.new_sidecar(), self.new_sidecar()]
+        self.epoch: object = None
+
+    def _declare(self, service: RedisMetricsService) -> dict[str, Any]:
+        return {
+            "counter": service.counter("c", "Help.", ["s"]),
+            "gauge": service.gauge("g", "Help.", ["s"]),
+            "shared": service.gauge("shared", "Help.", ["s"], shared="sum"),
+            "histogram": service.histogram("h", "Help.", ["s"], buckets=BUCKETS),
+        }
+
+    @property
+    def client(self) -> redis.Redis:
+        return self.place.primary.client
+
+    def new_sidecar(self) -> Mirror:
+        mirror = Mirror(connect(self.place.proxies[2].url), Keys(self.prefix))
+        mirror.walk(threading.Event())
+        return mirror
+
+    def do(self, step: tuple[Any, ...]) -> None:  # noqa: C901  one step, one case
+        match step:
+            case ("record", writer, kind, label):
+                child = self.metrics[writer][kind].labels(s=label)
+                child.observe(2.5) if kind == "histogram" else child.inc(2.5)
+            case ("flush", writer):
+                self.services[writer].flush(20)
+            case ("remove", writer, label):
+                self.metrics[writer]["counter"].remove(s=label)
+                self.services[writer].flush(20)
+            case ("clear", writer):
+                self.metrics[writer]["histogram"].clear()
+                self.services[writer].flush(20)
+            case ("delete", label):
+                self.client.delete(Keys(self.prefix).series("counter", "c", [("s", label)]))
+            case ("by hand", text, indexed):
+                self._write(f"{self.prefix}:counter:c:s=x", text, indexed)
+            case ("list", indexed):
+                self._write(f"{self.prefix}:gauge:g:s=x", None, indexed)
+            case ("empty",):
+                self.client.flushall()
+            case ("kill",):
+                self.place.kill()
+            case ("fail over",):
+                self.place.fail_over()
+            case (_, n):
+                self.sidecars[n] = self.new_sidecar()
+
+    def _write(self, key: str, text: str | None, indexed: bool) -> None:
+        self.client.delete(key)
+        self.client.rpush(key, "x") if text is None else self.client.set(key, text)
+        if indexed:
+            version = int(self.client.hincrby(f"{self.prefix}.state", "version", 1))
+            self.client.zadd(f"{self.prefix}.index", {key: version})
+
+    def check(self, step: tuple[Any, ...]) -> None:
+        fresh, before = self.new_sidecar(), self.epoch
+        self.epoch = self.client.hget(f"{self.prefix}.state", "epoch")
+        for sidecar in self.sidecars:
+            refreshed(sidecar)
+            if step[0] in WALKED or self.epoch != before:
+                sidecar.walk(threading.Event())
+            assert sorted(sidecar.page().splitlines()) == sorted(fresh.page().splitlines())
+            assert sidecar.skipped == fresh.skipped
+
+    def close(self) -> None:
+        for service in self.services:
+            service.close(20)
+
+
+def refreshed(sidecar: Mirror) -> None:
+    """Refresh; the first attempt may find that the connection was cut."""
+    try:
+        sidecar.refresh()
+    except redis.RedisError:
+        sidecar.refresh()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replicated]:
+    """Servers for all examples: each has a prefix of its own."""
+    replicated = Replicated(tmp_path_factory.mktemp("sidecar"), writers=3)
+    yield replicated
+    replicated.close()
+
+
+numbers = count(1)
+
+
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+    report_multiple_bugs=False,
+)
+@given(st.lists(steps, min_size=5, max_size=20))
+def test_the_page_is_that_of_a_new_sidecar(place: Replicated, sequence: list[tuple[Any, ...]]) -> None:
+    """After every step, both sidecars show what one does that reads everything from the start."""
+    world = World(place, prefix=f"metrics{next(numbers)}")
+    try:
+        for step in sequence:
+            world.do(step)
+            world.check(step)
+    finally:
+        world.close()
+
+
+def test_a_counter_that_goes_backwards_is_shown_as_it_is(place: Replicated) -> None:
+    """A version says that a series changed, not in which direction."""
+    world = World(place, prefix=f"metrics{next(numbers)}")
+    try:
+        world.metrics[0]["counter"].labels(s="x").inc(10)
+        world.do(("flush", 0))
+        world.check(("flush",))
+        world.do(("by hand", json.dumps({"value": 3}), True))
+        refreshed(world.sidecars[0])
+        assert b'\nc{s="x"} 3\n' in world.sidecars[0].page()
+    finally:
+        world.close()
