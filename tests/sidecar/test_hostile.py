@@ -1,0 +1,190 @@
+"""Whatever somebody writes under the prefix: every good series is on the page, every bad one is counted by reason."""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+import redis
+from prometheus_client.parser import text_string_to_metric_families
+
+from labkit import RedisMetricsService
+from labkit.resources import resource
+from labkit.sidecar import Sidecar
+from labkit.stack import binaries
+from tests.redis_server import free_port, wait_until
+
+GOOD_LABELS = ('say "hi"', "back\\slash", "line\nbreak", "a,b=c%d", "🦊", "%41", "x" * 2000)
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A key and a value that cannot be shown, and why."""
+
+    key: bytes
+    value: bytes
+    reason: str
+
+
+def _histogram(**changes: object) -> bytes:
+    return json.dumps({"bounds": [1, 2], "counts": [1, 2, 3], "sum": 4, "count": 6} | changes).encode()
+
+
+BAD = {
+    "truncated": Bad(b"metrics:counter:b", b'{"value":3', "json"),
+    "nested": Bad(b"metrics:counter:b", b"[" * 2000, "json"),
+    "a bare number": Bad(b"metrics:counter:b", b"3", "json"),
+    "empty": Bad(b"metrics:counter:b", b"", "json"),
+    "NaN": Bad(b"metrics:gauge:b", b'{"value":NaN}', "value"),
+    "infinite": Bad(b"metrics:gauge:b", b'{"value":1e400}', "value"),
+    "text": Bad(b"metrics:gauge:b", b'{"value":"3"}', "value"),
+    "negative counter": Bad(b"metrics:counter:b", b'{"value":-1}', "value"),
+    "shared by nobody knows how": Bad(b"metrics:gauge:b", b'{"value":1,"shared":"avg","writers":{}}', "value"),
+    "bounds unsorted": Bad(b"metrics:histogram:b", _histogram(bounds=[2, 1]), "bounds"),
+    "bounds twice": Bad(b"metrics:histogram:b", _histogram(bounds=[1, 1]), "bounds"),
+    "bounds no list": Bad(b"metrics:histogram:b", _histogram(bounds=7), "bounds"),
+    "counts of another length": Bad(b"metrics:histogram:b", _histogram(counts=[1, 2]), "counts"),
+    "negative counts": Bad(b"metrics:histogram:b", _histogram(counts=[1, -2, 3]), "counts"),
+    "half counts": Bad(b"metrics:histogram:b", _histogram(counts=[1, 0.5, 3]), "counts"),
+    "sum no number": Bad(b"metrics:histogram:b", _histogram(sum=None), "value"),
+    "no UTF-8": Bad(b"metrics:counter:b:l=\xff", b'{"value":1}', "labels"),
+    "NUL": Bad(b"metrics:counter:b:l=a\0b", b'{"value":1}', "labels"),
+    "encoded in another way": Bad(b"metrics:counter:b:l=%41", b'{"value":1}', "labels"),
+    "no label value": Bad(b"metrics:counter:b:l=", b'{"value":1}', "labels"),
+    "labels not in order": Bad(b"metrics:counter:b:z=1,a=1", b'{"value":1}', "labels"),
+    "le": Bad(b"metrics:counter:b:le=1", b'{"value":1}', "labels"),
+    "no name": Bad(b"metrics:counter:", b'{"value":1}', "name"),
+    "a name with a space": Bad(b"metrics:counter:b c", b'{"value":1}', "name"),
+    "unknown kind": Bad(b"metrics:summary:b", b'{"value":1}', "kind"),
+    "no kind": Bad(b"metrics:b", b'{"value":1}', "kind"),
+}
+
+
+def put(client: redis.Redis, bad: Bad) -> None:
+    """Store it, with an entry in the index."""
+    client.set(bad.key, bad.value)
+    client.zadd("metrics.index", {bad.key: client.hincrby("metrics.state", "version", 1)})
+
+
+@pytest.fixture
+def good(redis_url: str, redis_client: redis.Redis) -> None:
+    """Series of a real writer, with labels that are hard to write."""
+    with RedisMetricsService(redis_url, flush_interval=600) as metrics:
+        for label in GOOD_LABELS:
+            metrics.counter("good_total", "Help.", ["l"]).labels(label).inc(0.1)
+        metrics.gauge("huge", "Help.").set(-1e300)
+        metrics.histogram("h", "Help.", buckets=(1,)).observe(0.5)
+
+
+def page_of(redis_url: str) -> str:
+    sidecar = Sidecar(redis_url)
+    text, _ = sidecar.page(sidecar.refresh(), "text", ())
+    return text.decode()
+
+
+def check(page: str) -> None:
+    """The good series are all there, and promtool finds nothing wrong."""
+    samples = [sample for family in text_string_to_metric_families(page) for sample in family.samples]
+    assert {s.labels["l"]: s.value for s in samples if s.name == "good_total"} == dict.fromkeys(GOOD_LABELS, 0.1)
+    assert {s.value for s in samples if s.name == "huge"} == {-1e300}
+    assert sum(s.name == "h_bucket" for s in samples) == 2
+    promtool = binaries.find("promtool").path
+    done = subprocess.run([promtool, "check", "metrics"], input=page, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def skipped(page: str) -> dict[str, float]:
+    found = re.findall(r'^labkit_sidecar_series_skipped\{reason="(\w+)"\} (\S+)$', page, re.MULTILINE)
+    return {reason: float(count) for reason, count in found}
+
+
+@pytest.mark.usefixtures("good")
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
+def test_one_bad_series_costs_nobody_else_a_place(redis_url: str, redis_client: redis.Redis, bad: Bad) -> None:
+    """It is counted by its reason; the page is sound and has everything else."""
+    put(redis_client, bad)
+    page = page_of(redis_url)
+    assert skipped(page) == {bad.reason: 1}
+    check(page)
+
+
+@pytest.mark.usefixtures("good")
+def test_a_wrong_type_and_names_that_clash(redis_url: str, redis_client: redis.Redis) -> None:
+    """A list is no series; parts of a histogram and the sidecar's own metrics belong to somebody."""
+    redis_client.rpush("metrics:counter:b", "x")
+    redis_client.zadd("metrics.index", {"metrics:counter:b": redis_client.hincrby("metrics.state", "version", 1)})
+    for name in ("h_count", "h_p50", "redis_up", "labkit_build_info"):
+        put(redis_client, Bad(f"metrics:gauge:{name}".encode(), b'{"value":1}', "conflict"))
+    page = page_of(redis_url)
+    assert skipped(page) == {"wrongtype": 1, "conflict": 4}
+    check(page)
+
+
+@pytest.mark.usefixtures("good")
+def test_ten_thousand_at_once(redis_url: str, redis_client: redis.Redis) -> None:
+    """Many bad series are as harmless as one."""
+    keys = [f"metrics:counter:b:n={n}" for n in range(10_000)]
+    redis_client.mset(dict.fromkeys(keys, "garbage"))
+    version = int(redis_client.hincrby("metrics.state", "version", len(keys))) - len(keys)
+    redis_client.zadd("metrics.index", {key: version + n for n, key in enumerate(keys, 1)})
+    page = page_of(redis_url)
+    assert skipped(page) == {"json": 10_000}
+    check(page)
+
+
+@pytest.fixture
+def stock(redis_url: str) -> Iterator[str]:
+    """The stock exporter with our script; the URL of its page."""
+    program, port = binaries.find("redis_exporter"), free_port()
+    script = str(resource("lua", "redis-exporter.lua"))
+    command = [str(program.path), "-script", script, "-web.listen-address", f"127.0.0.1:{port}", "-redis-only-metrics"]
+    environment = os.environ | program.environment | {"REDIS_ADDR": redis_url}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}/metrics"
+    try:
+        wait_until(lambda: answers(url), "the stock exporter's page")
+        yield url
+    finally:
+        process.kill()
+        process.wait()
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+@pytest.mark.usefixtures("good")
+def test_the_stock_exporter_serves_every_good_series(redis_client: redis.Redis, stock: str) -> None:
+    """All bad series together: the script still answers in text that Go can parse, and the exporter says it is up."""
+    for n, bad in enumerate(BAD.values()):
+        put(redis_client, Bad(bad.key + b"%d" % n, bad.value, bad.reason))
+    page = httpx.get(stock, trust_env=False).text
+    values = re.findall(r"^redis_script_values\{(.*)\} (\S+)$", page, re.MULTILINE)
+    assert "\nredis_up 1\n" in page
+    assert sum("good_total" in key for key, _ in values) == len(GOOD_LABELS)
+    assert [float(value) for key, value in values if 'key="huge"' in key] == [-1e300]
+    assert all(re.fullmatch(r"NaN|[-+0-9.e]+", value) for _, value in values)
+
+
+@pytest.mark.usefixtures("good")
+@pytest.mark.parametrize("arguments", [("0",), ()])
+@pytest.mark.parametrize("command", ["EVAL", "EVAL_RO"])
+def test_every_way_in_which_the_stock_exporter_calls(
+    redis_client: redis.Redis, command: str, arguments: tuple[str, ...]
+) -> None:
+    """With and without an argument, as a reading script or any: pairs of text, whatever is in Redis."""
+    for bad in BAD.values():
+        put(redis_client, bad)
+    call = redis_client.eval if command == "EVAL" else redis_client.eval_ro
+    flat = call(resource("lua", "redis-exporter.lua").read_text(), 0, *arguments)
+    assert isinstance(flat, list)
+    assert len(flat) % 2 == 0
+    assert all(isinstance(item, bytes) for item in flat)
+    assert len(set(flat[::2])) == len(flat[::2])
