@@ -100,7 +100,7 @@ class Exporter:
         headers = {"Content-Type": CONTENT_TYPES[found], "Vary": "Accept, Accept-Encoding"}
         client = request.client.host if request.client else None
         if compresses(request.headers.get("accept-encoding", ""), client):
-            page = await run_in_threadpool(gzip.compress, page, GZIP_LEVEL, mtime=0)
+            page = (await run_in_threadpool(gzip.compress, b"".join(page), GZIP_LEVEL, mtime=0),)
             headers["Content-Encoding"] = "gzip"
         self._sidecar.scraped(perf_counter() - started)
         return _Page(page, headers=headers)
@@ -136,11 +136,16 @@ class SingleFlight(Generic[T]):
 class _Page(Response):
     """Sends its body in pieces, each when the client has taken the one before."""
 
+    def __init__(self, pieces: tuple[bytes, ...], headers: dict[str, str]) -> None:
+        super().__init__(headers={**headers, "Content-Length": str(sum(map(len, pieces)))})
+        self._pieces = pieces
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  ASGI's signature
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        for start in range(0, len(self.body), CHUNK):
-            piece = bytes(self.body[start : start + CHUNK])
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        for piece in self._pieces:
+            for start in range(0, len(piece), CHUNK):
+                part = piece[start : start + CHUNK]
+                await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
 

@@ -1,7 +1,7 @@
 """Exposition: families of samples -> the text page that Prometheus scrapes (text format 0.0.4)."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -22,6 +22,20 @@ class Family:
     kind: str
     help: str = ""
     lines: dict[bytes, Lines] = field(default_factory=dict)
+    _text: tuple[bytes, ...] | None = None
+
+    def put(self, key: bytes, lines: Lines) -> None:
+        self.lines[key] = lines
+        self._text = None
+
+    def drop(self, key: bytes) -> None:
+        if self.lines.pop(key, None):
+            self._text = None
+
+    def explain(self, text: str) -> None:
+        """Set the help."""
+        if text != self.help:
+            self.help, self._text = text, None
 
     @property
     def names(self) -> list[str]:
@@ -30,18 +44,28 @@ class Family:
             return [self.name]
         return [self.name, *(f"{self.name}_{suffix}" for suffix in ("bucket", "sum", "count", *QUANTILES))]
 
-    def chunks(self) -> Iterator[bytes]:
-        """Yield the family as it stands on the page, in pieces."""
-        yield _head(self.name, self.kind, self.help)
-        yield from [lines.body for lines in self.lines.values()]
-        for i, quantile in enumerate(QUANTILES if self.kind == "histogram" else ()):
-            yield _head(f"{self.name}_{quantile}", "gauge", help_of(quantile, self.help))
-            yield from [lines.quantiles[i] for lines in self.lines.values()]
+    def text(self) -> tuple[bytes, ...]:
+        """Return the family as it stands on the page, in pieces. Kept: most do not change between two scrapes."""
+        if self._text is None:
+            series = self.lines.values()
+            self._text = (
+                _head(self.name, self.kind, self.help),
+                b"".join([lines.body for lines in series]),
+                *chain.from_iterable(self._quantiles(i, name) for i, name in enumerate(self._quantile_names())),
+            )
+        return self._text
+
+    def _quantile_names(self) -> Iterable[str]:
+        return QUANTILES if self.kind == "histogram" else ()
+
+    def _quantiles(self, i: int, name: str) -> tuple[bytes, bytes]:
+        head = _head(f"{self.name}_{name}", "gauge", help_of(name, self.help))
+        return head, b"".join([lines.quantiles[i] for lines in self.lines.values()])
 
 
-def page(families: Iterable[Family]) -> bytes:
-    """Return the page with these families, in this order."""
-    return b"".join(chain.from_iterable(family.chunks() for family in families))
+def page(families: Iterable[Family]) -> tuple[bytes, ...]:
+    """Return the page with these families, in this order, in pieces."""
+    return tuple(chain.from_iterable(family.text() for family in families))
 
 
 def _head(name: str, kind: str, text: str) -> bytes:

@@ -18,7 +18,7 @@ def select(families: Iterable[Family], names: Collection[str]) -> bytes:
 def _filtered(family: Family, names: Collection[str]) -> bytes:
     kept = _kept(family, names)
     # Copied in one step of the interpreter: other threads may add series meanwhile.
-    text = page([replace(family, lines=dict(family.lines))])
+    text = b"".join(page([replace(family, lines=dict(family.lines))]))
     return b"".join(line for line in text.splitlines(keepends=True) if _name(line) in kept)
 
 

@@ -41,7 +41,7 @@ class Mirror:
         self._reserved = frozenset(reserved)
         self._lock = threading.RLock()
         self._run_id = ""
-        self._text: bytes | None = None
+        self._text: tuple[bytes, ...] | None = None
         self._complained_at = -inf
         self.pages_read = 0
         self._forget_all()
@@ -73,8 +73,8 @@ class Mirror:
         with self._lock:
             return [family for _, family in sorted(self._families.items())]
 
-    def page(self) -> bytes:
-        """Return the page with all families. Kept until something changes."""
+    def page(self) -> tuple[bytes, ...]:
+        """Return the page with all families, in pieces. Kept until something changes."""
         with self._lock:
             if self._text is None:
                 self._text = page(self.families())
@@ -149,7 +149,7 @@ class Mirror:
         if helps != self._helps:
             self._helps, self._text = helps, None
             for name, family in self._families.items():
-                family.help = helps.get(name, "")
+                family.explain(helps.get(name, ""))
 
     def _changed_by_hand(self, keys: list[bytes]) -> list[bytes]:
         """Return those that do not hold what we have of them: nobody gave their last change a version."""
@@ -199,7 +199,7 @@ class Mirror:
             self._owners |= dict.fromkeys(family.names, name)
         elif family.kind != kind:
             return False
-        family.lines[key] = lines
+        family.put(key, lines)
         return True
 
     def _complain(self, now: float) -> None:
@@ -215,11 +215,13 @@ class Mirror:
 
     def _remove(self, key: bytes) -> None:
         family = self._families.get(_kind_and_name(key)[1])
-        if family is None or family.lines.pop(key, None) is None or family.lines:
+        if family is None:
             return
-        del self._families[family.name]
-        for name in family.names:
-            del self._owners[name]
+        family.drop(key)
+        if not family.lines:
+            del self._families[family.name]
+            for name in family.names:
+                del self._owners[name]
 
 
 def _kind_and_name(key: bytes) -> tuple[str, str]:

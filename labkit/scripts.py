@@ -20,7 +20,7 @@ from labkit.rendering import Lines
 from labkit.resources import resource
 
 # Series in one call, so that each holds Redis for a millisecond or two: passed on as they are, or rendered there.
-PAGE_SIZE, READ_SIZE = 500, 50
+PAGE_SIZE, READ_SIZE = 200, 50
 
 
 class Script:

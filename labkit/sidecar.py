@@ -25,6 +25,9 @@ log = logging.getLogger("labkit")
 # When a histogram of ours began is of no use to anybody, and doubles the page.
 prom.disable_created_metrics()  # type: ignore[no-untyped-call]  # upstream has no annotation
 
+# A page, not put together: the largest part of it is what the mirror keeps anyway.
+Pieces = tuple[bytes, ...]
+
 WALK_INTERVAL = 60.0
 # Less than a scrape of every second waits for us: a Redis that hangs must show as redis_up 0, not as a dead sidecar.
 REDIS_TIMEOUT = 0.7
@@ -44,7 +47,7 @@ class Sidecar:
         self._mirror = self._new_mirror()
         self._was_up: bool | None = None
         self._lock = threading.Lock()
-        self._text: bytes | None = None
+        self._text: Pieces | None = None
         self._openmetrics: bytes | None = None
 
     def refresh(self) -> bool:
@@ -62,18 +65,18 @@ class Sidecar:
         self._telemetry.refreshed(perf_counter() - started)
         return True
 
-    def page(self, up: bool, wanted: Format, names: Collection[str]) -> tuple[bytes, Format]:
-        """Return the page as of the last refresh, and its format; with `names`, only these, and as text.
+    def page(self, up: bool, wanted: Format, names: Collection[str]) -> tuple[Pieces, Format]:
+        """Return the page as of the last refresh, in pieces, and its format; with `names`, only these, and as text.
 
         Unless the refresh says that Redis was `up`, it has no series of the application.
         """
         if names:
             return self._selected(up, names), "text"
-        text = self._mirror.page() if up else b""
+        text = self._mirror.page() if up else ()
         other = self._as_openmetrics(text) if wanted == "openmetrics" else None
         found: Format = "text" if other is None else "openmetrics"
-        series = text if other is None else other
-        return series + self._telemetry.page(len(series), found), found
+        series = text if other is None else (other,)
+        return (*series, self._telemetry.page(sum(map(len, series)), found)), found
 
     def scraped(self, seconds: float) -> None:
         """Note how long a page took to make; the next one says so."""
@@ -102,7 +105,7 @@ class Sidecar:
     def _new_mirror(self) -> Mirror:
         return Mirror(self._client, self._keys, self._telemetry.names)
 
-    def _as_openmetrics(self, text: bytes) -> bytes | None:
+    def _as_openmetrics(self, text: Pieces) -> bytes | None:
         """Return the series as OpenMetrics, made once as long as their text is the same."""
         with self._lock:
             if self._text is not text:
@@ -110,9 +113,9 @@ class Sidecar:
                 self._openmetrics, self._text = openmetrics(families, self._telemetry.names), text
             return self._openmetrics
 
-    def _selected(self, up: bool, names: Collection[str]) -> bytes:
+    def _selected(self, up: bool, names: Collection[str]) -> Pieces:
         series = select(self._mirror.families(), names) if up else b""
-        return series + self._telemetry.page(len(series), "text", names)
+        return series, self._telemetry.page(len(series), "text", names)
 
     def _up_is(self, up: bool) -> bool:
         """Note the state of Redis; return whether it changed."""

@@ -189,11 +189,11 @@ end
 local function sound(held)
   if type(held.bounds) ~= "table" or type(held.counts) ~= "table" then return false end
   if #held.counts ~= #held.bounds + 1 or not finite(held.sum) then return false end
-  for i, bound in ipairs(held.bounds) do
-    if not finite(bound) or (i > 1 and bound <= held.bounds[i - 1]) then return false end
+  for i = 1, #held.bounds do
+    if not finite(held.bounds[i]) or (i > 1 and held.bounds[i] <= held.bounds[i - 1]) then return false end
   end
-  for _, count in ipairs(held.counts) do
-    if not finite(count) then return false end
+  for i = 1, #held.counts do
+    if not finite(held.counts[i]) then return false end
   end
   return true
 end

@@ -53,7 +53,8 @@ local function numbers(list)
   local result, n = {}, 0
   for word in list:gmatch("[^,]+") do
     n = n + 1
-    result[n] = tonumber(word)
+    -- What is no number must not leave a hole in the list.
+    result[n] = tonumber(word) or 0 / 0
   end
   return result
 end
@@ -207,8 +208,8 @@ end
 
 local function check_bounds(bounds)
   if type(bounds) ~= "table" then return "bounds" end
-  for i, bound in ipairs(bounds) do
-    if not finite(bound) or (i > 1 and bound <= bounds[i - 1]) then return "bounds" end
+  for i = 1, #bounds do
+    if not finite(bounds[i]) or (i > 1 and bounds[i] <= bounds[i - 1]) then return "bounds" end
   end
 end
 
@@ -244,6 +245,7 @@ local function read_histogram(json)
   if plain(extra) then return bounds_of(key), numbers(counts), tonumber(sum) end
   local held = decode(json)
   if not held then return nil, "json" end
+  if type(held.bounds) ~= "table" then return nil, "bounds" end
   return bounds_of(held, held.bounds), held.counts, held.sum
 end
 
@@ -258,6 +260,7 @@ local function histogram(series, json)
   local samples, n = {}, 0
   for i = 1, #counts do
     count = count + counts[i]
+    if not finite(count) then return nil, "counts" end
     samples[n + 1], samples[n + 2] = bucket .. known.le[i], text(count)
     n = n + 2
   end

@@ -35,8 +35,8 @@ def page(redis_url: str, redis_client: redis.Redis) -> str:
         redis_client.zadd("metrics.index", {key: 10_000 + version})
     redis_client.hincrby("metrics.state", "version", 20_000)
     sidecar = Sidecar(redis_url)
-    text, _ = sidecar.page(sidecar.refresh(), "text", ())
-    return text.decode()
+    pieces, _ = sidecar.page(sidecar.refresh(), "text", ())
+    return b"".join(pieces).decode()
 
 
 def test_promtool_has_only_its_opinion_on_names(page: str) -> None:

@@ -23,7 +23,7 @@ def mirror(redis_client: redis.Redis) -> Mirror:
 def shown(mirror: Mirror) -> dict[str, float]:
     """The samples of the application on the mirror's page, through the official parser."""
     mirror.refresh()
-    text = page(mirror.families()).decode()
+    text = b"".join(page(mirror.families())).decode()
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     assert len({(s.name, *sorted(s.labels.items())) for s in samples}) == len(samples), "a series stands there twice"
     # The official parser gives every counter the suffix that OpenMetrics wants.
@@ -152,7 +152,7 @@ def test_the_help_of_a_metric_is_on_the_page(metrics: RedisMetricsService, mirro
     metrics.counter("c", "One\\two\nthree.", ["a"]).labels(a="1").inc()
     metrics.flush()
     mirror.refresh()
-    text = page(mirror.families()).decode()
+    text = b"".join(page(mirror.families())).decode()
     assert '# HELP c One\\\\two\\nthree.\n# TYPE c counter\nc{a="1"} 1\n' in text
 
 
@@ -174,7 +174,7 @@ def test_a_page_is_kept_until_something_changes(metrics: RedisMetricsService, mi
     counter.inc()
     metrics.flush()
     mirror.refresh()
-    assert b"\nc 2\n" in mirror.page()
+    assert b"\nc 2\n" in b"".join(mirror.page())
 
 
 def test_names_of_others_on_the_page_are_left_to_them(redis_client: redis.Redis) -> None:

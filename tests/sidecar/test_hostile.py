@@ -18,7 +18,7 @@ from labkit.sidecar import Sidecar
 from labkit.stack import binaries
 from tests.redis_server import free_port, wait_until
 
-GOOD_LABELS = ('say "hi"', "back\\slash", "line\nbreak", "a,b=c%d", "🦊", "%41", "x" * 2000)
+GOOD_LABELS = ("", 'say "hi"', "back\\slash", "line\nbreak", "a,b=c%d", "🦊", "%41", "x" * 2000)
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,19 @@ BAD = {
     "shared by nobody knows how": Bad(b"metrics:gauge:b", b'{"value":1,"shared":"avg","writers":{}}', "value"),
     "bounds unsorted": Bad(b"metrics:histogram:b", _histogram(bounds=[2, 1]), "bounds"),
     "bounds twice": Bad(b"metrics:histogram:b", _histogram(bounds=[1, 1]), "bounds"),
+    "no bounds": Bad(b"metrics:histogram:b", b"{}", "bounds"),
+    "bounds false": Bad(b"metrics:histogram:b", _histogram(bounds=False), "bounds"),
+    "bounds null": Bad(b"metrics:histogram:b", _histogram(bounds=None), "bounds"),
+    "a hole in the bounds": Bad(
+        b"metrics:histogram:b",
+        b'{"bounds":[1,2,e,4],"counts":[1,1,1,1,1],"sum":1,"count":5,"created":1,"updated":1}',
+        "bounds",
+    ),
+    "null among the bounds": Bad(b"metrics:histogram:b", _histogram(bounds=[1, None]), "bounds"),
+    "an endless bound": Bad(b"metrics:histogram:b", b'{"bounds":[1,1e400],"counts":[1,2,3],"sum":4}', "bounds"),
+    "no counts": Bad(b"metrics:histogram:b", b'{"bounds":[1,2],"sum":4}', "counts"),
+    "counts beyond all": Bad(b"metrics:histogram:b", _histogram(counts=[1e308, 1e308, 1]), "counts"),
+    "a lease that is none": Bad(b"metrics:gauge:b", b'{"value":1,"shared":"sum","writers":{"w":["1",2]}}', "value"),
     "bounds no list": Bad(b"metrics:histogram:b", _histogram(bounds=7), "bounds"),
     "counts of another length": Bad(b"metrics:histogram:b", _histogram(counts=[1, 2]), "counts"),
     "negative counts": Bad(b"metrics:histogram:b", _histogram(counts=[1, -2, 3]), "counts"),
@@ -70,6 +83,12 @@ def put(client: redis.Redis, bad: Bad) -> None:
     client.zadd("metrics.index", {bad.key: client.hincrby("metrics.state", "version", 1)})
 
 
+def put_all(client: redis.Redis) -> None:
+    """Store all, those with the same key under a prefix each of its own, which is nobody's but stands in the index."""
+    for n, bad in enumerate(BAD.values()):
+        put(client, Bad(b"metrics%d:" % n + bad.key.removeprefix(b"metrics:"), bad.value, bad.reason))
+
+
 @pytest.fixture
 def good(redis_url: str, redis_client: redis.Redis) -> None:
     """Series of a real writer, with labels that are hard to write."""
@@ -82,14 +101,16 @@ def good(redis_url: str, redis_client: redis.Redis) -> None:
 
 def page_of(redis_url: str) -> str:
     sidecar = Sidecar(redis_url)
-    text, _ = sidecar.page(sidecar.refresh(), "text", ())
-    return text.decode()
+    pieces, _ = sidecar.page(sidecar.refresh(), "text", ())
+    return b"".join(pieces).decode()
 
 
 def check(page: str) -> None:
     """The good series are all there, and promtool finds nothing wrong."""
     samples = [sample for family in text_string_to_metric_families(page) for sample in family.samples]
-    assert {s.labels["l"]: s.value for s in samples if s.name == "good_total"} == dict.fromkeys(GOOD_LABELS, 0.1)
+    assert {s.labels.get("l", ""): s.value for s in samples if s.name == "good_total"} == dict.fromkeys(
+        GOOD_LABELS, 0.1
+    )
     assert {s.value for s in samples if s.name == "huge"} == {-1e300}
     assert sum(s.name == "h_bucket" for s in samples) == 2
     promtool = binaries.find("promtool").path
@@ -105,8 +126,12 @@ def skipped(page: str) -> dict[str, float]:
 @pytest.mark.usefixtures("good")
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
 def test_one_bad_series_costs_nobody_else_a_place(redis_url: str, redis_client: redis.Redis, bad: Bad) -> None:
-    """It is counted by its reason; the page is sound and has everything else."""
+    """It is counted by its reason, by both sidecars; the page is sound and has everything else."""
     put(redis_client, bad)
+    flat = redis_client.eval(resource("lua", "redis-exporter.lua").read_text(), 0)
+    assert isinstance(flat, list)
+    told = dict(zip(flat[::2], flat[1::2], strict=True))
+    assert told[b'labkit_sidecar_series_skipped{reason="%b"}' % bad.reason.encode()] == b"1"
     page = page_of(redis_url)
     assert skipped(page) == {bad.reason: 1}
     check(page)
@@ -163,8 +188,7 @@ def answers(url: str) -> bool:
 @pytest.mark.usefixtures("good")
 def test_the_stock_exporter_serves_every_good_series(redis_client: redis.Redis, stock: str) -> None:
     """All bad series together: the script still answers in text that Go can parse, and the exporter says it is up."""
-    for n, bad in enumerate(BAD.values()):
-        put(redis_client, Bad(bad.key + b"%d" % n, bad.value, bad.reason))
+    put_all(redis_client)
     page = httpx.get(stock, trust_env=False).text
     values = re.findall(r"^redis_script_values\{(.*)\} (\S+)$", page, re.MULTILINE)
     assert "\nredis_up 1\n" in page
@@ -180,8 +204,7 @@ def test_every_way_in_which_the_stock_exporter_calls(
     redis_client: redis.Redis, command: str, arguments: tuple[str, ...]
 ) -> None:
     """With and without an argument, as a reading script or any: pairs of text, whatever is in Redis."""
-    for bad in BAD.values():
-        put(redis_client, bad)
+    put_all(redis_client)
     call = redis_client.eval if command == "EVAL" else redis_client.eval_ro
     flat = call(resource("lua", "redis-exporter.lua").read_text(), 0, *arguments)
     assert isinstance(flat, list)
