@@ -167,12 +167,12 @@ def counters(series: int, rounds: int) -> Found:
 def walk_among(foreign: int) -> float:
     """Return the longest command of a sidecar's walk through a server with foreign keys, ms."""
     with valkey(*SERVER) as server, TemporaryDirectory() as folder:
-        server.client.execute_command("DEBUG", "POPULATE", foreign, "foreign")
+        server.client.execute_command("DEBUG", "POPULATE", foreign, "foreign")  # type: ignore[no-untyped-call]  # redis-py
         server.client.config_resetstat()
         server.client.slowlog_reset()
         with SidecarProcess(server.url, Path(folder)):
             wait_until(lambda: _scans(server) >= foreign / 500 * 0.9, "the walk", timeout=60)
-        return max([0.0, *(entry["duration"] / 1000 for entry in server.client.slowlog_get(10_000))])
+        return max([0.0, *(float(entry["duration"]) / 1000 for entry in server.client.slowlog_get(10_000))])
 
 
 def _scans(server: RedisServer) -> int:

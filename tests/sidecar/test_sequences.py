@@ -6,11 +6,13 @@ import threading
 from collections.abc import Iterator
 from itertools import count
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
 
 from labkit import RedisMetricsService
 from labkit.connection import connect
@@ -114,6 +116,18 @@ class World:
                 sidecar.walk(threading.Event())
             assert lines(sidecar) == lines(fresh)
             assert sidecar.skipped == fresh.skipped
+        assert shown(fresh) == self.model()
+
+    def model(self) -> dict[tuple[str, str], float]:
+        """What the keys of counters and gauges say, read one by one and without any of the sidecar's code."""
+        said: dict[tuple[str, str], float] = {}
+        for key in self.client.scan_iter(f"{self.prefix}:*:*:s=*"):
+            _, kind, name, label = str(key, "utf-8").split(":", 3)
+            if name in ("c", "g") and self.client.type(key) == b"string":
+                value = number(self.client.get(key) or b"")
+                if value is not None and (kind == "gauge" or value >= 0):
+                    said[name, unquote(label.removeprefix("s="))] = value
+        return said
 
     def close(self) -> None:
         for service in self.services:
@@ -123,6 +137,22 @@ class World:
 def lines(sidecar: Mirror) -> list[bytes]:
     """The lines of the page; the order of the series in a family is nobody's promise."""
     return sorted(b"".join(sidecar.page()).splitlines())
+
+
+def number(text: object) -> float | None:
+    try:
+        value = json.loads(str(text, "utf-8") if isinstance(text, bytes) else "").get("value")
+    except ValueError:
+        return None
+    return float(value) if isinstance(value, int | float) else None
+
+
+def shown(sidecar: Mirror) -> dict[tuple[str, str], float]:
+    """Counters and gauges of the writers, as the official parser reads them."""
+    families = text_string_to_metric_families(b"".join(sidecar.page()).decode())
+    samples = [sample for family in families for sample in family.samples]
+    named = {(s.name.removesuffix("_total"), s.labels.get("s", "")): s.value for s in samples}
+    return {key: value for key, value in named.items() if key[0] in ("c", "g")}
 
 
 def refreshed(sidecar: Mirror) -> None:
