@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import perf_counter
 from typing import cast
 
 from labkit.stack import binaries
@@ -36,6 +37,17 @@ def describe(server: RedisServer, *packages: str) -> str:
         *(f"{package} {version(package)}" for package in ("labkit", "redis", "hiredis", *packages)),
     ]
     return f"Measured on: {', '.join(parts)}.\n"
+
+
+def pauses_of_the_machine(seconds: float) -> list[float]:
+    """Spin that long; return the pauses above 1 ms, in ms, in which the machine did something else."""
+    pauses, last, end = [], perf_counter(), perf_counter() + seconds
+    while last < end:
+        now = perf_counter()
+        if now - last > 0.001:
+            pauses.append((now - last) * 1000)
+        last = now
+    return pauses
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:

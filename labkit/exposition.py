@@ -60,7 +60,7 @@ class Family:
 
     def _quantiles(self, i: int, name: str) -> tuple[bytes, bytes]:
         head = _head(f"{self.name}_{name}", "gauge", help_of(name, self.help))
-        return head, b"".join([lines.quantiles[i] for lines in self.lines.values()])
+        return head, b"".join([lines.quantile(i) for lines in self.lines.values()])
 
 
 def page(families: Iterable[Family]) -> tuple[bytes, ...]:

@@ -94,7 +94,10 @@ class Mirror:
             cursor, found = self._client.scan(cursor, match=pattern, count=KEYS_PER_SCAN)
             keys = cast(list[bytes], found)
             unseen.difference_update(keys)
-            self._read(self._changed_by_hand(keys))
+            if differing := self._differing(keys):
+                # What a writer changed since the last refresh comes as pages, which hold Redis for less.
+                self.refresh()
+                self._read(self._differing(differing))
             if cursor == 0:
                 self._read(list(unseen))
                 return
@@ -151,8 +154,8 @@ class Mirror:
             for name, family in self._families.items():
                 family.explain(helps.get(name, ""))
 
-    def _changed_by_hand(self, keys: list[bytes]) -> list[bytes]:
-        """Return those that do not hold what we have of them: nobody gave their last change a version."""
+    def _differing(self, keys: list[bytes]) -> list[bytes]:
+        """Return those that do not hold what we have of them; after a refresh, nobody gave that change a version."""
         held = self._client.mget(keys) if keys else []
         with self._lock:
             return [key for key, json in zip(keys, held, strict=True) if self._digest(key) != hash(json)]

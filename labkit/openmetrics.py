@@ -55,7 +55,7 @@ def _chunks(family: Family) -> Iterator[bytes]:
             yield prefix + _labels(lines.body, length) + b" " + lines.created + b"\n"
     for i, quantile in enumerate(QUANTILES if family.kind == "histogram" else ()):
         yield _head(b"%b_%b" % (base, quantile.encode()), "gauge", help_of(quantile, family.help))
-        yield from (lines.quantiles[i] for lines in series)
+        yield from (lines.quantile(i) for lines in series)
 
 
 def _labels(body: bytes, length: int) -> bytes:

@@ -5,7 +5,6 @@ None. So hostile data has one judge, and Redis need not spend its one thread on 
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import accumulate
@@ -36,15 +35,20 @@ _PLAIN = re.compile(rb"[ !#$&-\[\]-~]+")
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """What one series has on the page; `quantiles` of a histogram only, `created` in seconds, as text.
+    """What one series has on the page; `created` in seconds, as text.
 
+    `quantiles` are the three lines of a histogram, in one piece: a hundred thousand series make small things large.
     `digest` tells the JSON that they were made of from others; None if it was not seen here.
     """
 
     body: bytes
     created: bytes
-    quantiles: tuple[bytes, ...] = ()
+    quantiles: bytes = b""
     digest: int | None = field(default=None, compare=False)
+
+    def quantile(self, i: int) -> bytes:
+        """Return the line of the quantile at this place in `QUANTILES`."""
+        return self.quantiles.split(b"\n", i + 1)[i] + b"\n"
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class _Shape:
 
     bounds: tuple[float, ...]
     body: bytes
-    quantiles: tuple[bytes, ...]
+    quantiles: bytes
 
 
 def render(key: bytes, json: bytes) -> Lines | None:
@@ -73,7 +77,7 @@ def _value(kind: bytes, name: bytes, labels: bytes, json: bytes) -> Lines | None
     if parts is None or not isfinite(float(parts[1])) or (kind == b"counter" and parts[1].startswith(b"-")):
         return None
     series = b"%b{%b}" % (name, labels) if labels else name
-    return Lines(b"%b %b\n" % (series, parts[1]), parts[2], (), hash(json))
+    return Lines(b"%b %b\n" % (series, parts[1]), parts[2], b"", hash(json))
 
 
 def _histogram(name: bytes, labels: bytes, json: bytes) -> Lines | None:
@@ -87,12 +91,9 @@ def _histogram(name: bytes, labels: bytes, json: bytes) -> Lines | None:
         return None
     cumulative = list(accumulate(counts))
     body = shape.body % (*cumulative, total, cumulative[-1])
-    quantiles: Iterable[bytes] = [
-        line % _text(quantile(q, shape.bounds, counts, cumulative))
-        for line, q in zip(shape.quantiles, QUANTILES.values(), strict=True)
-    ]
-    quantiles = tuple([line.replace(b"\0", labels) for line in quantiles])
-    return Lines(body.replace(b"\0", labels), created, quantiles, hash(json))
+    values = [_text(quantile(q, shape.bounds, counts, cumulative)) for q in QUANTILES.values()]
+    quantiles = shape.quantiles % tuple(values)
+    return Lines(body.replace(b"\0", labels), created, quantiles.replace(b"\0", labels), hash(json))
 
 
 def quantile(q: float, bounds: tuple[float, ...], counts: list[int], cumulative: list[int]) -> float:
@@ -144,5 +145,5 @@ def _shape(name: bytes, bounds: bytes, labelled: bool) -> _Shape | None:
     before, tail = (b"\0,", b"{\0}") if labelled else (b"", b"")
     buckets = [b'%b_bucket{%ble="%b"} %%d\n' % (name, before, le) for le in (*map(_text, values), b"+Inf")]
     sums = b"%b_sum%b %%b\n%b_count%b %%d\n" % (name, tail, name, tail)
-    quantiles = tuple(b"%b_%b%b %%b\n" % (name, q.encode(), tail) for q in QUANTILES)
-    return _Shape(values, b"".join(buckets) + sums, quantiles)
+    quantiles = [b"%b_%b%b %%b\n" % (name, q.encode(), tail) for q in QUANTILES]
+    return _Shape(values, b"".join(buckets) + sums, b"".join(quantiles))

@@ -207,4 +207,4 @@ def _flush_reply(reply: list[Any]) -> FlushReply:
 def _entry(key: bytes, ms: int, lines: bytes | None, more: bytes = b"", *quantiles: bytes) -> Entry:
     if not lines:
         return Entry(key, ms, None, more.decode())
-    return Entry(key, ms, Lines(lines, more, quantiles))
+    return Entry(key, ms, Lines(lines, more, b"".join(quantiles)))

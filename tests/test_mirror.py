@@ -2,9 +2,13 @@
 
 import json
 import threading
+from collections.abc import Sequence
+from math import ceil
 
 import pytest
 import redis
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from labkit import RedisMetricsService
@@ -12,6 +16,7 @@ from labkit.deadlines import Deadlines
 from labkit.exposition import page, read_metadata
 from labkit.keys import Keys
 from labkit.mirror import Mirror
+from labkit.scripts import Entry, ReadScripts
 from tests.redis_server import wait_until
 
 
@@ -190,12 +195,60 @@ def test_names_of_others_on_the_page_are_left_to_them(redis_client: redis.Redis)
 
 
 def test_a_moved_deadline_counts_once() -> None:
-    """However often a time moves, a key is due once, at its last time, and waits in one place."""
+    """However often a time moves on, a key is due once, at its last time, and waits in one place."""
     deadlines = Deadlines()
-    for at in (5.0, 7.0, 6.0):
+    for at in (5.0, 5.5, 7.0):
         deadlines.set(b"a", at)
-    deadlines.set(b"b", 5.5)
+    deadlines.set(b"b", 5.0)
     deadlines.drop(b"b")
-    assert (deadlines.pop_due(5.9), len(deadlines)) == ([], 1)
-    assert deadlines.pop_due(6.0) == [b"a"]
-    assert deadlines.pop_due(100.0) == []
+    assert (deadlines.pop_due(6.0), len(deadlines)) == ([], 1)
+    assert deadlines.pop_due(7.0) == [b"a"]
+    assert (deadlines.pop_due(100.0), len(deadlines)) == ([], 0)
+
+
+@given(st.lists(st.tuples(st.sampled_from([b"a", b"b", b"c"]), st.none() | st.floats(0, 20), st.booleans())))
+def test_deadlines_are_those_of_a_model(steps: list[tuple[bytes, float | None, bool]]) -> None:
+    """Times that move to and fro, end and come again: due at the second after the last one set, each once."""
+    deadlines, model, now = Deadlines(), dict[bytes, int](), 0
+    for key, at, tick in steps:
+        if at is None:
+            deadlines.drop(key)
+            model.pop(key, None)
+        else:
+            deadlines.set(key, now + at)
+            model[key] = ceil(now + at)
+        now += tick
+        due = [name for name, second in model.items() if second <= now]
+        assert sorted(deadlines.pop_due(now)) == sorted(due)
+        for name in due:
+            del model[name]
+        assert len(deadlines) <= len(steps)
+    assert sorted(deadlines.pop_due(now + 99)) == sorted(model)
+    assert len(deadlines) == 0
+
+
+def test_a_walk_takes_what_a_writer_changed_meanwhile_as_pages(
+    metrics: RedisMetricsService, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The script renders only what was changed by hand: a flush during the walk is not its business."""
+    family, rendered_by_script = metrics.counter("c", "Help.", ["n"]), list[bytes]()
+    read = ReadScripts.read
+
+    def spy(self: ReadScripts, keys: Sequence[bytes]) -> list[Entry]:
+        rendered_by_script.extend(keys)
+        return read(self, keys)
+
+    monkeypatch.setattr(ReadScripts, "read", spy)
+
+    class FlushesBetween(threading.Event):
+        """Set by nobody; asked before each step of the walk."""
+
+        def is_set(self) -> bool:
+            for n in range(300):
+                family.labels(n=str(n)).inc()
+            metrics.flush()
+            return False
+
+    mirror.walk(FlushesBetween())
+    assert shown(mirror)['c{"n": "299"}'] >= 1
+    assert not [key for key in rendered_by_script if b":counter:c:" in key]

@@ -79,4 +79,4 @@ def test_quantiles_are_those_of_promql(server: PrometheusServer, redis_client: r
         (entry,) = ReadScripts(redis_client, Keys()).read([_key(n)])
         for lines in (render(_key(n), _json(*case)), entry.lines):
             assert lines
-            assert repr(float(lines.quantiles[index].split()[-1])) == theirs[n], case
+            assert repr(float(lines.quantile(index).split()[-1])) == theirs[n], case
