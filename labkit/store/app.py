@@ -12,11 +12,13 @@ import uvicorn
 from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi_offline import FastAPIOffline
 
 from labkit.connection import redact
 from labkit.errors import FlushError
 from labkit.listening import listen
 from labkit.service import RedisMetricsService
+from labkit.store.forwarded import ForwardedPrefix
 from labkit.store.instruments import Instruments
 from labkit.store.ledger import Ledger
 from labkit.store.messages import (
@@ -36,7 +38,7 @@ log = logging.getLogger("labkit")
 
 API = "/api/store"
 # Looking at the store must not change what is looked at.
-UNMETERED = (f"{API}/status", "/-/healthy", "/docs", "/openapi.json")
+UNMETERED = (f"{API}/status", "/-/healthy", "/docs", "/openapi.json", "/static-offline-docs")
 CLOSE_TIMEOUT = 3.0
 
 DESCRIPTION = "A queue of customers to observe. Every step and every request is recorded in Redis and in a ledger."
@@ -55,11 +57,13 @@ def create_app(metrics: RedisMetricsService, *, close_metrics: bool = False) -> 
         if close_metrics:
             await asyncio.to_thread(_close, metrics)
 
-    app = FastAPI(title="labkit store", description=DESCRIPTION, lifespan=lifespan, redoc_url=None)
+    # Its page of documentation brings its script along, and shows without a network.
+    app = FastAPIOffline(title="labkit store", description=DESCRIPTION, lifespan=lifespan, redoc_url=None)
     for router in (_steps(shop), _simulations(simulations), _observation(shop, ledger, simulations)):
         app.include_router(router)
     app.add_exception_handler(RequestValidationError, _explain)
     app.add_middleware(RequestMeter, metrics=metrics, exclude=UNMETERED, known=_known(app), on_answer=ledger.answered)
+    app.add_middleware(ForwardedPrefix)  # outermost: what it puts back, the others see
     return app
 
 

@@ -1,0 +1,85 @@
+"""Fixtures for everybody's tests: the real lab, its Redis and its Prometheus. pytest loads them by itself.
+
+`labkit_stack`       the lab: a session's own, in a home of its own, on free ports
+`labkit_redis`       a client of its Redis
+`labkit_prometheus`  the queries of its Prometheus, with `wait_until`
+`labkit_options`     what the lab is started with: settings of pytest's ini file; override it for more
+
+Whoever has labkit installed imports this module in every run, so what is heavy is imported by the fixtures.
+"""
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    import redis
+
+    from labkit import Prometheus, Stack
+
+# Settings in pytest's ini file: the option of `Stack.up`, its type, and what it means.
+SETTINGS: dict[str, tuple[type, str, str]] = {
+    "scrape_interval": (float, "1", "seconds between two scrapes by Prometheus"),
+    "flush_interval": (float, "1", "seconds between two batches of the store"),
+    "ttl": (float, "1800", "seconds that a series of the store lives after its last refresh"),
+    "sidecar": (str, "labkit", "labkit or redis_exporter"),
+    "server": (str, "valkey", "valkey or redis"),
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take the settings `labkit_scrape_interval` and the like from the ini file."""
+    for name, (_, default, meaning) in SETTINGS.items():
+        parser.addini(f"labkit_{name}", f"the lab of the fixture labkit_stack: {meaning}", default=default)
+
+
+@pytest.fixture(scope="session")
+def labkit_options(pytestconfig: pytest.Config) -> dict[str, Any]:
+    """Options of `Stack.up` for the session's lab, from the ini file. Override this fixture to compute them."""
+    return {name: _setting(pytestconfig, name, kind) for name, (kind, _, _) in SETTINGS.items()}
+
+
+@pytest.fixture(scope="session")
+def labkit_stack(labkit_options: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Stack]":
+    """A running lab: Redis, the store, the sidecar and Prometheus, which end with the session.
+
+    It has a home and free ports of its own, so it disturbs no other lab. While it runs, LABKIT_HOME names it: notebooks
+    and programs that a test starts find it with `Stack.attach()`. A test that breaks a service should mend it: use
+    `with labkit_stack.stopped("redis"):` or `.paused`.
+    """
+    from labkit import Stack
+
+    home = tmp_path_factory.mktemp("labkit")
+    with pytest.MonkeyPatch.context() as patch, Stack.up(ports="auto", home=home, **labkit_options) as stack:
+        patch.setenv("LABKIT_HOME", os.fspath(home))
+        yield stack
+
+
+@pytest.fixture
+def labkit_redis(labkit_stack: "Stack") -> "Iterator[redis.Redis]":
+    """A client of the lab's Redis, closed after the test; replies are text.
+
+    What is there stays from test to test, as in life: count what a test adds, or give it a label of its own.
+    """
+    import redis
+
+    with redis.Redis.from_url(labkit_stack.urls["redis"], decode_responses=True, socket_timeout=10) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def labkit_prometheus(labkit_stack: "Stack") -> "Prometheus":
+    """The queries of the lab's Prometheus: `query`, `query_range`, and `wait_until` for what is on its way."""
+    from labkit import Prometheus
+
+    return Prometheus(labkit_stack.urls["prometheus"])
+
+
+def _setting(config: pytest.Config, name: str, kind: type) -> object:
+    text = config.getini(f"labkit_{name}")
+    try:
+        return kind(text)
+    except ValueError:
+        raise pytest.UsageError(f"labkit_{name} = {text!r}: a number is expected") from None

@@ -1,0 +1,118 @@
+"""One address for a service of the lab, whatever its port is today: bytes in, bytes out.
+
+jupyter-server-proxy starts a relay for each launcher tile that somebody opens, and keeps the port it gave it. The lab
+may come, go and change its ports meanwhile: every connection asks anew where the service is, and while it is nowhere,
+the answer is a page that says how to start it, and looks again by itself.
+
+$ python -m labkit.relay prometheus 40123
+"""
+
+import asyncio
+import contextlib
+import html
+import os
+import sys
+
+from labkit.errors import LabkitError
+from labkit.stack import Stack
+from labkit.stack.ports import HOST
+
+# Services that may run beside the lab, where they listen when the lab does not say, and how to start them.
+BESIDE = {
+    "grafana": (3000, "docker compose up grafana"),
+    "locust": (8089, "locust --host URL-of-the-store"),
+}
+CHUNK = 64 * 1024
+LONGEST_HEAD = 64 * 1024
+PATIENCE = 5.0  # seconds
+
+_PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="2">
+<title>{name} does not run</title><style>
+:root {{ color-scheme: light dark }}
+body {{ font: 1.1rem/1.5 system-ui, sans-serif; max-width: 36rem; margin: 15vh auto; padding: 0 1rem }}
+code {{ font-size: 1.05em; padding: .1em .4em; border-radius: .3em; background: color-mix(in srgb, currentColor 12%, transparent) }}
+</style></head><body><h1>{name} does not run</h1><p>{why}</p>
+<p>Start it with <code>{start}</code>{or_else}.</p><p>This page looks again every two seconds.</p></body></html>
+"""  # noqa: E501  a style is best read in one line
+
+
+def find(name: str) -> tuple[int | None, str]:
+    """Return the port on which the service `name` is expected now, or None and the reason."""
+    try:
+        stack = Stack.running()
+    except LabkitError as error:
+        return None, str(error)
+    if stack and name in stack.urls:
+        return int(stack.urls[name].rpartition(":")[2].partition("/")[0]), "The lab runs, but it does not answer."
+    if name in BESIDE:
+        return BESIDE[name][0], "It does not belong to the lab's own services, and was not started."
+    return None, "No lab runs here."
+
+
+def page(name: str, why: str) -> bytes:
+    """Return the answer, with its head, that is given in place of the service's own."""
+    beside = name in BESIDE
+    start, or_else = (BESIDE[name][1], "") if beside else ("labkit up", " in a terminal, or <code>%lab up</code>")
+    or_else += "" if beside else " in a notebook"
+    text = _PAGE.format(name=html.escape(name.capitalize()), why=html.escape(why), start=start, or_else=or_else)
+    body = text.encode()
+    head = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/html; charset=utf-8\r\nCache-Control: no-store\r\n"
+    return f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
+
+
+async def connect(name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Join one connection to the service, or answer it with the page."""
+    port, why = find(name)
+    try:
+        upstream = await asyncio.open_connection(HOST, port) if port else None
+    except OSError:
+        upstream = None
+    with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
+        if upstream:
+            await _join((reader, writer), upstream)
+        else:
+            await _explain(reader, writer, page(name, why))
+    writer.close()
+
+
+async def serve(name: str, port: int) -> None:
+    """Relay until the process that started this one is gone."""
+    parent = os.getppid()
+    async with await asyncio.start_server(
+        lambda reader, writer: connect(name, reader, writer), HOST, port, limit=LONGEST_HEAD
+    ):
+        # A Jupyter that is killed ends nobody.
+        while os.getppid() == parent:
+            await asyncio.sleep(PATIENCE)
+
+
+async def _join(
+    near: tuple[asyncio.StreamReader, asyncio.StreamWriter], far: tuple[asyncio.StreamReader, asyncio.StreamWriter]
+) -> None:
+    try:
+        await asyncio.gather(_pour(near[0], far[1]), _pour(far[0], near[1]))
+    finally:
+        far[1].close()
+
+
+async def _pour(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    while chunk := await source.read(CHUNK):
+        target.write(chunk)
+        await target.drain()
+    if target.can_write_eof():
+        target.write_eof()
+
+
+async def _explain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: bytes) -> None:
+    await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE)
+    writer.write(answer)
+    writer.write_eof()
+    # What is still on its way is read: a connection closed before that would take the answer with it.
+    async with asyncio.timeout(PATIENCE):
+        while await reader.read(CHUNK):
+            pass
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(serve(sys.argv[1], int(sys.argv[2])))
