@@ -20,8 +20,8 @@ demo: $(LAB) ## Run the whole pipeline once and leave out/demo.html.
 	@$(BIN)/labkit demo
 
 lab: $(LAB) ## Open JupyterLab on the first notebook.
-	@mkdir -p .venv/share/jupyter/lab/settings && cp configs/jupyter/overrides.json .venv/share/jupyter/lab/settings/
-	@$(BIN)/jupyter lab $(ROOT) --ip=127.0.0.1 --log-level=WARN --LabApp.default_url=/lab/tree/notebooks/00-start-here.ipynb
+	@$(BIN)/python scripts/jupyter_settings.py
+	@LABKIT_KERNELS=1 $(BIN)/jupyter lab $(ROOT) --ip=127.0.0.1 --log-level=WARN --LabApp.default_url=/lab/tree/notebooks/00-start-here.ipynb
 
 # Printed with the command, so that what failed can be tried again: make test SEED=…
 test soak: SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
