@@ -11,7 +11,8 @@ from typing import Any
 
 from labkit.resources import resource
 
-CATEGORY = "Lab"
+# The one category in which JupyterLab shows the icons of tiles that are not its own.
+CATEGORY = "Notebook"
 # Seconds until a relay that was just started listens; it imports the stack first.
 START_TIMEOUT = 30.0
 
