@@ -39,6 +39,8 @@ class Jupyter:
         command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}"]
         command += ["--ServerApp.port_retries=0", "--IdentityProvider.token=", f"--ServerApp.base_url={base_url}"]
         command += [f"--ServerApp.root_dir={self.root}", "--log-level=WARN"]
+        # So that tests can ask the page whether its kernel is ready.
+        command += ["--LabApp.expose_app_in_browser=True"]
         command += ["--allow-root"] if os.getuid() == 0 else []
         self._log = folder / "jupyter.log"
         with self._log.open("wb") as log:

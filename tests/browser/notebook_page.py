@@ -10,6 +10,16 @@ READY = 60_000  # ms
 SCREENSHOTS = REPOSITORY / "out" / "screenshots"
 _NUMBERED = re.compile(r"^\[\d+\]:$")
 
+_HAS_IDLE_KERNEL = """() => {
+    const session = window.jupyterapp?.shell.currentWidget?.sessionContext;
+    return session?.isReady && session.session?.kernel?.status === "idle";
+}"""
+
+_CELLS = "window.jupyterapp.shell.currentWidget.content.widgets.map((cell) => cell.model.toJSON())"
+_CODE = f"{_CELLS}.filter((cell) => cell.cell_type === 'code')"
+_ERRORS = f"{_CODE}.flatMap((cell) => cell.outputs).filter((output) => output.output_type === 'error')"
+_HAS_RUN = f"() => {_ERRORS}.length || {_CODE}.every((cell) => cell.execution_count || !cell.source)"
+
 
 class NotebookPage:
     """A notebook that is open in JupyterLab, its kernel ready."""
@@ -20,9 +30,9 @@ class NotebookPage:
         page.goto(f"{jupyter.url}lab/tree/{path}?reset")
         self.panel = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
         self.panel.wait_for(timeout=READY)
-        # Until then, clicks and keys reach nobody.
-        page.locator("#jupyterlab-splash").wait_for(state="detached", timeout=READY)
-        self.wait_until_idle()
+        self._wait_for_the_splash()
+        # A cell that is run earlier asks which kernel is meant.
+        page.wait_for_function(_HAS_IDLE_KERNEL, timeout=READY)
 
     def cell(self, index: int) -> Locator:
         """Return a code cell by its place among the code cells."""
@@ -40,8 +50,9 @@ class NotebookPage:
     def run_all(self, *, timeout: float = READY) -> None:
         """Run every cell from the menu and return when the last code cell has a number."""
         self.menu("Run", "Run All Cells")
-        last = self.panel.locator(".jp-CodeCell").last.locator(".jp-InputArea-prompt")
-        expect(last).to_have_text(_NUMBERED, timeout=timeout)
+        # The page draws cells as they come into view; the model has them all.
+        self.page.wait_for_function(_HAS_RUN, timeout=timeout)
+        assert self.page.evaluate(_ERRORS) == []
 
     def menu(self, *path: str) -> None:
         """Choose from the menu by labels."""
@@ -49,15 +60,13 @@ class NotebookPage:
             place = ".lm-Menu-itemLabel" if depth else ".lm-MenuBar-itemLabel"
             self.page.locator(place).get_by_text(name, exact=True).click()
 
-    def wait_until_idle(self) -> None:
-        self.panel.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for(timeout=READY)
-
     def photograph(self, name: str) -> None:
         """Leave a picture of the page in both themes in `out/screenshots`, for people to look at."""
         for theme in ("Dark", "Light"):
             self.menu("Settings", "Theme", f"JupyterLab {theme}")
             themed = self.page.locator(f"body[data-jp-theme-name='JupyterLab {theme}']")
             themed.wait_for(state="attached", timeout=READY)
+            self._wait_for_the_splash()
             self.page.screenshot(path=SCREENSHOTS / f"{name}-{theme.lower()}.png")
 
     def save(self) -> str:
@@ -66,3 +75,7 @@ class NotebookPage:
         dirty = self.page.locator(".jp-mod-dirty")
         expect(dirty).to_have_count(0, timeout=READY)
         return self._path.read_text()
+
+    def _wait_for_the_splash(self) -> None:
+        """It covers the page at the start and when the theme changes; clicks and keys reach nobody."""
+        self.page.locator("#jupyterlab-splash").wait_for(state="detached", timeout=READY)
