@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from time import sleep
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
+from typer.core import TyperCommand
 
 from labkit.connection import DEFAULT_URL, redact
 from labkit.errors import LabkitError
@@ -278,6 +279,57 @@ def demo(
     from labkit.demo import run as run_demo
 
     raise typer.Exit(run_demo(quick=quick, out=out))
+
+
+class _TakesPairs(TyperCommand):
+    """A command whose option `-p` takes two words, for which Typer has no type: they travel as NAME=VALUE."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        joined, words = [], iter(args)
+        for word in words:
+            joined.append(word)
+            if word in ("-p", "--parameter"):
+                name, value = next(words, None), next(words, None)
+                if value is None:
+                    raise typer.BadParameter("two words are needed: -p NAME VALUE")
+                joined.append(f"{name}={value}")
+        return super().parse_args(ctx, joined)
+
+
+@app.command(cls=_TakesPairs)
+def report(
+    notebook: Annotated[str, typer.Argument(metavar="NOTEBOOK", help="A file, or one of labkit's own, such as 00.")],
+    given: Annotated[
+        list[str] | None,
+        typer.Option("-p", "--parameter", metavar="NAME VALUE", help="Repeat it for more."),
+    ] = None,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="The page; by default out/NOTEBOOK.html.")] = None,
+    timeout: Annotated[float, typer.Option(metavar="SECONDS", help="How long one cell may take.")] = 600.0,
+    parameters: Annotated[bool, typer.Option("--parameters", help="Show what can be given, and run nothing.")] = False,
+) -> None:
+    """Run a notebook, and write a page that reads well without its code.
+
+    The page needs no network. Values are checked against the notebook's declarations before anything runs. Exit
+    code 1 if a cell fails; the page then has what came before.
+
+    \b
+    labkit report 00 -p rate 50 -p duration 10
+    labkit report notebooks/04-query-and-plot.ipynb --output monday.html
+    labkit report 00 --parameters
+    """
+    from labkit import report as reports
+    from labkit.parameters import declared
+
+    path = reports.find(notebook)
+    if parameters:
+        known = declared(path).values()
+        _table(("parameter", "type", "default", "meaning"), [(p.name, p.type, p.default, p.meaning) for p in known])
+        return
+    pairs = [(name, value) for name, _, value in (pair.partition("=") for pair in given or ())]
+    written = reports.run(path, pairs, output, timeout=timeout)
+    _say(f"The report: {written.output}")
+    if written.failure:
+        raise LabkitError(written.failure)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -17,7 +17,8 @@ JOURNEY = (
     *("deadlines", "exposition", "mirror", "negotiation", "openmetrics", "filtering", "sidecar"),
     *("web_config", "authentication", "serving", "exporter"),
     *("answers", "client", "query", "theme", "plot", "panels", "grid", "dashboard"),
-    *("store", "stack", "experiments", "demo", "magics", "cli"),
+    *("store", "stack", "experiments", "demo", "magics"),
+    *("relay", "proxies", "pytest_plugin", "parameters", "pages", "report", "cli"),
 )
 # Drawn in the package's own docstring; the type checker alone sees these imports.
 EXEMPT = {"__init__", "__main__", "telemetry"}
