@@ -53,7 +53,7 @@ class Outbox:
     """
 
     def __init__(self, timing: Timing) -> None:
-        self._ttl_ms, self._lease_ms = round(timing.ttl * 1000), round(timing.lease * 1000)
+        self.retime(timing)
         self._batches: deque[Batch] = deque()
         self._rename()
         self._owner = self.writer
@@ -77,6 +77,10 @@ class Outbox:
     def oldest(self) -> int:
         """The number of the oldest batch; only if there is one."""
         return self._batches[0].number
+
+    def retime(self, timing: Timing) -> None:
+        """Give batches from now on these durations; those that wait keep theirs."""
+        self._ttl_ms, self._lease_ms = round(timing.ttl * 1000), round(timing.lease * 1000)
 
     def add(self, changes: Sequence[Change], metadata: Mapping[str, Any]) -> Batch:
         """Freeze `changes`, each of another series, into one batch; `metadata` goes with them."""

@@ -42,7 +42,7 @@ class Flusher:
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._delivery, self._registry, self._telemetry = delivery, registry, telemetry
-        self._timing, self._clock = timing, clock
+        self.timing, self._clock = timing, clock
         self._outbox = delivery.outbox
         self._removals: list[Removal] = []
         self._recorded = self._folded_since_pause = 0
@@ -57,6 +57,14 @@ class Flusher:
                 self._fold(one)
             sleep(0)
 
+    def retime(self, timing: Timing) -> None:
+        """Go on with other durations. Entries in shared gauges are renewed at once: theirs may now be too short."""
+        self.timing = timing
+        self._outbox.retime(timing)
+        for series in self._registry.series():
+            if series.declaration.shared != "last":
+                series.due_at = min(series.due_at, 0.0)
+
     def flush(self) -> float:
         """Send all there is; return how long to wait until the next time, in seconds."""
         started = perf_counter()
@@ -68,7 +76,7 @@ class Flusher:
             log.exception("The flush failed in a way that labkit does not know.")
             return self._failed(repr(error))
         self._succeeded(perf_counter() - started)
-        return self._timing.flush_interval
+        return self.timing.flush_interval
 
     def finish(self) -> None:
         """Flush for the last time: what came in meanwhile, and that this writer holds nothing in shared gauges now."""
@@ -169,7 +177,7 @@ class Flusher:
         child.forget()
 
     def _refresh_after(self, series: Metric) -> float:
-        return self._timing.refresh_after if series.declaration.shared == "last" else self._timing.renew_after
+        return self.timing.refresh_after if series.declaration.shared == "last" else self.timing.renew_after
 
     def _succeeded(self, seconds: float) -> None:
         if self.failures:
@@ -185,4 +193,4 @@ class Flusher:
         self._telemetry.batch("failed")
         if self.failures == 1:
             log.warning("%s: %s. Recording goes on; nothing is lost.", self._delivery.where, error)
-        return next_backoff(self.failures, min(0.5, self._timing.flush_interval), random.random())  # noqa: S311  no secret
+        return next_backoff(self.failures, min(0.5, self.timing.flush_interval), random.random())  # noqa: S311  no secret

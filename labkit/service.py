@@ -6,6 +6,7 @@ to Redis every `flush_interval`, as batches that are applied at most once.
 
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from threading import Condition, Event, Thread, current_thread
 from time import monotonic
 from types import TracebackType
@@ -66,6 +67,7 @@ class RedisMetricsService:
         lease: float = 60,
     ) -> None:
         # A lease is renewed with a flush, of which one may fail.
+        self._lease = lease
         self._timing = Timing(flush_interval, ttl, max(lease, 3 * flush_interval))
         self._url = url
         self._keys = Keys(prefix)
@@ -120,6 +122,22 @@ class RedisMetricsService:
         )
 
     # Sending -------------------------------------------------------------------------------------------------
+
+    @property
+    def flush_interval(self) -> float:
+        """How often changes are sent, in seconds. Set it at any time: what waits is sent, and then as often as that.
+
+        Raises:
+            MetricError: it is not above 0 and below `ttl`.
+        """
+        return self._timing.flush_interval
+
+    @flush_interval.setter
+    def flush_interval(self, seconds: float) -> None:
+        self._timing = replace(self._timing, flush_interval=seconds, lease=max(self._lease, 3 * seconds))
+        with self._answered:
+            self._tickets += 1
+            self._wake.set()
 
     def flush(self, timeout: float = 10.0) -> None:
         """Return once everything recorded before this call is acknowledged by Redis.
@@ -195,7 +213,13 @@ class RedisMetricsService:
         # A request is tried at once, and once: what fails then waits its time like everything else. It is known by its
         # ticket, because a wake may come just before it is cleared, and be lost.
         if monotonic() >= self._next_flush or self._tickets > self._tried:
+            self._retime()
             self._next_flush = monotonic() + self._flush_once()
+
+    def _retime(self) -> None:
+        # Here, because what the flusher holds belongs to the flush thread.
+        if self._flusher.timing is not self._timing:
+            self._flusher.retime(self._timing)
 
     def _fold_interval(self) -> float:
         return max(FOLD_INTERVAL, FOLD_INTERVAL_PER_SERIES * len(self._registry))

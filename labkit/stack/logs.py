@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from labkit.errors import StackError
-from labkit.stack.services import SERVICES
+from labkit.stack.services import LOCUST, SERVICES
 from labkit.stack.state import Folder, find_home
 
 
@@ -13,7 +13,7 @@ def log_of(service: str, home: Path | str | None = None) -> Path:
     Raises:
         StackError: there is no such service, or it has said nothing yet.
     """
-    names = (*SERVICES, "supervisord")
+    names = (*SERVICES, LOCUST, "supervisord")
     if service not in names:
         raise StackError(f"{service!r} is no service of the lab; they are {', '.join(names)}.")
     folder = Folder(find_home(home))

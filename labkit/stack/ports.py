@@ -9,6 +9,7 @@ from labkit.stack.processes import lab_of, listener
 
 HOST = "127.0.0.1"
 FIXED = {"redis": 6379, "store": 5050, "sidecar": 9121, "prometheus": 9090}
+OPTIONAL = {"locust": 8089}
 
 # Below what Linux hands out to clients (32768 and up): a client that tries again and again to reach a server that is
 # down would otherwise, one day, be given the server's own port and talk to itself.
@@ -26,6 +27,12 @@ def choose(wanted: Ports) -> dict[str, int]:
     for service, port in FIXED.items():
         require_free(port, service)
     return dict(FIXED)
+
+
+def choose_one(service: str, wanted: Ports) -> int:
+    """Return a port for an optional service: the usual one if that is wanted and free, else a free one."""
+    usual = OPTIONAL[service]
+    return usual if wanted == "fixed" and is_free(usual) else _free(1)[0]
 
 
 def is_free(port: int, host: str = HOST) -> bool:

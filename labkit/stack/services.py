@@ -17,10 +17,12 @@ from labkit.stack.processes import NAME
 from labkit.stack.state import Folder, State
 
 SERVICES = ("redis", "store", "sidecar", "prometheus")
+# Runs only when it is asked for.
+LOCUST = "locust"
 
 
 # The page that answers 200 when all is well; a Redis is asked by PING instead.
-_HEALTH = {"redis": None, "store": "/-/healthy", "sidecar": "/-/healthy", "prometheus": "/-/ready"}
+_HEALTH = {"redis": None, "store": "/-/healthy", "sidecar": "/-/healthy", "prometheus": "/-/ready", LOCUST: "/"}
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,8 @@ class Service:
 
 
 def urls(ports: dict[str, int]) -> dict[str, str]:
-    """Return the URL of each service."""
-    web = {name: f"http://{HOST}:{ports[name]}" for name in SERVICES}
+    """Return the URL of each service that has a port."""
+    web = {name: f"http://{HOST}:{port}" for name, port in ports.items()}
     return web | {"redis": f"redis://{HOST}:{ports['redis']}/0"}
 
 
@@ -68,6 +70,21 @@ def services(state: State, folder: Folder, on_step: Callable[[str], None] = lamb
     """
     sidecar = _labkit_sidecar(state) if state.options.sidecar == "labkit" else _stock_sidecar(state, on_step)
     return [_redis(state, folder, on_step), _store(state), sidecar, _prometheus(state, folder, on_step)]
+
+
+def store_service(state: State) -> Service:
+    """Return the store alone, with the options as they are now."""
+    return _store(state)
+
+
+def locust_service(state: State) -> Service:
+    """Return Locust with its web page: customers for the store, as many as it is told while it runs."""
+    file = Path(__file__).parent.parent / "store" / "tapfile.py"
+    command = [sys.executable, "-m", "locust", "-f", str(file), "--host", urls(state.ports)["store"]]
+    command += ["--web-host", HOST, "--web-port", str(state.ports[LOCUST]), "--loglevel", "WARNING"]
+    # Whoever is inside the store when fewer shall come goes home first.
+    command += ["--stop-timeout", "5"]
+    return Service(LOCUST, tuple(command), {"PYTHONUNBUFFERED": "1"})
 
 
 def prometheus_config(state: State) -> str:

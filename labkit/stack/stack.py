@@ -5,19 +5,33 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from labkit.errors import StackError
+from labkit.errors import ServiceFailed, StackError
 from labkit.stack import processes
 from labkit.stack.logs import tail
 from labkit.stack.options import Options, Ports, Server, Sidecar
-from labkit.stack.ports import choose, is_free
+from labkit.stack.ports import choose, choose_one, is_free
 from labkit.stack.readiness import answers, wait_ready, wait_until
-from labkit.stack.services import SERVICES, Service, endpoint, prometheus_config, services, urls
+from labkit.stack.services import (
+    LOCUST,
+    SERVICES,
+    Service,
+    endpoint,
+    locust_service,
+    prometheus_config,
+    services,
+    store_service,
+    urls,
+)
 from labkit.stack.state import Folder, State, find_home
 from labkit.stack.supervisor import STOP_SECONDS, Supervisor
+from labkit.stack.tuning import reload_prometheus, set_flush_interval
+
+if TYPE_CHECKING:
+    from labkit.store.schedule import Shape
 
 END_TIMEOUT = 15.0
 LOG_TAIL = 5
@@ -153,13 +167,13 @@ class Stack:
     # Looking ---------------------------------------------------------------------------------------------------
 
     def status(self) -> list[ServiceStatus]:
-        """Return how each service is.
+        """Return how each service is, with "locust" while it sends customers.
 
         Raises:
             StackError: the lab's supervisor is gone, so nobody knows.
         """
         pids = self._supervisor.pids()
-        return [self._status(name, pids.get(name)) for name in SERVICES]
+        return [self._status(name, pids.get(name)) for name in self.urls]
 
     def logs(self, service: str, lines: int = 50) -> str:
         """Return the last `lines` of what a service printed."""
@@ -167,7 +181,7 @@ class Stack:
 
     def log_path(self, service: str) -> Path:
         """Return the file with all that a service printed since the lab was started."""
-        return self._folder.log(_known(service))
+        return self._folder.log(service if service == LOCUST else _known(service))
 
     def __repr__(self) -> str:
         return f"<Stack in {self.home}: {', '.join(f'{row.service} {row.state}' for row in self.status())}>"
@@ -230,6 +244,60 @@ class Stack:
         finally:
             self.resume(service)
 
+    # Turning ---------------------------------------------------------------------------------------------------
+
+    def tune(self, *, scrape_interval: float | None = None, flush_interval: float | None = None) -> None:
+        """Change intervals of the lab while it runs, in seconds, and return once they are in effect.
+
+        Nothing is restarted: Prometheus reads its configuration again, and the store is told; what waits there is
+        sent at once. A service that is dead takes the new interval when it is started. `options` says what holds,
+        and so does `labkit status --json`; the next `up` that asks for the old ones is refused.
+
+        Raises:
+            StackError: an interval makes no sense, or the lab is gone.
+            ServiceFailed: a service is paused or does not take it; the message says which and what to do.
+        """
+        with self._folder.locked():
+            self._catch_up()
+            wanted = self.options
+            if flush_interval is not None:
+                wanted = replace(wanted, flush_interval=flush_interval)
+            if scrape_interval is not None:
+                wanted = replace(wanted, scrape_interval=scrape_interval)
+            self._tune_store(replace(self.options, flush_interval=wanted.flush_interval))
+            self._tune_prometheus(wanted)
+
+    def start_traffic(self, rate: float = 20.0, shape: "Shape" = "steady") -> None:
+        """Send customers through the store until told otherwise; call it again to turn the rate while they come.
+
+        Locust sends them: its web page and API are at `urls["locust"]` from now on (port 8089, or a free one).
+
+        Args:
+            rate: requests per second, 0 (nobody) to 200, to the next whole number.
+            shape: "steady", or within each minute "ramp" (from nothing to `rate`) or "spike" (`rate` in the middle
+                fifth, a fifth of it otherwise).
+
+        Raises:
+            LabkitError: `rate` or `shape` makes no sense.
+            ServiceFailed: Locust did not start; the message has the end of its log.
+        """
+        from labkit.store.tap import Tap, require
+
+        require(rate, shape)
+        with self._folder.locked():
+            self._catch_up()
+            if self._supervisor.pids().get(LOCUST) is None:
+                self._launch_locust()
+        self._await_ready([LOCUST])
+        Tap(self.urls[LOCUST]).turn(rate, shape)
+
+    def stop_traffic(self) -> None:
+        """Send everybody home and end Locust. A second time does no harm."""
+        with self._folder.locked():
+            self._catch_up()
+            self._supervisor.stop(LOCUST)
+            self._set({name: port for name, port in self._state.ports.items() if name != LOCUST})
+
     # -----------------------------------------------------------------------------------------------------------
 
     @classmethod
@@ -237,7 +305,8 @@ class Stack:
         _end(folder)  # what a supervisor that was killed has left behind
         same = former is not None and former.options == options
         folder.clear(keep=("lock", "data") if same or former is None else ("lock",))
-        ports = former.ports if former and same and all(map(is_free, former.ports.values())) else choose(options.ports)
+        held = {name: former.ports[name] for name in SERVICES} if former and same else {}
+        ports = held if held and all(map(is_free, held.values())) else choose(options.ports)
         stack = cls(folder, State(options, ports))
         parts = services(stack._state, folder, on_step)
         try:
@@ -252,7 +321,7 @@ class Stack:
 
     def _launch(self, parts: list[Service]) -> None:
         self._folder.create([self.options.server, "prometheus"])
-        self._folder.prometheus_config.write_text(prometheus_config(self._state), encoding="utf-8")
+        self._folder.configure_prometheus(prometheus_config(self._state))
         # Before the processes: whoever comes after us, should we be killed now, shall find them.
         self._folder.save(self._state)
         self._supervisor.launch(parts)
@@ -264,14 +333,63 @@ class Stack:
                 f"A lab runs in {self.home} already, with other options: {'; '.join(differing)}. "
                 "Ask for the same, take it as it is (Stack.attach(), `labkit status`), or end it first: labkit down"
             )
-        for service, pid in self._supervisor.pids().items():
+        pids = self._supervisor.pids()
+        for service, pid in ((name, pids[name]) for name in self.urls):
             if pid is None:
                 on_step(f"Starting {service} again")
                 self._supervisor.start(service)
             else:
                 processes.wake(pid)
-        self._await_ready(SERVICES)
+        self._await_ready(list(self.urls))
         return self
+
+    def _catch_up(self) -> None:
+        """Somebody else may have turned the lab since we looked."""
+        state = self._folder.load()
+        if state is None:
+            raise StackError(f"No lab runs in {self.home} any more. Start one: labkit up")
+        self._take(state)
+
+    def _take(self, state: State) -> None:
+        self._state, self.options, self.urls = state, state.options, urls(state.ports)
+
+    def _set(self, ports: dict[str, int]) -> None:
+        state = replace(self._state, ports=ports)
+        self._folder.save(state)
+        self._take(state)
+
+    def _tune_store(self, options: Options) -> None:
+        if options == self.options:
+            return
+        pid = self._awake("store")
+        if pid is not None:
+            set_flush_interval(self._state.ports["store"], options.flush_interval)
+        state = replace(self._state, options=options)
+        self._supervisor.describe(store_service(state))
+        self._folder.save(state)
+        self._take(state)
+
+    def _tune_prometheus(self, options: Options) -> None:
+        if options == self.options:
+            return
+        pid = self._awake("prometheus")
+        state = replace(self._state, options=options)
+        self._folder.configure_prometheus(prometheus_config(state))
+        if pid is not None:
+            reload_prometheus(pid, self._state.ports["prometheus"])
+        self._folder.save(state)
+        self._take(state)
+
+    def _awake(self, service: str) -> int | None:
+        pid = self._supervisor.pids()[service]
+        if pid is not None and processes.is_paused(pid):
+            raise ServiceFailed(f"{service} is paused and takes no orders; wake it: stack.resume({service!r}).")
+        return pid
+
+    def _launch_locust(self) -> None:
+        self._set({**self._state.ports, LOCUST: choose_one(LOCUST, self.options.ports)})
+        self._supervisor.describe(locust_service(self._state))
+        self._supervisor.start(LOCUST)
 
     def _status(self, name: str, pid: int | None) -> ServiceStatus:
         if pid is None:
@@ -310,7 +428,7 @@ def _end(folder: Folder) -> None:
     """End every process of a lab, whether its supervisor lives or not: Redis after those who write to it."""
     # The store waits for a Redis that hangs.
     processes.send(processes.of_lab(folder.home), signal.SIGCONT)
-    processes.end(processes.of_lab(folder.home, "store", "sidecar", "prometheus"), grace=STOP_SECONDS)
+    processes.end(processes.of_lab(folder.home, "store", "sidecar", "prometheus", LOCUST), grace=STOP_SECONDS)
     processes.end(processes.of_lab(folder.home, "redis"), grace=STOP_SECONDS)
     # supervisord has nothing to save, and would take its time.
     processes.end(processes.of_lab(folder.home), grace=0)

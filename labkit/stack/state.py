@@ -103,6 +103,12 @@ class Folder:
                 f"{self.root}/state.json cannot be read ({error}). Clear it away with: labkit down"
             ) from None
 
+    def configure_prometheus(self, text: str) -> None:
+        """Write its configuration, whole or not at all: it may read at any moment."""
+        temporary = self.root / "prometheus.yml.new"
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(self.prometheus_config)
+
     def save(self, state: State) -> None:
         """Write the state, whole or not at all."""
         temporary = self.root / "state.json.new"

@@ -15,7 +15,7 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from labkit.errors import ServiceFailed, StackError
 from labkit.stack.processes import MARK, NAME
-from labkit.stack.services import Service
+from labkit.stack.services import LOCUST, Service
 from labkit.stack.state import Folder
 
 SUPERVISOR = "supervisord"
@@ -40,6 +40,7 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 _PROGRAM = """
 [program:{name}]
 command=/bin/sh run/{name}
+autostart={autostart}
 autorestart=false
 startretries=0
 startsecs=0
@@ -75,6 +76,14 @@ class Supervisor:
         )  # fmt: skip
         if done.returncode != 0:
             raise ServiceFailed(f"supervisord did not start: {done.stderr.strip() or f'code {done.returncode}'}")
+
+    def describe(self, service: Service) -> None:
+        """Say how a service is started from now on; one that runs is left as it is."""
+        script = self._folder.root / "run" / service.name
+        script.parent.mkdir(exist_ok=True)
+        temporary = script.with_suffix(".new")
+        temporary.write_text(service.script, encoding="utf-8")
+        temporary.replace(script)
 
     def alive(self) -> bool:
         """Return whether it answers."""
@@ -130,8 +139,11 @@ class Supervisor:
         user = "user=root\n" if os.getuid() == 0 else ""
         text = _CONFIG.format(user=user, socket=self._folder.socket)
         for service in services:
-            script = root / "run" / service.name
-            script.parent.mkdir(exist_ok=True)
-            script.write_text(service.script, encoding="utf-8")
-            text += _PROGRAM.format(name=service.name, stop_seconds=STOP_SECONDS)
+            self.describe(service)
+            text += _program(service.name)
+        text += _program(LOCUST, autostart="false")
         (root / "supervisord.conf").write_text(text, encoding="utf-8")
+
+
+def _program(name: str, autostart: str = "true") -> str:
+    return _PROGRAM.format(name=name, stop_seconds=STOP_SECONDS, autostart=autostart)

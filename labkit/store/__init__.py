@@ -11,5 +11,6 @@ messages    what the API takes and gives
 app         all of it behind HTTP
 ```
 
-`traffic` and `locustfile` drive it from outside, following the rates and journeys of `schedule`.
+`traffic` and `locustfile` drive it from outside, following the rates and journeys of `schedule`; `tap` and `tapfile`
+do so until told otherwise, at a rate that is turned while they run.
 """

@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 
 from labkit.connection import redact
-from labkit.errors import FlushError
+from labkit.errors import FlushError, MetricError
 from labkit.listening import listen
 from labkit.service import RedisMetricsService
 from labkit.store.forwarded import ForwardedPrefix
@@ -23,6 +23,7 @@ from labkit.store.instruments import Instruments
 from labkit.store.ledger import Ledger
 from labkit.store.messages import (
     CountsNow,
+    FlushInterval,
     Refusal,
     SimulationRequest,
     SimulationStarted,
@@ -38,7 +39,7 @@ log = logging.getLogger("labkit")
 
 API = "/api/store"
 # Looking at the store must not change what is looked at.
-UNMETERED = (f"{API}/status", "/-/healthy", "/docs", "/openapi.json", "/static-offline-docs")
+UNMETERED = (f"{API}/status", "/-/healthy", "/-/flush-interval", "/docs", "/openapi.json", "/static-offline-docs")
 CLOSE_TIMEOUT = 3.0
 
 DESCRIPTION = "A queue of customers to observe. Every step and every request is recorded in Redis and in a ledger."
@@ -59,7 +60,12 @@ def create_app(metrics: RedisMetricsService, *, close_metrics: bool = False) -> 
 
     # Its page of documentation brings its script along, and shows without a network.
     app = FastAPIOffline(title="labkit store", description=DESCRIPTION, lifespan=lifespan, redoc_url=None)
-    for router in (_steps(shop), _simulations(simulations), _observation(shop, ledger, simulations)):
+    for router in (
+        _steps(shop),
+        _simulations(simulations),
+        _observation(shop, ledger, simulations),
+        _management(metrics),
+    ):
         app.include_router(router)
     app.add_exception_handler(RequestValidationError, _explain)
     app.add_middleware(RequestMeter, metrics=metrics, exclude=UNMETERED, known=_known(app), on_answer=ledger.answered)
@@ -158,6 +164,26 @@ def _observation(shop: Shop, ledger: Ledger, simulations: Simulations) -> APIRou
     async def healthy() -> dict[str, str]:
         """Tell that the store answers; it does so also while Redis is away."""
         return {"status": "ok"}
+
+    return router
+
+
+def _management(metrics: RedisMetricsService) -> APIRouter:
+    router = APIRouter(prefix="/-", tags=["management"])
+
+    @router.get("/flush-interval")
+    async def flush_interval() -> FlushInterval:
+        """Tell how often the store sends to Redis what it recorded."""
+        return FlushInterval(seconds=metrics.flush_interval)
+
+    @router.put("/flush-interval", responses={422: {"model": Refusal}})
+    async def set_flush_interval(wanted: FlushInterval) -> FlushInterval:
+        """Send as often as this from now on. What waits is sent at once; nothing is lost."""
+        try:
+            metrics.flush_interval = wanted.seconds
+        except MetricError as error:
+            raise HTTPException(422, str(error)) from None
+        return await flush_interval()
 
     return router
 

@@ -121,6 +121,12 @@ class SimulationStarted(BaseModel):
     status_url: str
 
 
+class FlushInterval(BaseModel):
+    """How often the store sends to Redis what it recorded."""
+
+    seconds: float = Field(ge=0.1, le=86_400, description="Between two batches.")
+
+
 class Status(BaseModel):
     """The present counts, the ledger, and the simulations that are remembered."""
 

@@ -57,6 +57,13 @@ class Schedule:
         return max(1, ceil(customers * max(shares)))
 
 
+def level(shape: Shape, past: float) -> float:
+    """Return the rate of a shape, as a share of its highest, when the share `past` of the time is over."""
+    corners = _CORNERS[shape]
+    here = [(start, end) for start, end in pairwise(corners) if start[0] <= past]
+    return _share(past, *here[-1])
+
+
 def customers_for(rate: float) -> int:
     """How many customers make `rate` requests per second look like a crowd, and not like a machine."""
     return min(100, max(5, ceil(rate)))

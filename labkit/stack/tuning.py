@@ -1,0 +1,59 @@
+"""What can be changed in a service while it runs, and how to know that the change is in effect."""
+
+import json
+import os
+import re
+import signal
+from http.client import HTTPConnection, HTTPException
+
+from labkit.errors import ServiceFailed
+from labkit.stack.ports import HOST
+from labkit.stack.readiness import wait_until
+
+ANSWER_TIMEOUT = 5.0
+RELOAD_TIMEOUT = 15.0
+
+_RELOADED = re.compile(r"^prometheus_config_last_reload_(successful|success_timestamp_seconds) (\S+)$", re.MULTILINE)
+
+
+def set_flush_interval(port: int, seconds: float) -> None:
+    """Tell the store how often to send.
+
+    Raises:
+        ServiceFailed: it does not take it, or does not answer.
+    """
+    status, answer = _ask("store", port, "PUT", "/-/flush-interval", json.dumps({"seconds": seconds}))
+    if status != 200:
+        raise ServiceFailed(f"The store does not send every {seconds:g} s: {answer}")
+
+
+def reload_prometheus(pid: int, port: int) -> None:
+    """Make Prometheus read its configuration again, and return once it goes by it.
+
+    Raises:
+        ServiceFailed: it refuses it, and goes on with the old one, or it does not answer.
+    """
+    before = _last_reload(port)
+    os.kill(pid, signal.SIGHUP)
+    if not wait_until(lambda: _last_reload(port) != before, RELOAD_TIMEOUT):
+        raise ServiceFailed(f"Prometheus did not read its configuration again within {RELOAD_TIMEOUT:g} s.")
+    if _last_reload(port)["successful"] != 1:
+        raise ServiceFailed("Prometheus refuses its configuration and keeps the old one; see `labkit logs prometheus`.")
+
+
+def _last_reload(port: int) -> dict[str, float]:
+    """Whether the last reload went well, and when one last did; this is noted after it is in effect."""
+    _, page = _ask("prometheus", port, "GET", "/metrics")
+    return {name: float(value) for name, value in _RELOADED.findall(page)}
+
+
+def _ask(service: str, port: int, method: str, path: str, body: str | None = None) -> tuple[int, str]:
+    connection = HTTPConnection(HOST, port, timeout=ANSWER_TIMEOUT)
+    try:
+        connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode(errors="replace")
+    except (OSError, HTTPException) as error:
+        raise ServiceFailed(f"{service} does not answer ({error}); wake or start it, and try again.") from None
+    finally:
+        connection.close()
