@@ -25,7 +25,8 @@ body { font: 16px/1.55 system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans
   background: #fff; max-width: 56rem; margin: 2.5rem auto; padding: 0 1.25rem }
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .4rem } h2 { margin-top: 2.4rem }
 h1, h2, h3 { text-wrap: balance } .about { color: #6e7379; margin: 0 0 1.5rem }
-.failure { border-left: 4px solid #d55e00; background: #fdf3ec; padding: .7rem 1rem; margin: 1.2rem 0 } .failure pre { white-space: pre-wrap; margin: .5rem 0 0 }
+.failure { border-left: 4px solid #d55e00; background: #fdf3ec; padding: .7rem 1rem; margin: 1.2rem 0 }
+.failure pre { white-space: pre-wrap; margin: .5rem 0 0 }
 table { border-collapse: collapse; font-size: .9rem; margin: 1rem 0; font-variant-numeric: tabular-nums }
 th, td { text-align: left; padding: .3rem .9rem .3rem 0; border-bottom: 1px solid #e4e7eb; vertical-align: top }
 thead th { border-bottom: 2px solid #9aa5b1 } .given td { font-weight: 600 }
@@ -52,7 +53,7 @@ class Row:
 def page(notebook: Any, source: Path, rows: list[Row], when: datetime, failure: str) -> str:
     """Return the whole page of an executed notebook; `failure` says in a sentence why it ended early, if it did."""
     title = _title(notebook) or source.stem
-    cells = [cell for cell in notebook.cells if "papermill-error-cell-tag" not in cell.metadata.get("tags", ())]
+    cells = _for_readers(notebook.cells)
     body = "\n".join(filter(None, (_cell(cell, source.parent) for cell in cells)))
     script = f"<script>{get_plotlyjs()}</script>" if 'class="plotly-graph-div"' in body else ""
     made = f"{when:%Y-%m-%d %H:%M} UTC"
@@ -73,6 +74,14 @@ def _title(notebook: Any) -> str:
             cell.source = cell.source[match.end() :]
             return match[1].replace("`", "").replace("*", "")
     return ""
+
+
+def _for_readers(cells: list[Any]) -> list[Any]:
+    """Leave out papermill's marks, and the exercises: the question, the empty cell and the solution."""
+    tags = [set(cell.metadata.get("tags", ())) for cell in cells]
+    questions = {index - 1 for index, tag in enumerate(tags) if "exercise" in tag}
+    hidden = {"papermill-error-cell-tag", "exercise", "solution"}
+    return [cell for index, cell in enumerate(cells) if not tags[index] & hidden and index not in questions]
 
 
 def _table(rows: list[Row]) -> str:
