@@ -86,7 +86,9 @@ def _execute(notebook: Path, executed: Path, values: dict[str, object], timeout:
             extra_arguments=["--log-level=ERROR"],
         )
     except PapermillExecutionError as error:
-        return f"Cell {error.exec_count} failed: {error.ename}: {error.evalue}"
+        # Not by its number: papermill's own cell with the parameters counts, too.
+        first = error.source.strip().partition("\n")[0]
+        return f"The cell that begins with `{first}` failed: {error.ename}: {error.evalue}"
     except CellTimeoutError:
         return f"A cell took longer than {timeout:g} s; allow more with --timeout."
     except (DeadKernelError, CellExecutionError, PapermillException) as error:
