@@ -28,7 +28,7 @@ h1, h2, h3 { text-wrap: balance } .about { color: #6e7379; margin: 0 0 1.5rem }
 .failure { border-left: 4px solid #d55e00; background: #fdf3ec; padding: .7rem 1rem; margin: 1.2rem 0 }
 .failure pre { white-space: pre-wrap; margin: .5rem 0 0 }
 table { border-collapse: collapse; border: 0; font-size: .9rem; margin: 1rem 0; font-variant-numeric: tabular-nums }
-th, td { text-align: left; padding: .3rem .9rem .3rem 0; border: 0; border-bottom: 1px solid #e4e7eb; vertical-align: top }
+th, td { text-align: left; padding: .3rem .9rem .3rem 0; border: 0; border-bottom: 1px solid #e4e7eb }
 thead th { border-bottom: 2px solid #9aa5b1 } .given td { font-weight: 600 }
 table.dataframe td, table.dataframe th { text-align: right } table.dataframe thead th { text-align: right }
 pre, code { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: .88em }

@@ -1,0 +1,155 @@
+"""Reports: parameters are checked before anything runs, and the page stands alone, whole or up to the failure."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from labkit.errors import LabkitError
+from labkit.parameters import Parameter, checked, declared
+from labkit.report import find, run
+
+KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+DECLARATIONS = """\
+count: int = 3  # how many
+rate: float = 20.0  # requests per second
+title: str = "a # b"  # what it is called
+loud: bool = False
+server: Literal["valkey", "redis"] = "valkey"  # which one
+limit: int | None = None
+ports: list[int] = [1, 2]
+plain = 7"""
+FIGURE = "import plotly.graph_objects as go\ngo.Figure(go.Bar(x=['a'], y=[4711]))"
+
+
+def notebook(path: Path, *cells: str, prose: str = "# A title\n\nProse.") -> Path:
+    code = [nbformat.v4.new_code_cell(source) for source in cells]  # type: ignore[no-untyped-call]  # upstream
+    code[0].metadata["tags"] = ["parameters"]
+    text = nbformat.v4.new_markdown_cell(prose)  # type: ignore[no-untyped-call]  # upstream
+    nbformat.write(nbformat.v4.new_notebook(cells=[text, *code], metadata=KERNEL), path)  # type: ignore[no-untyped-call]  # upstream
+    return path
+
+
+@pytest.fixture
+def parameters(tmp_path: Path) -> dict[str, Parameter]:
+    return declared(notebook(tmp_path / "n.ipynb", DECLARATIONS))
+
+
+def test_a_declaration_has_type_default_and_meaning(parameters: dict[str, Parameter]) -> None:
+    """They are read as they stand; a `#` in a default is not a comment, and no annotation means the default's type."""
+    assert parameters["rate"] == Parameter("rate", "float", "20.0", "requests per second")
+    assert parameters["title"] == Parameter("title", "str", "'a # b'", "what it is called")
+    assert parameters["plain"].type == "int"
+    assert list(parameters) == ["count", "rate", "title", "loud", "server", "limit", "ports", "plain"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("count", "-4", -4),
+        ("rate", "2", 2.0),
+        ("title", "5", "5"),
+        ("loud", "Yes", True),
+        ("loud", "0", False),
+        ("server", "redis", "redis"),
+        ("limit", "none", None),
+        ("limit", "5", 5),
+        ("ports", "[3]", [3]),
+        ("plain", "8", 8),
+    ],
+)
+def test_what_fits_arrives_as_its_type(parameters: dict[str, Parameter], name: str, text: str, value: object) -> None:
+    """Text from the command line becomes the declared type, and nothing but it."""
+    result = checked(parameters, [(name, text)])[name]
+    assert (result, type(result)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("count", "2.5"),
+        ("rate", "fast"),
+        ("rate", "nan"),
+        ("loud", "maybe"),
+        ("server", "mysql"),
+        ("limit", "x"),
+        ("ports", "{}"),
+        ("ports", "__import__('os')"),
+    ],
+)
+def test_what_does_not_fit_is_refused(parameters: dict[str, Parameter], name: str, text: str) -> None:
+    """The message names the parameter, what was given and what it should be."""
+    with pytest.raises(LabkitError, match=rf"^{name} = .*does not fit: {name} is ") as refusal:
+        checked(parameters, [(name, text)])
+    assert repr(text) in str(refusal.value)
+    assert parameters[name].type in str(refusal.value)
+
+
+def test_every_mistake_is_told_at_once(parameters: dict[str, Parameter]) -> None:
+    """An unknown name brings its neighbours, beside the value that does not fit."""
+    with pytest.raises(LabkitError) as refusal:
+        checked(parameters, [("raet", "1"), ("count", "many"), ("zzz", "1")])
+    told = str(refusal.value).splitlines()
+    assert "Did you mean rate?" in told[0]
+    assert "a whole number such as 40" in told[1]
+    assert "There are: count, rate, title" in told[2]
+
+
+def test_the_page_stands_alone(tmp_path: Path) -> None:
+    """Title, given parameters, prose, tables and figures are there; code and anything to fetch are not."""
+    table = "import pandas as pd\npd.DataFrame({'a': [count]})"
+    prose = "# A title\n\nSome [near](glossary.md#x) prose."
+    path = notebook(tmp_path / "n.ipynb", "count: int = 3  # how many", table, FIGURE, prose=prose)
+    report = run(path, [("count", "12345")], tmp_path / "out" / "n.html")
+    text = report.output.read_text()
+    assert report.failure == ""
+    assert "<h1>A title</h1>" in text
+    assert "<code>12345</code></td><td>how many" in text
+    assert re.search(r"<td>12345</td>", text)
+    assert "4711" in text
+    assert "plotly.graph_objects" not in text.partition("<body>")[2]
+    assert "glossary.md" not in text
+    assert not re.search(r'<(script|link|img|iframe)[^>]+(src|href)="(?!data:)', text)
+
+
+def test_a_failed_run_leaves_what_came_before(tmp_path: Path) -> None:
+    """The page ends with the cell's error, and the exit code is 1, with the error on stderr."""
+    path = notebook(tmp_path / "n.ipynb", "count: int = 3", "print('before')", "int('x' * count)", "print('after')")
+    command = [sys.executable, "-m", "labkit", "report", str(path), "-p", "count", "2", "--output", "page.html"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    text = (tmp_path / "page.html").read_text()
+    assert done.returncode == 1
+    assert "`int('x' * count)` failed: ValueError: invalid literal" in done.stderr
+    assert "before\n</pre>" in text
+    assert "This run ended early" in text
+    assert "ValueError: invalid literal for int() with base 10: &#x27;xx&#x27;" in text
+    assert "after" not in text
+
+
+def test_a_cell_that_takes_too_long_ends_the_run(tmp_path: Path) -> None:
+    """The page says so, and which option allows more."""
+    path = notebook(tmp_path / "n.ipynb", "x: int = 1", "print('early')", "import threading; threading.Event().wait()")
+    report = run(path, output=tmp_path / "n.html", timeout=2)
+    assert report.failure == "A cell took longer than 2 s; allow more with --timeout."
+    assert "early" in report.output.read_text()
+
+
+def test_nothing_runs_when_a_parameter_is_wrong(tmp_path: Path) -> None:
+    """Exit code 1, the message, and no page."""
+    path = notebook(tmp_path / "n.ipynb", "count: int = 3", f"open({str(tmp_path / 'ran')!r}, 'w')")
+    command = [sys.executable, "-m", "labkit", "report", str(path), "-p", "cuont", "2"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, "Did you mean count?" in done.stderr) == (1, True)
+    assert [file.name for file in tmp_path.iterdir()] == ["n.ipynb"]
+
+
+def test_the_courses_notebooks_are_found_by_name_or_number() -> None:
+    """And each of them declares a type, a default and a meaning for all its parameters."""
+    assert find("00") == find("00-start-here")
+    for number in ("00", "01", "02", "03", "04"):
+        for parameter in declared(find(number)).values():
+            assert parameter.meaning, parameter
+            assert parameter.type in {"int", "float", "str", "bool"}
