@@ -12,6 +12,7 @@ OPTIONS = (
     *("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--no-first-run"),
 )
+_FONTS = '<fontconfig><dir>{}/usr/share/fonts</dir><cachedir prefix="xdg">fontconfig</cachedir></fontconfig>'
 
 
 def find() -> tuple[Path, dict[str, str]]:
@@ -27,5 +28,14 @@ def find() -> tuple[Path, dict[str, str]]:
     program = root / "usr/lib/chromium/chromium"
     if not program.exists():
         raise BinaryNotFound(f"the package in {root} does not hold Chromium")
-    libraries = sorted({library.parent for library in root.glob("usr/lib/*-linux-*/**/*.so*")})
-    return program, {"LD_LIBRARY_PATH": ":".join(map(str, libraries)), "FONTCONFIG_PATH": str(root / "etc/fonts")}
+    return program, _environment(root)
+
+
+def _environment(root: Path) -> dict[str, str]:
+    libraries = {
+        library.parent for folder in ("lib", "usr/lib") for library in root.glob(f"{folder}/*-linux-*/**/*.so*")
+    }
+    # The package's own configuration looks for fonts where it would be installed.
+    fonts = root / "labkit-fonts.conf"
+    fonts.write_text(_FONTS.format(root))
+    return {"LD_LIBRARY_PATH": ":".join(map(str, sorted(libraries))), "FONTCONFIG_FILE": str(fonts)}

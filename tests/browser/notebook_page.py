@@ -52,7 +52,8 @@ class NotebookPage:
         self.menu("Run", "Run All Cells")
         # The page draws cells as they come into view; the model has them all.
         self.page.wait_for_function(_HAS_RUN, timeout=timeout)
-        assert self.page.evaluate(_ERRORS) == []
+        failed = self.page.evaluate(_ERRORS)
+        assert failed == [], "\n".join("\n".join(output["traceback"]) for output in failed)
 
     def menu(self, *path: str) -> None:
         """Choose from the menu by labels."""
