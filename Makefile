@@ -36,6 +36,7 @@ check: $(TEST) ## Lint, check the types and the structure.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/deptry labkit scripts
 	$(PYTEST) --quiet tests/test_public.py tests/test_docs.py
 
 bench: $(TEST) ## Measure, and print ratios.

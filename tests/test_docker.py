@@ -385,7 +385,7 @@ def test_environment_has_what_the_lab_needs() -> None:
     conda, pip = environment()
     extras = PYPROJECT["project"]["optional-dependencies"]
     listed = conda | dict(requirement(line) for line in pip if not line.startswith("-e"))
-    for line in (*PYPROJECT["project"]["dependencies"], *extras["sidecar"], *extras["lab"]):
+    for line in (*PYPROJECT["project"]["dependencies"], *extras["sidecar"], *extras["store"], *extras["lab"]):
         name, bound = requirement(line)
         if name != "labkit":
             assert listed[CONDA_NAMES.get(name, name)] == bound, line
@@ -398,7 +398,7 @@ def test_environment_names_what_conda_forge_has() -> None:
     assert not conda.keys() & NOT_ON_CONDA_FORGE
     extras = PYPROJECT["project"]["optional-dependencies"]
     assert pip[-1] == "-e .[lab]"
-    assert set(pip[:-1]) <= set(extras["lab"])
+    assert set(pip[:-1]) <= {*extras["store"], *extras["lab"]}
     binder = yaml.safe_load((ROOT / ".binder/environment.yml").read_text())["dependencies"]
     assert binder[0] == "python=3.11"
     assert binder[-1] == {"pip": ["-e ..[lab]"]}

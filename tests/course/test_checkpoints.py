@@ -1,0 +1,32 @@
+"""Checkpoints that fail: what was seen and where to look stand in the message."""
+
+import math
+
+import pandas as pd
+import pytest
+
+from tests.course.pages import NOTEBOOKS, cells
+
+PATHS = {path.stem[:2]: path for path in NOTEBOOKS}
+
+# What was seen, and what the message says of it.
+FAILURES = {
+    "00 nothing was lost": ({"comparison": pd.DataFrame({"metric": ["user_events"], "equal": [False]})}, "user_events"),
+    "02 it lives": ({"left": -0.002, "ttl": 1800.0}, "-0.002 s left"),
+    "02 one increment": ({"changed": ["metrics:gauge:lab_queue"]}, "lab_queue"),
+    "03 the page": ({"page": "lab_events{} 2"}, "2"),
+    "03 a real series": ({"frame": pd.DataFrame({"event": ["left"], "value": [math.nan]})}, "left"),
+    "04 the documented": ({"frame": pd.DataFrame({"time": [1], "metric": ["m"], "value": [1.0]})}, "time"),
+}
+
+
+@pytest.mark.parametrize("checkpoint", FAILURES)
+def test_a_checkpoint_that_fails_says_what_and_where(checkpoint: str) -> None:
+    """The reader sees the wrong value, and a command or a place to look at next."""
+    number, _, claim = checkpoint.partition(" ")
+    seen, word = FAILURES[checkpoint]
+    source = next(cell.source for cell in cells(PATHS[number]) if cell.source.startswith(f"# Checkpoint: {claim}"))
+    with pytest.raises(AssertionError) as failure:
+        exec(source, dict(seen))  # noqa: S102  the cell is ours, and runs as it stands
+    assert word in str(failure.value)
+    assert "Look at" in str(failure.value)
