@@ -10,7 +10,7 @@ from tests.course.pages import NOTEBOOKS, cells
 PATHS = {path.stem[:2]: path for path in NOTEBOOKS}
 
 # What was seen, and what the message says of it.
-FAILURES = {
+FAILURES: dict[str, tuple[dict[str, object], str]] = {
     "00 nothing was lost": ({"comparison": pd.DataFrame({"metric": ["user_events"], "equal": [False]})}, "user_events"),
     "02 it lives": ({"left": -0.002, "ttl": 1800.0}, "-0.002 s left"),
     "02 one increment": ({"changed": ["metrics:gauge:lab_queue"]}, "lab_queue"),
