@@ -19,6 +19,8 @@ from labkit.errors import FlushError, LabkitError, MetricError, QueryError, Stac
 from labkit.service import RedisMetricsService
 
 if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
     from labkit.query import Prometheus
     from labkit.stack import Stack
 
@@ -43,3 +45,17 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     return getattr(import_module(_LAZY[name]), name)
+
+
+def load_ipython_extension(shell: "InteractiveShell") -> None:
+    """Add labkit's magics to a notebook; called by `%load_ext labkit`."""
+    from labkit import magics
+
+    magics.load_ipython_extension(shell)
+
+
+def unload_ipython_extension(shell: "InteractiveShell") -> None:
+    """Take labkit's magics away again; called by `%unload_ext labkit`."""
+    from labkit import magics
+
+    magics.unload_ipython_extension(shell)

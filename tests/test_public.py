@@ -17,8 +17,10 @@ JOURNEY = (
     *("deadlines", "exposition", "mirror", "negotiation", "openmetrics", "filtering", "sidecar"),
     *("web_config", "authentication", "serving", "exporter"),
     *("answers", "client", "query", "theme", "plot", "panels", "grid", "dashboard"),
-    *("store", "stack", "experiments", "demo", "magics"),
+    *("promql", "places", "template", "reply", "highlight", "catalogue", "diagnosis", "result"),
+    *("store", "stack", "experiments", "demo"),
     *("relay", "proxies", "pytest_plugin", "parameters", "pages", "report", "cli"),
+    *("lab_command", "magic_line", "completion", "magics"),
 )
 # Drawn in the package's own docstring; the type checker alone sees these imports.
 EXEMPT = {"__init__", "__main__", "telemetry"}

@@ -1,0 +1,118 @@
+"""Ask: `%lab`, the command line in a notebook: its commands and options, read by itself; results as tables."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+from IPython.core.error import UsageError
+
+from labkit import cli
+from labkit.highlight import Html, table
+
+if TYPE_CHECKING:
+    from labkit.stack import Stack
+
+Options = dict[str, Any]
+
+# Those that write a log.
+_SERVICES = ("redis", "store", "sidecar", "prometheus", "supervisord")
+# Click's own, wherever this Typer keeps it.
+_WRONG_USAGE: Any = typer.BadParameter.__bases__
+
+
+def run(words: Sequence[str]) -> Html | None:
+    """Run one command of the lab and return what to show.
+
+    Raises:
+        UsageError: there is no such command or option.
+        LabkitError: the command failed.
+    """
+    if not words or words[0] not in _COMMANDS:
+        raise UsageError(f"Write %lab {'|'.join(_COMMANDS)}; `%lab up --help` says what a command takes.")
+    options = _read(*words)
+    return None if options is None else _COMMANDS[words[0]](options)
+
+
+def _read(name: str, *words: str) -> Options | None:
+    """The options of a command as its function takes them; None if only its help was wanted."""
+    try:
+        options: Options = _command(name).make_context(f"%lab {name}", list(words)).params
+    except typer.Exit:
+        return None
+    except _WRONG_USAGE as error:
+        raise UsageError(f"%lab {name}: {error.format_message()}") from None
+    return options
+
+
+def suggestions(words: Sequence[str]) -> list[str]:
+    """Return what may follow these words of a command: commands, options, the values of one, services."""
+    if not words:
+        return list(_COMMANDS)
+    if words[0] not in _COMMANDS:
+        return []
+    known = {option: parameter for parameter in _command(words[0]).params for option in parameter.opts}
+    if words[-1] in known and (choices := getattr(known[words[-1]].type, "choices", ())):
+        return [str(choice) for choice in choices]
+    return [*(_SERVICES if words == ["logs"] else ()), *(name for name in known if name.startswith("--")), "--help"]
+
+
+def _command(name: str) -> Any:
+    return typer.main.get_command(cli.app).commands[name]  # type: ignore[attr-defined]  # the app is a group
+
+
+def _up(options: Options) -> Html:
+    from labkit.stack import Stack
+
+    return _states(Stack.up(**options, on_step=lambda step: cli._say(f"{step}…")))
+
+
+def _down(options: Options) -> Html:
+    from labkit.stack import Stack
+
+    said = "The lab is down." if Stack.clear(**options) else "No lab was running."
+    return Html(said, said)
+
+
+def _status(options: Options) -> Html | None:
+    from labkit.stack import Stack
+    from labkit.stack.state import find_home
+
+    if options["as_json"]:
+        _printed(cli.status, options)
+        return None
+    stack = Stack.running()
+    said = f"No lab runs in {find_home()}. Start one: %lab up"
+    return _states(stack) if stack else Html(said, said)
+
+
+def _logs(options: Options) -> None:
+    _printed(cli.logs, options)
+
+
+def _doctor(_: Options) -> Html:
+    from labkit.stack.doctor import examine
+
+    found = [(finding.what, finding.state, finding.detail) for finding in examine()]
+    return table(("what", "state", "found"), found)
+
+
+def _printed(command: Callable[..., None], options: Options) -> None:
+    try:
+        command(**options)
+    except (typer.Exit, KeyboardInterrupt):
+        # An exit code means nothing here, and an interrupt is how people end `logs --follow`.
+        return
+
+
+def _states(stack: "Stack") -> Html:
+    rows = [(row.service, row.state, str(row.pid or ""), row.url) for row in stack.status()]
+    return table(("service", "state", "pid", "URL"), rows)
+
+
+_COMMANDS: dict[str, Callable[[Options], Html | None]] = {
+    "up": _up,
+    "down": _down,
+    "status": _status,
+    "logs": _logs,
+    "doctor": _doctor,
+}

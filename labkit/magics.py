@@ -1,0 +1,196 @@
+"""Ask: the magics of a notebook, `%load_ext labkit`. They read a line, and hand it to what everybody can call.
+
+    %lab up|down|status|logs|doctor     the lab, with the options of the command line
+    %promql EXPR, %%promql              ask Prometheus: a table or a figure, see labkit.result
+    %redis COMMAND                      ask Redis
+    %%lua                               run a script in Redis, read-only unless told otherwise
+
+Only magics raise UsageError: a message without a traceback.
+"""
+# IPython's decorators have no annotations.
+# mypy: disable-error-code="no-untyped-call, untyped-decorator"
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.magic import Magics, cell_magic, line_cell_magic, line_magic, magics_class, no_var_expand
+from IPython.core.magic_arguments import MagicArgumentParser, argument, magic_arguments, parse_argstring
+from IPython.display import display
+
+from labkit.completion import Completion, is_ours
+from labkit.errors import LabkitError
+from labkit.magic_line import moment, split, words_of
+
+if TYPE_CHECKING:
+    from labkit.highlight import Html
+    from labkit.reply import Reply
+    from labkit.result import Result
+    from labkit.stack import Stack
+
+# They would wait for ever, or change how the connection talks.
+_REFUSED = ("MONITOR", "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "HELLO", "MULTI", "CLIENT")
+_TIMEOUT = 10.0
+
+
+@magics_class
+class LabkitMagics(Magics):
+    """The magics of labkit, for one shell."""
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        super().__init__(shell)
+        self._shell = shell
+
+    @line_magic
+    @no_var_expand
+    def lab(self, line: str) -> "Html | None":
+        """Start, look at and end the lab: `%lab up|down|status|logs|doctor`; `%lab up --help` has its options."""
+        from labkit.lab_command import run
+
+        with _explained():
+            return run(words_of(line))
+
+    @no_var_expand
+    @magic_arguments()
+    @argument("--last", metavar="TIME", help="look back over this time, such as 5m: a figure over time")
+    @argument("--step", metavar="TIME", help="the distance of two values over that time; 5s by default")
+    @argument("--at", metavar="TIME", help="2026-01-01T12:00:00 (UTC), seconds since 1970, or -5m: five minutes ago")
+    @argument("--to", metavar="NAME", help="keep the result in this variable")
+    @argument("--title", default="", help="the figure's title; the query by default")
+    @argument("--unit", default="", help="of the values: ms, s, %%, events/s, …")
+    @argument("--table", action="store_const", const=False, dest="plot", help="show a table")
+    @argument("--plot", action="store_true", default=None, dest="plot", help="show a figure")
+    @line_cell_magic
+    def promql(self, line: str, cell: str | None = None) -> "Result":
+        """Ask Prometheus: `%promql EXPR`, or the query as the cell below `%%promql`. Options come first."""
+        with _explained():
+            options, query = split(line)
+            if cell is not None and query:
+                raise UsageError(f"{query!r} stands beside %%promql; the query is the cell, below it.")
+            result = self._ask(self._options(options), cell if cell is not None else query)
+            len(result)  # asked here, so that a refusal is told without a traceback
+        if result.plots and len(result):
+            display(result.heading)
+        return result
+
+    @no_var_expand
+    @magic_arguments()
+    @argument("--keys", nargs="*", default=[], metavar="KEY", help="KEYS[1] and so on; {{name}} is a variable")
+    @argument("--args", nargs="*", default=[], metavar="ARG", help="ARGV[1] and so on; {{name}} is a variable")
+    @argument("--write", action="store_true", help="let the script write; otherwise Redis refuses it (EVAL_RO)")
+    @cell_magic
+    def lua(self, line: str, cell: str) -> "Reply":
+        """Run the cell as a script in the lab's Redis. Its text is sent as it stands; variables come by --args."""
+        with _explained():
+            options = parse_argstring(self.lua, line)
+            keys, values = self._filled(options.keys), self._filled(options.args)
+            return _evaluated(cell, keys, values, write=options.write)
+
+    @no_var_expand
+    @line_magic
+    def redis(self, line: str) -> "Reply":
+        """Send one command to the lab's Redis: `%redis GET metrics:counter:…`; `{{name}}` is a variable."""
+        with _explained():
+            words = self._filled(words_of(line))
+            if not words or words[0].upper() in _REFUSED:
+                raise UsageError(f"%redis takes one command with one reply, such as `%redis DBSIZE`, not {line!r}.")
+            return _sent(words)
+
+    def _options(self, options: Sequence[str]) -> dict[str, Any]:
+        parser: MagicArgumentParser = self.promql.parser
+        found: dict[str, Any] = vars(parser.parse_args(self._filled(options)))
+        return found
+
+    def _ask(self, options: dict[str, Any], promql: str) -> "Result":
+        from labkit.query import Prometheus
+        from labkit.result import Result
+        from labkit.template import expand
+
+        if not promql.strip():
+            raise UsageError("There is no query. Write it into the cell below %%promql, or as `%promql EXPR`.")
+        name, at = options.pop("to"), options.pop("at")
+        if name is not None and not name.isidentifier():
+            raise UsageError(f"--to {name}: this cannot be the name of a variable.")
+        expanded = expand(promql.strip("\n"), self._variables())
+        url = _stack().urls["prometheus"]
+        result = Result(Prometheus(url), expanded, at=moment(at) if at else None, **options)
+        if name is not None:
+            self._shell.user_ns[name] = result
+        return result
+
+    def _filled(self, words: Sequence[str]) -> list[str]:
+        from labkit.template import fill
+
+        return [fill(word, self._variables()) for word in words]
+
+    def _variables(self) -> dict[str, Any]:
+        variables: dict[str, Any] = self._shell.user_ns
+        return variables
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Add the magics, and the completion of queries, to a shell; called by `%load_ext labkit`."""
+    shell.register_magics(LabkitMagics)
+    shell.Completer.custom_matchers.append(Completion(shell, _options_of(LabkitMagics)).match)
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """Take them away again; called by `%unload_ext labkit`."""
+    for kind, names in (("line", ("lab", "promql", "redis")), ("cell", ("promql", "lua"))):
+        for name in names:
+            shell.magics_manager.magics[kind].pop(name, None)
+    shell.Completer.custom_matchers[:] = [each for each in shell.Completer.custom_matchers if not is_ours(each)]
+
+
+def _options_of(magics: type[LabkitMagics]) -> dict[str, list[str]]:
+    """The options of the magics that have any, as their own help says."""
+    helps = {"promql": magics.promql.parser.format_usage(), "lua": magics.lua.parser.format_usage()}
+    return {name: re.findall(r"--[a-z]+", text) for name, text in helps.items()}
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except LabkitError as error:
+        raise UsageError(str(error)) from None
+
+
+def _stack() -> "Stack":
+    from labkit.stack import Stack
+
+    return Stack.attach()
+
+
+def _sent(words: Sequence[str]) -> "Reply":
+    from redis import RedisError
+
+    from labkit.connection import connect
+    from labkit.reply import Reply
+
+    with connect(_stack().urls["redis"], timeout=_TIMEOUT) as client:
+        # As Redis says it: without what the client makes of some replies.
+        client.response_callbacks.clear()
+        try:
+            return Reply(client.execute_command(*words))
+        except RedisError as error:
+            raise UsageError(f"Redis: {error}") from None
+
+
+def _evaluated(script: str, keys: Sequence[str], values: Sequence[str], *, write: bool) -> "Reply":
+    from redis import RedisError
+
+    from labkit.connection import connect
+    from labkit.reply import Reply, marked
+
+    with connect(_stack().urls["redis"], timeout=_TIMEOUT) as client:
+        run = client.eval if write else client.eval_ro
+        try:
+            return Reply(run(script, len(keys), *keys, *values))
+        except RedisError as error:
+            refused = "Write commands are not allowed" in str(error)
+            remedy = "\nTo let the script write: %%lua --write" if refused else ""
+            raise UsageError(f"Redis: {marked(str(error), script)}{remedy}") from None

@@ -1,0 +1,73 @@
+"""Ask: what Redis replies, decoded and printed for people, and a Lua error with its line marked."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pprint import pformat
+from typing import Any
+
+_LINE = re.compile(r"user_script:\s*(\d+)")
+_AROUND = 2
+
+
+class Reply:
+    """One reply of Redis: `value` in Python's types, bytes decoded; shown indented, JSON too."""
+
+    def __init__(self, raw: object) -> None:
+        self.value = decoded(raw)
+
+    def __repr__(self) -> str:
+        return shown(self.value)
+
+
+def decoded(raw: object) -> Any:
+    """Return a reply with all its bytes as text; bytes that are no UTF-8 show as `\\xff`."""
+    if isinstance(raw, bytes):
+        return raw.decode("utf-8", errors="backslashreplace")
+    if isinstance(raw, Mapping):
+        return {decoded(key): decoded(value) for key, value in raw.items()}
+    if isinstance(raw, list | tuple | set):
+        return [decoded(item) for item in raw]
+    # An error inside an array: the others are still replies.
+    return f"(error) {raw}" if isinstance(raw, Exception) else raw
+
+
+def shown(value: object, depth: int = 0) -> str:
+    """Return a decoded reply as text. Arrays and maps have one item a line; JSON in a text is indented."""
+    if isinstance(value, str):
+        return _json(value) if depth else _json(value, quoted=False)
+    if value is None:
+        return "(nothing)"
+    if isinstance(value, Mapping):
+        return _items([(f"{_json(str(key))}: ", item) for key, item in value.items()], depth) or "(empty map)"
+    if isinstance(value, Sequence):
+        return _items([(f"{place}) ", item) for place, item in enumerate(value, 1)], depth) or "(empty array)"
+    return pformat(value)
+
+
+def _items(items: Sequence[tuple[str, object]], depth: int) -> str:
+    width = max((len(label) for label, _ in items), default=0)
+    indented = (label.rjust(width) + shown(item, depth + 1).replace("\n", "\n" + " " * width) for label, item in items)
+    return "\n".join(indented)
+
+
+def _json(text: str, *, quoted: bool = True) -> str:
+    plain = json.dumps(text, ensure_ascii=False) if quoted else text
+    if not text.lstrip().startswith(("{", "[")):
+        return plain
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except ValueError:
+        return plain
+
+
+def marked(error: str, script: str) -> str:
+    """Return the message of a script that failed, and below it the line that the message names, marked."""
+    place = _LINE.search(error)
+    message = re.sub(r"\s*script: [0-9a-f]{40}, on @user_script:\d+\.?$", "", error)
+    lines = script.split("\n")
+    if not place or not 0 < int(place[1]) <= len(lines):
+        return message
+    number = int(place[1])
+    around = range(max(1, number - _AROUND), min(len(lines), number + _AROUND) + 1)
+    return "\n".join([message, *(f"{'→' if n == number else ' '} {n:3} │ {lines[n - 1]}" for n in around)])

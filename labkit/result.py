@@ -1,0 +1,123 @@
+"""Ask: the answer to one query of a notebook: asked once, and made into a frame or a figure when wanted.
+
+>>> result = Result(prometheus, "sum by (event) (rate(user_events[20s]))", last="5m")
+>>> result.frame      # tidy, UTC; see labkit.answers
+>>> result.figure     # plotly
+"""
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from labkit import highlight
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+    from labkit.query import Prometheus
+
+_ROWS = 20
+
+
+class Result:
+    """What Prometheus answers to a query, at one moment or over a time. It is asked once, at the first use.
+
+    Args:
+        prometheus: where to ask.
+        promql: the query.
+        last: the time to look back, such as "5m"; without it, the query is asked for one moment.
+        step: the distance between two values over that time.
+        at: the moment, or the end of that time, in seconds since 1970; now by default.
+        plot: show a figure (True) or a table (False); by default a figure if there is a time to look back over.
+        title: the figure's title; by default the query.
+        unit: of the values, such as "ms", "s", "%" or "events/s".
+    """
+
+    def __init__(  # noqa: PLR0913  one option of the magic, one word
+        self,
+        prometheus: "Prometheus",
+        promql: str,
+        *,
+        last: str | None = None,
+        step: str | None = None,
+        at: float | None = None,
+        plot: bool | None = None,
+        title: str = "",
+        unit: str = "",
+    ) -> None:
+        from labkit.query import timestamp
+
+        self.promql, self.last, self.step = promql, last, step or "5s"
+        # Fixed now, however late the answer is asked for.
+        self.at = timestamp(at)
+        self.plots = last is not None if plot is None else plot
+        self._prometheus, self._title, self._unit = prometheus, title, unit
+
+    @cached_property
+    def frame(self) -> "pd.DataFrame":
+        """The tidy data frame, times in UTC, as `labkit.answers` describes it.
+
+        Raises:
+            QueryError: Prometheus refused the query, with a mark at the place, or did not answer.
+        """
+        if self.last is None:
+            return self._prometheus.query(self.promql, self.at)
+        return self._prometheus.query_range(self.promql, self.last, self.step, self.at)
+
+    @cached_property
+    def figure(self) -> "go.Figure":
+        """The figure: lines over time, or, for one moment, one bar per series."""
+        from labkit import plot
+
+        draw = plot.bars if self.last is None else plot.line
+        return draw(self.frame, title=self._title or " ".join(self.promql.split()), unit=self._unit)
+
+    @property
+    def warnings(self) -> list[str]:
+        """Prometheus' own remarks about the query."""
+        return [*self.frame.attrs["warnings"], *self.frame.attrs["infos"]]
+
+    @cached_property
+    def reasons(self) -> list[str]:
+        """Why the answer may be empty, one sentence each; nothing if it is not. Asks Prometheus, when first used."""
+        if len(self.frame):
+            return []
+        from labkit.diagnosis import explain
+
+        return explain(self._prometheus, self.promql, at=self.at, last=self.last)
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def __repr__(self) -> str:
+        body = self.frame.to_string(index=False, max_rows=_ROWS) if len(self) else _empty(self.reasons)
+        return "\n".join([*(f"warning: {warning}" for warning in self.warnings), body])
+
+    @property
+    def heading(self) -> highlight.Html:
+        """The query in colours, with Prometheus' remarks below it."""
+        remarks = highlight.notes("Prometheus remarks", self.warnings) if self.warnings else ""
+        return highlight.Html(highlight.code(self.promql) + remarks, self.promql)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        plain = {"text/plain": repr(self)}
+        if not len(self):
+            reasons = highlight.notes(f"No series. {_WHY}", self.reasons)
+            return plain | {"text/html": self.heading._repr_html_() + reasons}
+        if self.plots:
+            return plain | dict(self.figure._repr_mimebundle_(include=include, exclude=exclude))
+        return plain | {"text/html": self.heading._repr_html_() + _table(self.frame)}
+
+
+_WHY = "It may be because:"
+
+
+def _empty(reasons: list[str]) -> str:
+    return "\n".join([f"No series. {_WHY}", *(f"- {reason}" for reason in reasons)])
+
+
+def _table(frame: "pd.DataFrame") -> str:
+    shown = frame.assign(time=frame["time"].dt.strftime("%H:%M:%S.%f").str[:-3])
+    html = shown.to_html(index=False, max_rows=_ROWS, border=0, float_format="{:,.6g}".format)
+    day = frame["time"].iloc[0].strftime("%Y-%m-%d")
+    return f"{html}<small>{len(frame)} rows; times are UTC, {day}</small>"
