@@ -16,12 +16,12 @@ measured), and the edges people touch: `cli` and the notebooks.
 from typing import TYPE_CHECKING, Any
 
 from labkit.errors import FlushError, LabkitError, MetricError, QueryError, StackError
-from labkit.service import RedisMetricsService
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from labkit.query import Prometheus
+    from labkit.service import RedisMetricsService
     from labkit.stack import Stack
 
 __all__ = [
@@ -35,8 +35,8 @@ __all__ = [
     "StackError",
 ]
 
-# An application that only records needs redis and nothing else; the rest is loaded when it is asked for.
-_LAZY = {"Prometheus": "labkit.query", "Stack": "labkit.stack"}
+# Loaded when asked for: an application that only records needs redis and nothing else, and a notebook not even that.
+_LAZY = {"Prometheus": "labkit.query", "RedisMetricsService": "labkit.service", "Stack": "labkit.stack"}
 
 
 def __getattr__(name: str) -> Any:

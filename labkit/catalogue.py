@@ -4,10 +4,11 @@ Whoever types must not wait: where Prometheus is away, every list is empty, and 
 """
 
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-import requests
+if TYPE_CHECKING:
+    import requests
 
 FRESH = 5.0  # s that a list is kept
 TIMEOUT = 0.5  # s to wait for one
@@ -21,8 +22,7 @@ class Catalogue:
         self._url, self._timeout, self._fresh = url.rstrip("/"), timeout, fresh
         self._kept: dict[tuple[str, str], tuple[float, list[str]]] = {}
         self._away_until = 0.0
-        self._session = requests.Session()
-        self._session.trust_env = urlsplit(url).hostname not in {"localhost", "127.0.0.1", "::1"}
+        self._session = _session(url)
 
     def metrics(self) -> list[str]:
         """Return the names of all metrics."""
@@ -49,6 +49,8 @@ class Catalogue:
         return self._kept[path, selector][1]
 
     def _asked(self, path: str, selector: str) -> list[str]:
+        import requests
+
         parameters: dict[str, Any] = {"match[]": selector} if selector else {}
         try:
             answer = self._session.get(f"{self._url}/api/v1/{path}", params=parameters, timeout=self._timeout)
@@ -56,3 +58,13 @@ class Catalogue:
         except (requests.RequestException, ValueError, AttributeError):
             self._away_until = monotonic() + PAUSE
             return []
+
+
+def _session(url: str) -> "requests.Session":
+    # Not needed before somebody asks, and the magics are to be there at once.
+    import requests
+
+    session = requests.Session()
+    # A proxy set for the internet knows nothing of this machine's loopback interface.
+    session.trust_env = urlsplit(url).hostname not in {"localhost", "127.0.0.1", "::1"}
+    return session

@@ -1,7 +1,7 @@
 """Ask: `%lab`, the command line in a notebook: its commands and options, read by itself; results as tables."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import typer
 from IPython.core.error import UsageError
@@ -51,13 +51,18 @@ def suggestions(words: Sequence[str]) -> list[str]:
     if words[0] not in _COMMANDS:
         return []
     known = {option: parameter for parameter in _command(words[0]).params for option in parameter.opts}
-    if words[-1] in known and (choices := getattr(known[words[-1]].type, "choices", ())):
-        return [str(choice) for choice in choices]
+    if words[-1] in known and (choices := _choices(words[0], known[words[-1]].name)):
+        return choices
     return [*(_SERVICES if words == ["logs"] else ()), *(name for name in known if name.startswith("--")), "--help"]
 
 
 def _command(name: str) -> Any:
     return typer.main.get_command(cli.app).commands[name]  # type: ignore[attr-defined]  # the app is a group
+
+
+def _choices(command: str, parameter: str) -> list[str]:
+    """What a parameter may be, if it is one of a few words."""
+    return [str(choice) for choice in get_args(get_type_hints(getattr(cli, command))[parameter])]
 
 
 def _up(options: Options) -> Html:

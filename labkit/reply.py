@@ -39,16 +39,18 @@ def shown(value: object, depth: int = 0) -> str:
     if value is None:
         return "(nothing)"
     if isinstance(value, Mapping):
-        return _items([(f"{_json(str(key))}: ", item) for key, item in value.items()], depth) or "(empty map)"
+        return _items([(f"{_json(str(key))}: ", item) for key, item in value.items()], 2, depth) or "(empty map)"
     if isinstance(value, Sequence):
-        return _items([(f"{place}) ", item) for place, item in enumerate(value, 1)], depth) or "(empty array)"
+        width = len(f"{len(value)}) ")
+        items = [(f"{place}) ".rjust(width), item) for place, item in enumerate(value, 1)]
+        return _items(items, width, depth) or "(empty array)"
     return pformat(value)
 
 
-def _items(items: Sequence[tuple[str, object]], depth: int) -> str:
-    width = max((len(label) for label, _ in items), default=0)
-    indented = (label.rjust(width) + shown(item, depth + 1).replace("\n", "\n" + " " * width) for label, item in items)
-    return "\n".join(indented)
+def _items(items: Sequence[tuple[str, object]], indent: int, depth: int) -> str:
+    """One item a line, what it holds below it further to the right."""
+    below = "\n" + " " * indent
+    return "\n".join(label + shown(item, depth + 1).replace("\n", below) for label, item in items)
 
 
 def _json(text: str, *, quoted: bool = True) -> str:
@@ -64,8 +66,8 @@ def _json(text: str, *, quoted: bool = True) -> str:
 def marked(error: str, script: str) -> str:
     """Return the message of a script that failed, and below it the line that the message names, marked."""
     place = _LINE.search(error)
-    message = re.sub(r"\s*script: [0-9a-f]{40}, on @user_script:\d+\.?$", "", error)
-    lines = script.split("\n")
+    message = re.sub(r"\s*script:(?: [0-9a-f]{40},)? on @user_script:\d+\.?$", "", error)
+    lines = script.rstrip("\n").split("\n")
     if not place or not 0 < int(place[1]) <= len(lines):
         return message
     number = int(place[1])
