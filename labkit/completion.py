@@ -46,7 +46,9 @@ class Completion:
         fragment, names = self._found(context)
         begins = [each for each in names if each[0].startswith(fragment)]
         contains = [each for each in names if fragment in each[0] and each not in begins]
-        completions = [SimpleCompletion(text, type=kind) for text, kind in (*begins, *contains)][: context.limit]
+        # What is there already keeps Python's own names, which only this may suppress, out of a query.
+        found = begins + contains or _kind("text", filter(None, [fragment]))
+        completions = [SimpleCompletion(text, type=kind) for text, kind in found][: context.limit]
         return {"completions": completions, "matched_fragment": fragment, "suppress": True, "ordered": True}
 
     def _found(self, context: CompletionContext) -> tuple[str, Names]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from string import ascii_letters, digits
 from typing import Literal
 
 from labkit.promql import GROUPING, OPERATORS, Selector, Token, is_metric, selectors, tokens
@@ -11,6 +12,7 @@ Kind = Literal["nothing", "variable", "value", "label", "grouping", "window", "e
 
 _VARIABLE = re.compile(r"\{\{\s*(\w*)$")
 _CLOSED = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|`[^`]*`", re.DOTALL)
+_LETTERS = f"{ascii_letters}{digits}_:"
 _OPENING = {")": "(", "]": "[", "}": "{"}
 
 
@@ -38,11 +40,11 @@ def find(query: str, cursor: int) -> Place:
     pieces = tokens(before)
     last = pieces[-1] if pieces and pieces[-1].end == len(before) else None
     if last and last.kind == "comment":
-        return Place("nothing")
+        return Place("nothing", _word(before))
     if variable := _VARIABLE.search(before):
         return Place("variable", variable[1])
     if last and last.kind == "string":
-        return Place("nothing") if _CLOSED.fullmatch(last.text) else _in_string(before, pieces)
+        return Place("nothing", _word(before)) if _CLOSED.fullmatch(last.text) else _in_string(before, pieces)
     typed = last.text if last and last.kind in {"word", "number"} else ""
     return _after(
         [piece for piece in pieces if piece.kind != "comment" and piece.end <= len(before) - len(typed)], query, typed
@@ -56,11 +58,11 @@ def _after(pieces: Sequence[Token], query: str, typed: str) -> Place:
     if previous.lower() == "offset" or (bracket >= 0 and pieces[bracket].text == "["):
         return Place("window", typed)
     if typed[:1].isdigit():
-        return Place("nothing")
+        return Place("nothing", typed)
     if bracket < 0:
         return Place("expression", typed)
     if pieces[bracket].text == "{":
-        return Place("label", typed, _selector(pieces, bracket)) if previous in {"{", ","} else Place("nothing")
+        return Place("label", typed, _selector(pieces, bracket)) if previous in {"{", ","} else Place("nothing", typed)
     grouping = bracket > 0 and pieces[bracket - 1].text.lower() in GROUPING
     return Place("grouping", typed, tuple(selectors(query))) if grouping else Place("expression", typed)
 
@@ -70,13 +72,17 @@ def _in_string(before: str, pieces: Sequence[Token]) -> Place:
     kept = [piece for piece in pieces if piece.kind != "comment"]
     bracket = _open_bracket(kept[:-1])
     if len(kept) < 4 or bracket < 0 or kept[bracket].text != "{" or kept[-2].text not in OPERATORS:
-        return Place("nothing")
+        return Place("nothing", _word(before))
     label, operator, string = kept[-3:]
     fragment = before[string.start + 1 :]
     if operator.text in {"=~", "!~"}:
         fragment = re.split(r"(?<!\\)\|", fragment)[-1]
     series = _selector(kept[:-3], bracket)
     return Place("value", fragment, series, label.text, operator.text, string.text[0])
+
+
+def _word(text: str) -> str:
+    return text[len(text.rstrip(_LETTERS)) :]
 
 
 def _selector(pieces: Sequence[Token], bracket: int) -> tuple[Selector, ...]:
