@@ -1,0 +1,133 @@
+"""The lab's services behind JupyterLab: found wherever they are today, and under any base URL."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from labkit import Stack
+from labkit.relay import BESIDE
+from labkit.stack import SERVICES
+from tests.browser.jupyter import Jupyter
+from tests.redis_server import free_port, wait_until
+
+BASE = "/user/x/"
+
+
+@pytest.fixture(scope="module")
+def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
+    """A JupyterLab as a hub would start it, whose lab runs on ports of its own."""
+    with Jupyter(tmp_path_factory.mktemp("jupyter"), BASE) as running:
+        Stack.up(ports="auto", scrape_interval=0.5, flush_interval=0.5, home=running.root)
+        yield running
+
+
+@pytest.fixture
+def client(jupyter: Jupyter) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=jupyter.url, follow_redirects=True, trust_env=False, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture
+def relay(tmp_path: Path) -> Iterator[str]:
+    """The address of a relay to Prometheus, in a home where no lab runs yet."""
+    port = free_port()
+    command = [sys.executable, "-m", "labkit.relay", "prometheus", str(port)]
+    process = subprocess.Popen(command, env=os.environ | {"LABKIT_HOME": str(tmp_path)})
+    wait_until(lambda: answers(f"http://127.0.0.1:{port}"), "The relay's start")
+    yield f"http://127.0.0.1:{port}"
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) == 0
+    Stack.clear(tmp_path)
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url, trust_env=False).status_code > 0
+    except httpx.TransportError:
+        return False
+
+
+def test_every_service_with_a_page_has_a_tile() -> None:
+    """Each entry point gives a command, a title and an icon that is there."""
+    tiles = {entry.name: entry.load()() for entry in entry_points(group="jupyter_serverproxy_servers")}
+    assert set(SERVICES) - {"redis"} | set(BESIDE) <= set(tiles)
+    for name in {*SERVICES, *BESIDE} - {"redis"}:
+        assert tiles[name]["command"][-2:] == [name, "{port}"]
+        assert "<svg" in Path(tiles[name]["launcher_entry"]["icon_path"]).read_text()
+
+
+def test_the_launcher_is_told_of_the_tiles(client: httpx.Client) -> None:
+    """JupyterLab serves their names, paths and icons."""
+    told = client.get("server-proxy/servers-info").json()["server_processes"]
+    tiles = {tile["name"]: tile["launcher_entry"] for tile in told}
+    assert {"prometheus", "sidecar", "store", "locust", "grafana"} <= set(tiles)
+    assert client.get("server-proxy/icon/store").headers["content-type"] == "image/svg+xml"
+    assert tiles["store"]["path_info"] == "store/docs"
+
+
+def test_prometheus_answers_behind_the_base(client: httpx.Client) -> None:
+    """From its root to its page; what the page names whole lies under the base; the API answers."""
+    page = client.get("prometheus/")
+    assert page.status_code == 200
+    assert page.url.path.startswith(f"{BASE}prometheus/")
+    rooted = [part.partition('"')[0] for part in page.text.replace('src="', 'href="').split('href="')[1:]]
+    assert [link for link in rooted if link.startswith("/") and not link.startswith(f"{BASE}prometheus/")] == []
+    assert client.get("prometheus/api/v1/query", params={"query": "1"}).json()["data"]["result"][1] == "1"
+
+
+def test_the_store_makes_links_that_lead_back(client: httpx.Client) -> None:
+    """Its documentation finds its script and its description there, and a simulation says where to ask for it."""
+    page = client.get("store/docs").text
+    assert f'src="{BASE}store/static-offline-docs/swagger-ui-bundle.js"' in page
+    assert client.get("store/static-offline-docs/swagger-ui-bundle.js").status_code == 200
+    assert client.get("store/openapi.json").json()["servers"] == [{"url": f"{BASE}store"}]
+    started = client.post("store/api/store/simulate", json={"customers": 1, "speed": 1000}).json()
+    assert client.get(started["status_url"]).json()["id"] == started["id"]
+
+
+def test_the_sidecar_shows_its_page_and_its_metrics(client: httpx.Client) -> None:
+    """Its links are relative, so they hold anywhere."""
+    assert 'href="metrics"' in client.get("sidecar/").text
+    assert "labkit_sidecar" in client.get("sidecar/metrics").text
+
+
+def test_what_does_not_run_says_how_to_start_it(client: httpx.Client) -> None:
+    """A page, not an error of the proxy."""
+    answer = client.get("grafana/")
+    assert answer.status_code == 503
+    assert "docker compose up grafana" in answer.text
+
+
+def test_a_relay_follows_the_lab_as_it_comes_and_goes(relay: str, tmp_path: Path) -> None:
+    """No lab: a page that says how to start one. A lab on any ports: its Prometheus. Gone again: the page."""
+    away = httpx.get(f"{relay}/graph", trust_env=False)
+    assert (away.status_code, "labkit up" in away.text) == (503, True)
+    for _ in range(2):
+        with Stack.up(ports="auto", home=tmp_path):
+            assert httpx.get(f"{relay}/-/ready", trust_env=False).status_code == 200
+        assert httpx.post(relay, content=b"x" * 1_000_000, trust_env=False).status_code == 503
+
+
+def test_a_relay_ends_with_the_one_who_started_it(tmp_path: Path) -> None:
+    """A Jupyter that is killed leaves none behind."""
+    port = free_port()
+    code = (
+        "import subprocess, sys, json\n"
+        f"child = subprocess.Popen([sys.executable, '-m', 'labkit.relay', 'store', '{port}'])\n"
+        "print(json.dumps(child.pid), flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout
+        child = psutil.Process(json.loads(parent.stdout.readline()))
+        wait_until(lambda: answers(f"http://127.0.0.1:{port}"), "The relay's start")
+        parent.kill()
+    wait_until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, "The relay's end", timeout=30)
