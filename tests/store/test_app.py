@@ -149,10 +149,10 @@ def test_there_is_no_metrics_endpoint(store: TestClient) -> None:
     """Metrics leave through Redis only; the documentation shows every endpoint there is, each under its own id."""
     assert store.get("/metrics").status_code == 404
     paths = store.get("/openapi.json").json()["paths"]
-    assert len(paths) == 8
+    assert len(paths) == 9
     assert {tuple(paths[f"{API}/{step}"]) for step in ("join", "look-around", "served", "left")} == {("get", "post")}
     ids = [operation["operationId"] for methods in paths.values() for operation in methods.values()]
-    assert len(ids) == len(set(ids)) == 12
+    assert len(ids) == len(set(ids)) == 14
 
 
 def test_nothing_happens_after_the_last_flush(metrics: RedisMetricsService, redis_client: redis.Redis) -> None:
