@@ -5,7 +5,7 @@ from html import escape
 
 # JupyterLab's own colours where there are any; elsewhere, ones that read on white and on black.
 _STYLE = """<style>
-.labkit-code{margin:0 0 6px;font-family:var(--jp-code-font-family,monospace);white-space:pre-wrap;background:none}
+.labkit-code{margin:0 0 4px;line-height:1.4;font-family:var(--jp-code-font-family,monospace);white-space:pre-wrap}
 .labkit-code .k,.labkit-code .kr,.labkit-code .ow{color:var(--jp-mirror-editor-keyword-color,#0a8a3a);font-weight:600}
 .labkit-code .s{color:var(--jp-mirror-editor-string-color,#ba4545)}
 .labkit-code .nl,.labkit-code .nv{color:var(--jp-mirror-editor-property-color,#2277bb)}
@@ -43,7 +43,24 @@ def code(promql: str) -> str:
     from pygments_promql import PromQLLexer  # type: ignore[import-untyped]  # no stubs
 
     marked = highlight(promql, PromQLLexer(ensurenl=False), HtmlFormatter(nowrap=True))
-    return f'{_STYLE}<pre class="labkit-code">{marked}</pre>'
+    return f'{_STYLE}<div class="labkit-code">{marked}</div>'
+
+
+def title(promql: str) -> str:
+    """Return a query as the title of a plotly figure, in colours that read on a light page and on a dark one."""
+    from pygments_promql import PromQLLexer
+
+    lexed = PromQLLexer(ensurenl=False).get_tokens(promql.strip())
+    return "".join(_coloured(kind, text) for kind, text in lexed).replace("\n", "<br>")
+
+
+def _coloured(kind: object, text: str) -> str:
+    from labkit import theme
+
+    shown, name = escape(text, quote=False), str(kind)
+    colours = {"Token.Name": theme.BLUE, "Token.Literal.String": theme.VERMILION, "Token.Literal.Number": theme.GREEN}
+    colour = next((colour for start, colour in colours.items() if name.startswith(start)), None)
+    return f'<span style="color:{colour}">{shown}</span>' if colour else shown
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Html:

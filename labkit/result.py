@@ -105,10 +105,24 @@ class Result:
             reasons = highlight.notes(f"No series. {_WHY}", self.reasons)
             return plain | {"text/html": self.heading._repr_html_() + reasons}
         if self.plots:
-            return plain | dict(self.figure._repr_mimebundle_(include=include, exclude=exclude))
+            return plain | dict(self._titled()._repr_mimebundle_(include=include, exclude=exclude))
         return plain | {"text/html": self.heading._repr_html_() + _table(self.frame)}
 
+    def _titled(self) -> "go.Figure":
+        """The figure with the query in colours: as its title, or below the title that was given."""
+        import plotly.graph_objects as go
 
+        query, lines = highlight.title(self.promql), len(self.promql.strip().split("\n"))
+        top = self.figure.layout.margin.t or _TOP
+        words = {"title_subtitle_text": query} if self._title else {"title_text": query}
+        spare = lines if self._title else lines - 1
+        return go.Figure(self.figure).update_layout(
+            **words, margin_t=top + _LINE * spare, height=_HEIGHT + _LINE * spare
+        )
+
+
+# In pixels: the room above a figure, one line of a title, the height of a figure; see labkit.theme.
+_TOP, _LINE, _HEIGHT = 78, 20, 340
 _WHY = "It may be because:"
 
 
