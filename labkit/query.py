@@ -24,24 +24,31 @@ Moment = datetime | float
 
 _POLL = 0.1
 _UNITS = {"y": 31_536_000, "w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1, "ms": 0.001}
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _DURATION = re.compile("".join(rf"(?:(\d+){unit})?" for unit in _UNITS))
 
 
 def seconds(duration: Duration) -> float:
     """Return a duration in seconds: "5s", "1h30m" and the like as in PromQL, a number of seconds, or a timedelta.
 
+    The number may be text, as Prometheus' own API takes it.
+
     Raises:
         QueryError: it is none of these, or not longer than nothing.
     """
     if isinstance(duration, str):
-        match = _DURATION.fullmatch(duration)
-        amounts = zip(match.groups("0"), _UNITS.values(), strict=True) if match else ()
-        result = sum(int(amount) * unit for amount, unit in amounts)
+        result = float(duration) if _NUMBER.fullmatch(duration) else _spelled(duration)
     else:
         result = duration.total_seconds() if isinstance(duration, timedelta) else float(duration)
     if not 0 < result < float("inf"):
         raise QueryError(f"{duration!r} is no duration; write '5s', '1h30m', a number of seconds, or a timedelta.")
     return result
+
+
+def _spelled(duration: str) -> float:
+    match = _DURATION.fullmatch(duration)
+    amounts = zip(match.groups("0"), _UNITS.values(), strict=True) if match else ()
+    return sum(int(amount) * unit for amount, unit in amounts)
 
 
 def timestamp(moment: Moment | None) -> float:
