@@ -20,6 +20,7 @@ from labkit.errors import FlushError, LabkitError, MetricError, QueryError, Stac
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from labkit.live_figure import live
     from labkit.query import Prometheus
     from labkit.service import RedisMetricsService
     from labkit.stack import Stack
@@ -33,10 +34,16 @@ __all__ = [
     "RedisMetricsService",
     "Stack",
     "StackError",
+    "live",
 ]
 
 # Loaded when asked for: an application that only records needs redis and nothing else, and a notebook not even that.
-_LAZY = {"Prometheus": "labkit.query", "RedisMetricsService": "labkit.service", "Stack": "labkit.stack"}
+_LAZY = {
+    "Prometheus": "labkit.query",
+    "RedisMetricsService": "labkit.service",
+    "Stack": "labkit.stack",
+    "live": "labkit.live_figure",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -16,7 +16,7 @@ from labkit.grid import arrange
 from labkit.panels import Panel, Target, Window, choose, panels, substitute
 from labkit.query import Duration, Moment, Prometheus, seconds, timestamp
 
-__all__ = ["Query", "figures", "overview", "panels", "queries"]
+__all__ = ["Query", "figure", "figures", "overview", "panels", "queries"]
 
 SCRAPE_INTERVAL = 5.0
 
@@ -60,9 +60,15 @@ def figures(
     Raises:
         QueryError: Prometheus did not answer, or the dashboard has no such variable.
     """
-    window = Window(seconds(last), prometheus.scrape_interval("labkit") or SCRAPE_INTERVAL)
-    source = _Source(prometheus, window, choose(variables) | window.variables(), timestamp(end))
+    source = _source(prometheus, last, end, variables)
     return {panel.title: _figure(panel, source) for panel in panels()}
+
+
+def figure(
+    panel: Panel, prometheus: Prometheus, last: Duration = "5m", *, end: Moment | None = None, **variables: Choice
+) -> go.Figure:
+    """Return the figure of one panel. The other arguments and the errors are those of `figures`."""
+    return _figure(panel, _source(prometheus, last, end, variables))
 
 
 def overview(
@@ -96,6 +102,11 @@ class _Source:
             return [(target.legend, frame)]
         names = [_name(target.legend, row) for row in frame.to_dict("records")]
         return [(str(name), series) for name, series in frame.groupby(names, sort=False)]
+
+
+def _source(prometheus: Prometheus, last: Duration, end: Moment | None, variables: Mapping[str, Choice]) -> _Source:
+    window = Window(seconds(last), prometheus.scrape_interval("labkit") or SCRAPE_INTERVAL)
+    return _Source(prometheus, window, choose(variables) | window.variables(), timestamp(end))
 
 
 def _name(legend: str, row: Mapping[object, object]) -> str:

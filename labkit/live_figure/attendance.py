@@ -1,0 +1,103 @@
+"""Who looks at a live figure: the views in browsers, and the notebook's cells that show it.
+
+A view says that it is there as long as its part of the page is visible. A kernel that runs a cell may not hear it, so
+silence counts only while it listens.
+"""
+
+from collections.abc import Callable
+from threading import Lock
+from time import monotonic
+from typing import Any
+from weakref import WeakMethod
+
+from IPython.core.getipython import get_ipython
+
+# A view repeats itself every 15 s, in the background once a minute; one that is silent for longer, s, is gone.
+FORGOTTEN_AFTER = 90.0
+# Shown, but no browser has made a view of it yet.
+EXPECTED = "expected"
+
+
+def somebody_is_there() -> bool:
+    """Whether this kernel serves a person: papermill, nbval and nbconvert say that nobody can be asked for input."""
+    return bool(getattr(getattr(get_ipython(), "kernel", None), "_allow_stdin", False))
+
+
+class Cells:
+    """What the kernel's cells do: whether one runs, and which figure to stop when a cell is run again."""
+
+    def __init__(self) -> None:
+        self.running, self.idle_since = False, monotonic()
+        self._shown: dict[str, list[WeakMethod[Callable[[], None]]]] = {}
+        self._shell: Any = None
+
+    def shows(self, end: Callable[[], None]) -> None:
+        """Note that the cell that runs now shows something; call the method `end` when that cell is run again."""
+        shell: Any = get_ipython()
+        if shell is None or not hasattr(shell, "get_parent"):
+            return
+        if shell is not self._shell:
+            self._shell, self.running = shell, True
+            shell.events.register("pre_run_cell", self._begins)
+            shell.events.register("post_run_cell", self._ends)
+        cell = (shell.get_parent() or {}).get("metadata", {}).get("cellId")
+        if cell:
+            self._shown.setdefault(cell, []).append(WeakMethod(end))
+
+    def _begins(self, info: Any) -> None:
+        self.running = True
+        for reference in self._shown.pop(info.cell_id, ()):
+            if end := reference():
+                end()
+
+    def _ends(self, _: Any) -> None:
+        self.running, self.idle_since = False, monotonic()
+
+
+CELLS = Cells()
+
+
+class Attendance:
+    """The views of one figure. May be used from several threads."""
+
+    def __init__(self) -> None:
+        self._heard: dict[str, float] = {}
+        self._lock = Lock()
+
+    def here(self, view: str) -> bool:
+        """Note that a view is there; return whether it is new."""
+        with self._lock:
+            new = view not in self._heard
+            if view != EXPECTED:
+                self._heard.pop(EXPECTED, None)
+            self._heard[view] = monotonic()
+            return new
+
+    def gone(self, view: str) -> None:
+        with self._lock:
+            self._heard.pop(view, None)
+
+    def nobody(self) -> None:
+        """Forget all of them."""
+        with self._lock:
+            self._heard.clear()
+
+    @property
+    def known(self) -> bool:
+        """Whether a browser has answered yet, and hears what is sent."""
+        with self._lock:
+            return bool(self._heard.keys() - {EXPECTED})
+
+    @property
+    def anybody(self) -> bool:
+        """Whether anybody looks, or may."""
+        with self._lock:
+            if CELLS.running:
+                return bool(self._heard)
+            now = monotonic()
+            self._heard = {view: at for view, at in self._heard.items() if _silence(at, now) < FORGOTTEN_AFTER}
+            return bool(self._heard)
+
+
+def _silence(heard: float, now: float) -> float:
+    return now - max(heard, CELLS.idle_since)

@@ -1,0 +1,57 @@
+"""The thread of a live figure: at work while somebody looks, and gone by itself when nobody does."""
+
+from collections.abc import Callable
+from threading import Event, Lock, Thread
+from time import monotonic
+from weakref import WeakMethod
+
+NAME = "labkit-live"
+
+
+class Beat:
+    """Calls the method `work` every `every` seconds in a thread, as long as the quick method `wanted` says so.
+
+    It keeps neither of them, nor their object, alive.
+    """
+
+    def __init__(self, work: Callable[[], None], wanted: Callable[[], bool], every: float) -> None:
+        self._work, self._wanted, self._every = WeakMethod(work), WeakMethod(wanted), every
+        self._lock, self._wake = Lock(), Event()
+        self._thread: Thread | None = None
+
+    @property
+    def alive(self) -> bool:
+        return self._thread is not None
+
+    def start(self) -> None:
+        """Let it beat; one thread at a time does."""
+        with self._lock:
+            if self._thread is None:
+                # A daemon: nobody waits for it at the end of a kernel.
+                self._thread = Thread(target=self._run, name=NAME, daemon=True)
+                self._thread.start()
+
+    def hurry(self) -> None:
+        """Do not wait for the next beat."""
+        self._wake.set()
+
+    def _run(self) -> None:
+        due = monotonic()
+        while self._goes_on():
+            self._step()
+            # What took too long is left out, not made up for.
+            due = max(due + self._every, monotonic())
+            self._wake.wait(due - monotonic())
+            self._wake.clear()
+
+    def _step(self) -> None:
+        if work := self._work():
+            work()
+
+    def _goes_on(self) -> bool:
+        with self._lock:
+            wanted = self._wanted()
+            goes_on = wanted is not None and wanted()
+            if not goes_on:
+                self._thread = None
+            return goes_on

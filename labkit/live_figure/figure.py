@@ -1,0 +1,178 @@
+"""The widget: what the browser is told, and what it says."""
+
+import json
+from pathlib import Path
+from threading import Lock
+from time import time
+from typing import Any
+
+import anywidget
+import traitlets
+from plotly.utils import PlotlyJSONEncoder
+
+from labkit.errors import LabkitError
+from labkit.live_figure.attendance import CELLS, EXPECTED, Attendance, somebody_is_there
+from labkit.live_figure.beat import Beat
+from labkit.live_figure.looking import Looking
+from labkit.live_figure.script import VERSION, script
+from labkit.live_figure.sources import Source, source
+from labkit.query import Duration, Prometheus, seconds
+from labkit.stack import Stack
+
+PLOTLY = "application/vnd.plotly.v1+json"
+
+
+def live(
+    what: object, every: Duration = 1.0, last: Duration = "2m", *, prometheus: Prometheus | None = None
+) -> "LiveFigure":
+    """Return a figure that stays up to date in its place while other cells run.
+
+    It works while somebody looks: not while it is scrolled away or its page is hidden, and no more once its cell is
+    run again or cleared. If Prometheus goes away, it says so, and goes on by itself. Where no widget runs (papermill,
+    nbconvert, a saved notebook on a web page) it is a figure of how things were.
+
+    Args:
+        what: PromQL; `labkit.dashboard`; or a function without arguments that returns a plotly figure, which is
+            called in another thread than the notebook's cells.
+        every: the time between two looks.
+        last: the time that is shown.
+        prometheus: is asked; by default that of the lab that runs.
+
+    Raises:
+        QueryError: Prometheus refused the query or does not answer now, or `what` is nothing of the kind.
+        StackError: no lab runs, and no `prometheus` was given.
+    """
+    pace = seconds(every)
+    return LiveFigure(source(what, lambda: prometheus or _of_the_lab(), pace, seconds(last)), pace)
+
+
+def _of_the_lab() -> Prometheus:
+    return Prometheus(Stack.attach().urls["prometheus"])
+
+
+class LiveFigure(anywidget.AnyWidget):
+    """A live figure; see `live`.
+
+    Attributes:
+        state: "running", or "stopped" by `stop`, by the button on the page, or because its cell was run again.
+        notice: why nothing new comes; empty if all is well.
+    """
+
+    _esm = Path(__file__).with_name("live.js")
+    _css = Path(__file__).with_name("live.css")
+    title: Any = traitlets.Unicode().tag(sync=True)
+    state: Any = traitlets.Unicode("running").tag(sync=True)
+    notice: Any = traitlets.Unicode().tag(sync=True)
+    places: Any = traitlets.List().tag(sync=True)
+    # What the first views begin with, even if the kernel is busy; from then on they are told what is new.
+    first: Any = traitlets.Dict().tag(sync=True)
+    script: Any = traitlets.Unicode().tag(sync=True)
+    version: Any = traitlets.Unicode(VERSION).tag(sync=True)
+
+    def __init__(self, shown: Source, every: float) -> None:
+        self._source, self._looking, self._guard = shown, Looking(shown), Lock()
+        self._views, self._beat = Attendance(), Beat(self._work, self._wanted, every)
+        self._behind = False
+        self._looking.ask(time())
+        super().__init__(title=shown.title, places=shown.places)
+        self.on_msg(self._told)
+
+    def open(self) -> None:
+        """Tell the browser, if there may be one."""
+        if somebody_is_there():
+            self.script = script().model_id
+            self.first = self._looking.whole()
+            super().open()
+
+    def start(self) -> None:
+        """Go on after `stop`. It begins to work as soon as somebody looks."""
+        self.state = "running"
+        if self._views.anybody:
+            self._beat.start()
+
+    def stop(self) -> None:
+        """Look no more; what was drawn stays."""
+        self.state = "stopped"
+        self._beat.hurry()
+
+    def close(self) -> None:
+        """Look no more, and take the figure away. Showing it again makes it anew."""
+        self._views.nobody()
+        self._beat.hurry()
+        super().close()
+        self.__dict__.pop("_repr_mimebundle_", None)  # ipywidgets would never show it again
+
+    @property
+    def working(self) -> bool:
+        """Whether a thread asks for what is new at this moment."""
+        return self._beat.alive
+
+    # The thread ------------------------------------------------------------------------------------------------
+
+    def _wanted(self) -> bool:
+        return self._behind or (self.state == "running" and self._views.anybody)
+
+    def _work(self) -> None:
+        try:
+            with self._guard:
+                message = self._new()
+            self.notice = ""
+        except LabkitError as error:
+            self.notice = str(error)
+        except Exception as error:  # of the function that draws: its author shall read it, and it may recover
+            self.notice = f"{self.title}: {error!r}"
+        else:
+            if message:
+                self.send(message)
+
+    def _new(self) -> dict[str, Any] | None:
+        if self.state == "running":
+            self._looking.ask(time())
+        # A view that no browser has made yet would miss what is only sent once.
+        if self._behind or not self._views.known:
+            self._behind = False
+            return self._looking.whole()
+        return self._looking.change()
+
+    # The browser -----------------------------------------------------------------------------------------------
+
+    def _told(self, _: Any, message: dict[str, Any], __: Any) -> None:
+        match message:
+            case {"do": "here", "view": str(view), "has": has}:
+                self._here(view, everything=not has)
+            case {"do": "gone", "view": str(view)}:
+                self._views.gone(view)
+                self._beat.hurry()
+            case {"do": "start"}:
+                self.start()
+            case {"do": "stop"}:
+                self.stop()
+
+    def _here(self, view: str, *, everything: bool) -> None:
+        self._views.here(view)
+        self._behind = self._behind or everything
+        if everything:
+            self._beat.hurry()
+        if self._wanted():
+            self._beat.start()
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        """The widget, and for those who do not run it, the figure as it is now."""
+        if self.comm is None:
+            self.open()
+        bundle = self._still()
+        if self.comm is None:
+            return bundle, {}
+        CELLS.shows(self.close)
+        self._here(EXPECTED, everything=False)
+        shown = super()._repr_mimebundle_(**options)
+        widget, metadata = shown if isinstance(shown, tuple) else (shown or {}, {})
+        return widget | bundle, metadata
+
+    def _still(self) -> dict[str, Any]:
+        with self._guard:
+            figure = self._source.still()
+        plain = json.loads(json.dumps(figure.to_dict(), cls=PlotlyJSONEncoder))
+        # plotly's own renderers may add more, such as HTML for a report.
+        others = figure._repr_mimebundle_()
+        return {**others, PLOTLY: plain, "text/plain": f"Live figure: {self.title}"}

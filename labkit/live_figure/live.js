@@ -1,0 +1,246 @@
+// A live figure in the browser: drawn once, then extended; the kernel hears of it only while it can be seen.
+
+const HEARTBEAT = 15000; // ms
+const CONFIG = { responsive: true, displaylogo: false };
+
+async function load(model) {
+  const id = model.get("script").replace("IPY_MODEL_", "");
+  const script = await model.widget_manager.get_model(id);
+  const packed = new Blob([script.get("code")]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const code = await new Response(packed).text();
+  const module = { exports: {} };
+  // In a function: a page may have a loader of modules that would take it for its own.
+  new Function("module", "exports", "define", code)(module, module.exports);
+  return module.exports;
+}
+
+// However many live figures a page has, it reads the script once.
+function plotly(model) {
+  const shared = Symbol.for(`labkit.live.plotly.${model.get("version")}`);
+  globalThis[shared] ??= load(model).catch((error) => {
+    delete globalThis[shared];
+    throw error;
+  });
+  return globalThis[shared];
+}
+
+function element(tag, className, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), { className, ...properties });
+  made.append(...children);
+  return made;
+}
+
+// The colours of the page's theme; elsewhere than in JupyterLab, the figure's own.
+function colours(place) {
+  const style = getComputedStyle(place);
+  const value = (name) => style.getPropertyValue(name).trim();
+  const text = value("--jp-ui-font-color1");
+  if (!text) return {};
+  const back = value("--jp-layout-color1");
+  return {
+    "font.color": text,
+    "hoverlabel.bgcolor": back,
+    "hoverlabel.bordercolor": value("--jp-border-color1"),
+    "hoverlabel.font.color": text,
+    "modebar.color": value("--jp-ui-font-color2"),
+  };
+}
+
+function put(layout, settings) {
+  for (const [path, value] of Object.entries(settings)) {
+    const names = path.split(".");
+    const last = names.pop();
+    let at = layout;
+    for (const name of names) at = at[name] ??= {};
+    at[last] = value;
+  }
+}
+
+// One figure of the page. What is asked of plotly is done one after the other.
+class Part {
+  constructor(Plotly, place) {
+    this.Plotly = Plotly;
+    this.place = place;
+    this.zoomed = false;
+    this.done = Promise.resolve();
+    this.drawn = false;
+  }
+
+  take(change) {
+    this.done = this.done
+      .then(() => (change.figure ? this.draw(JSON.parse(change.figure)) : this.extend(change)))
+      .catch((error) => console.error("labkit.live:", error));
+    return this.done;
+  }
+
+  async draw(figure) {
+    put(figure.layout, colours(this.place));
+    if (this.zoomed && figure.layout.xaxis) figure.layout.xaxis.range = [...this.place.layout.xaxis.range];
+    await this.Plotly.react(this.place, figure.data, figure.layout, CONFIG);
+    if (this.drawn) return;
+    this.drawn = true;
+    this.place.on("plotly_relayout", (what) => {
+      if ("xaxis.range[0]" in what) this.zoomed = true;
+    });
+    // Back to following the time.
+    this.place.on("plotly_doubleclick", () => setTimeout(() => (this.zoomed = false)));
+  }
+
+  async extend({ extend, range }) {
+    if (!this.drawn) return;
+    // With the points, in one drawing.
+    if (!this.zoomed) this.place.layout.xaxis.range = range;
+    const column = (index) => extend.map((one) => one[index]);
+    if (extend.length) {
+      const most = { x: column(3), y: column(3) };
+      await this.Plotly.extendTraces(this.place, { x: column(1), y: column(2) }, column(0), most);
+    } else if (!this.zoomed) {
+      await this.Plotly.redraw(this.place);
+    }
+  }
+
+  recolour() {
+    if (!this.drawn) return;
+    this.done = this.done.then(() => this.Plotly.relayout(this.place, colours(this.place)));
+  }
+
+  says() {
+    const number = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 4 });
+    const last = (values) => [...(values ?? [])].reverse().find((value) => value !== null);
+    return (this.place.data ?? [])
+      .filter((trace) => trace.type === "scatter" || !trace.type)
+      .slice(0, 10)
+      .map((trace) => [trace.name, last(trace.y)])
+      .filter(([, value]) => typeof value === "number")
+      .map(([name, value]) => `${name ?? ""} ${number.format(value)}`)
+      .join(", ");
+  }
+
+  end() {
+    this.done.then(() => this.Plotly.purge(this.place));
+  }
+}
+
+// The page of one figure, or of the many of a dashboard.
+function arrange(places) {
+  const page = element("div", `lk-page${places.length > 1 ? " lk-many" : ""}`);
+  const plots = places.map(({ heading, title, about, column, width, height }) => {
+    if (heading) page.append(element("h3", "lk-heading", { textContent: heading }));
+    const plot = element("div", "lk-plot");
+    const part = element("div", "lk-part", {}, plot);
+    if (title) part.prepend(element("div", "lk-title", { textContent: title, title: about ?? "" }));
+    if (column) part.style.gridColumn = `${column} / span ${width}`;
+    if (height) plot.style.height = `${height}px`;
+    page.append(part);
+    return plot;
+  });
+  return { page, plots };
+}
+
+function foot(model) {
+  const button = element("button", "lk-button", { type: "button" });
+  const state = element("span", "lk-state");
+  const notice = element("span", "lk-notice");
+  notice.setAttribute("role", "status");
+  button.addEventListener("click", () => {
+    model.send({ do: model.get("state") === "running" ? "stop" : "start" });
+  });
+  const show = () => {
+    const running = model.get("state") === "running";
+    button.textContent = running ? "❚❚ Pause" : "▶ Go on";
+    button.setAttribute("aria-label", running ? "Pause the live figure" : "Let the live figure go on");
+    state.textContent = running ? "" : "Stopped.";
+    notice.textContent = model.get("notice");
+  };
+  const fail = (error) => {
+    notice.textContent = `plotly.js did not arrive, so nothing is drawn (${error.message}). Reload the page.`;
+  };
+  show();
+  return { bar: element("div", "lk-foot", {}, button, state, notice), show, fail };
+}
+
+// Tells the kernel that somebody looks, or no more. Whoever comes into sight gets everything.
+function attendance(model, root) {
+  const view = crypto.randomUUID?.() ?? `${Math.random()}`;
+  let inSight = false;
+  let here = false;
+  const tell = (has) => model.send({ do: "here", view, has });
+  const leave = () => here && model.send({ do: "gone", view });
+  const look = () => {
+    const now = inSight && !document.hidden;
+    if (now && !here) tell(false);
+    if (!now) leave();
+    here = now;
+  };
+  const sight = new IntersectionObserver((entries) => {
+    inSight = entries.at(-1).isIntersecting;
+    look();
+  });
+  sight.observe(root);
+  const beat = setInterval(() => here && tell(true), HEARTBEAT);
+  document.addEventListener("visibilitychange", look);
+  window.addEventListener("pagehide", leave);
+  const end = () => {
+    sight.disconnect();
+    clearInterval(beat);
+    document.removeEventListener("visibilitychange", look);
+    window.removeEventListener("pagehide", leave);
+    leave();
+  };
+  return { end, here: () => here, missed: () => tell(false) };
+}
+
+// Draws what the kernel sends, in order; what comes before plotly is there, waits.
+function drawing(model, plots, attending) {
+  let parts = [];
+  let number = 0;
+  const early = [];
+  const take = (message) => {
+    if (!parts.length) early.push(message);
+    else if (message.whole ? message.number > number : message.number === number + 1) {
+      number = message.number;
+      for (const change of message.parts) parts[change.part].take(change);
+    } else if (message.number > number && attending.here()) attending.missed();
+  };
+  const begin = (Plotly) => {
+    parts = plots.map((plot) => new Part(Plotly, plot));
+    [model.get("first"), ...early.splice(0)].forEach(take);
+  };
+  const each = (action) => parts.map(action);
+  return { take, begin, each };
+}
+
+function render({ model, el }) {
+  const title = model.get("title");
+  const { page, plots } = arrange(model.get("places"));
+  const { bar, show, fail } = foot(model);
+  const root = element("div", "labkit-live", { tabIndex: 0 }, page, bar);
+  root.setAttribute("role", "group");
+  root.setAttribute("aria-label", `Live figure: ${title}`);
+  el.append(root);
+
+  const attending = attendance(model, root);
+  const drawn = drawing(model, plots, attending);
+  const describe = () => {
+    const values = drawn.each((part) => part.says()).filter(Boolean);
+    root.setAttribute("aria-label", `Live figure: ${title}. ${values.slice(0, 3).join("; ")}`);
+  };
+  const themes = new MutationObserver(() => drawn.each((part) => part.recolour()));
+  root.addEventListener("focusin", describe);
+  themes.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-name"] });
+  model.on("msg:custom", drawn.take);
+  model.on("change:state change:notice", show);
+  let ended = false;
+  plotly(model).then((Plotly) => ended || drawn.begin(Plotly), fail);
+
+  return () => {
+    ended = true;
+    attending.end();
+    themes.disconnect();
+    model.off("msg:custom", drawn.take);
+    model.off("change:state change:notice", show);
+    drawn.each((part) => part.end());
+  };
+}
+
+export default { render };

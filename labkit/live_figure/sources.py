@@ -1,0 +1,132 @@
+"""What a live figure shows: a query, the dashboard, or whatever a function draws."""
+
+from collections.abc import Callable
+from textwrap import shorten
+from types import ModuleType
+from typing import Any, Protocol
+
+import plotly.graph_objects as go
+
+from labkit import dashboard, plot
+from labkit.errors import QueryError
+from labkit.live_figure.asking import Asker
+from labkit.live_figure.history import History
+from labkit.live_figure.memory import Memory
+from labkit.live_figure.parts import Drawing, Lines, Part, Picture
+from labkit.panels import Panel
+from labkit.query import Prometheus
+
+Find = Callable[[], Prometheus]
+Function = Callable[[], go.Figure]
+Place = dict[str, Any]
+
+_MOST_POINTS = 600
+_TITLE = 90
+
+
+class Source(Protocol):
+    """What to show, as parts, each with its place: `heading`, and `column`, `width` (of 24) and `height` (px)."""
+
+    title: str
+    parts: list[Part]
+    places: list[Place]
+
+    def asker(self) -> Asker | None:
+        """Return who asks Prometheus for it, if anybody has to."""
+
+    def still(self) -> go.Figure:
+        """Return the figure as it is known, to be kept where nothing is live."""
+
+
+def source(what: object, find: Find, every: float, last: float) -> Source:
+    """Return the source of what `labkit.live` was given.
+
+    Raises:
+        QueryError: it is nothing of the kind.
+    """
+    if isinstance(what, str):
+        return Query(what, find, every, last)
+    if what is dashboard or what is dashboard.overview:
+        return Dashboard(find, last)
+    if callable(what):
+        return Drawn(what)
+    given = what.__name__ if isinstance(what, ModuleType) else repr(what)
+    raise QueryError(f"{given} cannot be live; give PromQL, labkit.dashboard, or a function that returns a figure.")
+
+
+class Query:
+    """PromQL: one line per series, a point each `every` seconds, or fewer if a window is long."""
+
+    def __init__(self, promql: str, find: Find, every: float, last: float) -> None:
+        step = max(round(every * 1e3), round(last * 1e3 / _MOST_POINTS), 1)
+        self._find, self._history = find, History(promql, step, round(last * 1e3))
+        self.title = shorten(promql, _TITLE, placeholder=" …")
+        self.parts: list[Part] = [Lines([self._history], self.still)]
+        self.places: list[Place] = [{}]
+
+    def asker(self) -> Asker | None:
+        return Asker(self._find)
+
+    def still(self) -> go.Figure:
+        return plot.line(self._history.frame(), title=self.title)
+
+
+class Drawn:
+    """A function that returns a figure: called at every look, in the figure's own thread."""
+
+    def __init__(self, function: Function) -> None:
+        self._function = function
+        self.title = getattr(function, "__name__", "figure").replace("_", " ")
+        self.parts: list[Part] = [Drawing(self.still)]
+        self.places: list[Place] = [{}]
+
+    def asker(self) -> Asker | None:
+        return None
+
+    def still(self) -> go.Figure:
+        figure = self._function()
+        if not isinstance(figure, go.Figure):
+            raise QueryError(f"{self.title} returned {type(figure).__name__}, not a plotly figure.")
+        return figure
+
+
+class Dashboard:
+    """All panels of the dashboard, arranged as in Grafana."""
+
+    title = "Dashboard"
+
+    def __init__(self, find: Find, last: float) -> None:
+        self._find, self._memory = find, Memory(find(), last)
+        self._last = last
+        self.parts: list[Part] = [self._part(panel) for panel in dashboard.panels()]
+        self.places = _places(dashboard.panels())
+
+    def asker(self) -> Asker | None:
+        return Asker(self._find)
+
+    def still(self) -> go.Figure:
+        return dashboard.overview(self._memory, self._last)
+
+    def _part(self, panel: Panel) -> Part:
+        histories = self._memory.of(panel)
+        kind = Lines if panel.kind == "timeseries" else Picture
+        return kind(histories, lambda: _bare(dashboard.figure(panel, self._memory, self._last)))
+
+
+def _bare(figure: go.Figure) -> go.Figure:
+    """The figure for a small place: its title is written above it by the page."""
+    return figure.update_layout(title_text="", height=None, margin={"l": 48, "r": 12, "t": 8, "b": 32})
+
+
+def _places(panels: list[Panel]) -> list[Place]:
+    headed: set[str] = set()
+    places = []
+    for panel in panels:
+        heading = "" if panel.row in headed else panel.row
+        headed.add(panel.row)
+        place = panel.place
+        places.append(
+            {"heading": heading, "title": panel.title, "about": panel.description,
+             "column": place.x + 1, "width": place.width, "height": place.height * 30}
+        )  # fmt: skip
+    return places
