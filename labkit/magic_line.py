@@ -7,16 +7,18 @@ from time import time
 
 from IPython.core.error import UsageError
 
+from labkit.template import VARIABLE
+
 # These take no value.
 _FLAGS = ("--table", "--plot")
-_VALUE = r"\"[^\"]*\"|'[^']*'|\S+"
+_VALUE = r"\{\{\s*\w+\s*\}\}|\"[^\"]*\"|'[^']*'|\S+"
 _OPTION = re.compile(rf"--[\w-]+(?:=(?:{_VALUE})?)?")
 
 
 def words_of(line: str) -> list[str]:
-    """Return the words of a line as a shell reads them: quotes hold together what belongs together."""
+    """Return the words of a line as a shell reads them; quotes hold words together, and so do {{ and }}."""
     try:
-        return shlex.split(line)
+        return shlex.split(VARIABLE.sub(r"{{\1}}", line))
     except ValueError as error:
         raise UsageError(f"{line!r} cannot be read: {error}. Close the quote, or write \\' for one.") from None
 

@@ -1,0 +1,1 @@
+"""Asking from a notebook: real servers, a real IPython."""

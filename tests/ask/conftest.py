@@ -1,0 +1,83 @@
+"""A Prometheus whose past is known, a lab, and a shell of IPython with the magics loaded."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+
+from labkit import Prometheus, Stack
+from labkit.connection import connect
+from tests.ask.session import Session
+from tests.query.prometheus_server import PrometheusServer
+
+# Midnight of 2026-01-01 UTC, and a minute: one sample every five seconds.
+START, STEP, STEPS = 1_767_225_600, 5, 13
+END = START + STEP * (STEPS - 1)
+SERIES = ('user_events{event="joined",shop="north"}', 'user_events{event="left",shop="south"}')
+# Gone before the end.
+EXPIRED, LAST_SEEN = 'coupons{kind="spring"}', START + STEP * 3
+
+
+def _history() -> Iterator[str]:
+    yield "# TYPE user_events unknown"
+    for series in SERIES:
+        for n in range(STEPS):
+            yield f"{series} {10 * n} {START + STEP * n}"
+    yield "# TYPE coupons unknown"
+    for n in range(4):
+        yield f"{EXPIRED} {n} {START + STEP * n}"
+    yield "# EOF\n"
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusServer]:
+    """A Prometheus that knows the history above and scrapes itself."""
+    server = PrometheusServer(tmp_path_factory.mktemp("prometheus"), "\n".join(_history()))
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def prometheus(server: PrometheusServer) -> Prometheus:
+    """The queries of that Prometheus."""
+    return Prometheus(server.url)
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A lab in a home of its own, with one event in it."""
+    with Stack.up(home=tmp_path_factory.mktemp("lab"), ports="auto", scrape_interval=0.5, flush_interval=0.5) as stack:
+        with connect(stack.urls["redis"], timeout=5) as client:
+            client.set("greeting", "hello")
+        Prometheus(stack.urls["prometheus"]).wait_until("users_total")
+        yield stack
+
+
+@pytest.fixture
+def empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home without a lab, for everything that looks for one."""
+    monkeypatch.setenv("LABKIT_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+    """A shell with the magics loaded, and nothing of the person who runs the tests."""
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.setenv("LABKIT_HOME", str(tmp_path))
+    config = Config()
+    config.HistoryManager.enabled = False
+    shell = InteractiveShell.instance(config=config)
+    shell.run_line_magic("load_ext", "labkit")
+    yield Session(shell)
+    shell.run_line_magic("unload_ext", "labkit")
+    InteractiveShell.clear_instance()
+
+
+@pytest.fixture
+def asking(session: Session, lab: Stack, monkeypatch: pytest.MonkeyPatch) -> Session:
+    """That shell, where the lab runs."""
+    monkeypatch.setenv("LABKIT_HOME", str(lab.home))
+    return session

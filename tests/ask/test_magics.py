@@ -1,0 +1,121 @@
+"""The magics in a real shell, against a real lab."""
+
+import pytest
+
+from labkit import Stack
+from tests.ask.session import Session
+
+
+def test_a_query_for_a_moment_is_a_table(asking: Session) -> None:
+    """`%promql` gives a result whose frame is tidy, and which shows a table."""
+    result = asking.run("%promql users_total").value
+    assert list(result.frame["metric"]) == ["users_total"]
+    assert "<table" in result._repr_mimebundle_()["text/html"]
+
+
+def test_a_query_over_a_time_is_a_figure(asking: Session) -> None:
+    """`%%promql --last` shows a figure, and `--to` keeps the result under a name."""
+    asking.run("%%promql --last 10s --step 1s --to kept --title 'Guests' --unit guests\nusers_total")
+    kept = asking.shell.user_ns["kept"]
+    assert "application/vnd.plotly.v1+json" in kept._repr_mimebundle_()
+    assert kept.figure.layout.title.text == "Guests"
+    assert kept.frame.attrs["step"] == 1
+
+
+@pytest.mark.parametrize(("option", "figure"), [("--table --last 10s", False), ("--plot", True)])
+def test_table_or_figure_can_be_chosen(asking: Session, option: str, figure: bool) -> None:
+    """`--table` and `--plot` win over what the kind of the query suggests."""
+    shown = asking.run(f"%%promql {option}\nusers_total").value._repr_mimebundle_()
+    assert ("application/vnd.plotly.v1+json" in shown) is figure
+
+
+def test_a_variable_reaches_a_query_only_when_asked(asking: Session) -> None:
+    """`{{name}}` is its value; `$name` and `{name}` are what they are in PromQL: nothing that it knows."""
+    asking.shell.user_ns["job"] = "labkit"
+    assert len(asking.run('%promql up{job="{{job}}"}').value) == 1
+    assert len(asking.run('%promql up{job="$job"}').value) == 0
+    assert len(asking.run('%promql up{job="{job}"}').value) == 0
+
+
+def test_a_wrong_query_is_pointed_at(asking: Session) -> None:
+    """The message is Prometheus' own, with a caret under the place, and without a traceback."""
+    ran = asking.run("%promql sum(users_total")
+    assert ran.failed
+    assert "unclosed left parenthesis\n    sum(users_total\n                   ^" in ran.said
+    assert "Traceback" not in ran.said
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("%promql", "There is no query"),
+        ("%promql {{missing}}", "no variable 'missing'"),
+        ("%%promql up\nup", "the query is the cell"),
+        ("%%promql --to 1a\nup", "cannot be the name of a variable"),
+        ("%%promql --at yesterday\nup", "--at yesterday"),
+        ("%%promql --last soon\nup", "'soon' is no duration"),
+        ("%%promql --latest 5m\nup", "unrecognized arguments"),
+        ("%redis", "%redis takes one command"),
+        ("%redis MONITOR", "%redis takes one command"),
+        ("%redis GET 'a", "Close the quote"),
+        ("%redis NONSENSE", "unknown command"),
+        ("%lab", "Write %lab up|down|status|logs|doctor"),
+        ("%lab up --nonsense", "No such option"),
+        ("%lab logs nobody", "is no service of the lab"),
+    ],
+)
+def test_wrong_usage_is_one_message(asking: Session, cell: str, said: str) -> None:
+    """Each mistake is named, with what to do, and no traceback."""
+    ran = asking.run(cell)
+    assert ran.failed
+    assert said in ran.said
+    assert "Traceback" not in ran.said
+
+
+def test_without_a_lab_everything_says_how_to_start_one(session: Session, empty_home: object) -> None:
+    """No magic fails in another way where no lab runs."""
+    for cell in ("%promql up", "%%lua\nreturn 1", "%redis PING", "%lab status"):
+        assert "Start one" in (ran := session.run(cell)).said + repr(ran.value)
+
+
+def test_lua_reads_and_is_refused_to_write(asking: Session) -> None:
+    """A script is read-only unless `--write` is given; keys and arguments come by options, filled from variables."""
+    asking.shell.user_ns["key"] = "two words"
+    write = "redis.call('SET', KEYS[1], ARGV[1]) return redis.call('GET', KEYS[1])"
+    refused = asking.run(f"%%lua --keys '{{{{key}}}}' --args 7\n{write}")
+    assert refused.failed
+    assert "%%lua --write" in refused.said
+    assert asking.run(f"%%lua --write --keys '{{{{key}}}}' --args 7\n{write}").value.value == "7"
+    assert asking.run("%redis DEL '{{key}}'").value.value == 1
+
+
+def test_a_failed_script_shows_its_line(asking: Session) -> None:
+    """The line that Redis names is marked."""
+    ran = asking.run("%%lua\nlocal a = 1\nreturn a.b.c")
+    assert ran.failed
+    assert "→   2 │ return a.b.c" in ran.said
+
+
+def test_lab_shows_what_runs(asking: Session, lab: Stack) -> None:
+    """`%lab status` is a table of the services with their states and links."""
+    shown = asking.run("%lab status").value
+    assert "answering" in repr(shown)
+    assert f'href="{lab.urls["prometheus"]}"' in shown._repr_html_()
+
+
+def test_lab_starts_and_ends_a_lab(session: Session, empty_home: object) -> None:
+    """`%lab up` takes the options of the command line, and `%lab down` leaves nothing."""
+    assert "answering" in repr(session.run("%lab up --ports auto --scrape-interval 1").value)
+    assert "http://127.0.0.1" in session.run("%lab logs store -n 5").said
+    assert '"scrape_interval": 1.0' in session.run("%lab status --json").said
+    assert repr(session.run("%lab down").value) == "The lab is down."
+    assert repr(session.run("%lab down").value) == "No lab was running."
+
+
+def test_unloading_takes_everything_away(session: Session) -> None:
+    """After `%unload_ext` there is no magic and no completion of labkit; `%load_ext` brings them back."""
+    session.shell.run_line_magic("unload_ext", "labkit")
+    assert session.run("%lab status").failed
+    assert "rate" not in session.offered("%promql rat|")
+    session.shell.run_line_magic("load_ext", "labkit")
+    assert "rate" in session.offered("%promql rat|")
