@@ -2,6 +2,7 @@
 
 import html
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -98,17 +99,19 @@ def _table(rows: list[Row]) -> str:
 def _cell(cell: Any, folder: Path) -> str:
     if cell.cell_type == "markdown":
         return _NEARBY.sub(r"\1", _rendered([cell], folder))
-    return "".join(_output(output, folder) for output in cell.get("outputs", ()))
+    # What is meant to fail says on stderr how it fails.
+    told = ("stdout", "stderr") if "raises-exception" in cell.metadata.get("tags", ()) else ("stdout",)
+    return "".join(_output(output, folder, told) for output in cell.get("outputs", ()))
 
 
-def _output(output: Any, folder: Path) -> str:
+def _output(output: Any, folder: Path, told: Sequence[str]) -> str:
     """One output: a figure, an error in brief, or what nbconvert makes of it; progress and warnings are no news."""
     if output.output_type == "error":
         trace = html.escape(_ANSI.sub("", "\n".join(output.traceback)))
         told = html.escape(f"{output.ename}: {output.evalue}")
         return f'<div class="failure"><strong>{told}</strong><details><summary>Where</summary><pre>{trace}</pre></details></div>'  # noqa: E501  markup
     if output.output_type == "stream":
-        printed = html.escape(_ANSI.sub("", output.text)) if output.name == "stdout" else ""
+        printed = html.escape(_ANSI.sub("", output.text)) if output.name in told else ""
         return printed and f'<div class="output"><pre>{printed}</pre></div>'
     if PLOTLY in output.data:
         return f'<div class="output">{_figure(output.data[PLOTLY])}</div>'

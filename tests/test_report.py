@@ -117,7 +117,7 @@ def test_the_page_stands_alone(tmp_path: Path) -> None:
 
 def test_a_failed_run_leaves_what_came_before(tmp_path: Path) -> None:
     """The page ends with the cell's error, and the exit code is 1, with the error on stderr."""
-    path = notebook(tmp_path / "n.ipynb", "count: int = 3", "print('before')", "int('x' * count)", "print('not reached')")
+    path = notebook(tmp_path / "n.ipynb", "count: int = 3", "print('before')", "int('x' * count)", "print('unreached')")
     command = [sys.executable, "-m", "labkit", "report", str(path), "-p", "count", "2", "--output", "page.html"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
     text = (tmp_path / "page.html").read_text()
@@ -126,7 +126,22 @@ def test_a_failed_run_leaves_what_came_before(tmp_path: Path) -> None:
     assert "before\n</pre>" in text
     assert "This run ended early" in text
     assert "ValueError: invalid literal for int() with base 10: &#x27;xx&#x27;" in text
-    assert "not reached" not in text
+    assert "unreached" not in text
+
+
+def test_a_cell_that_is_meant_to_fail_tells_how_and_the_run_goes_on(tmp_path: Path) -> None:
+    """What it said on stderr is part of the lesson; what other cells say there is no news."""
+    warn = "import sys\nprint('no news', file=sys.stderr)"
+    path = notebook(tmp_path / "n.ipynb", "count: int = 3", warn, "%no_such_magic", "print(count)")
+    meant = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]  # upstream
+    meant.cells[-2].metadata["tags"] = ["raises-exception"]
+    nbformat.write(meant, path)  # type: ignore[no-untyped-call]  # upstream
+    report = run(path, [], tmp_path / "n.html")
+    text = report.output.read_text()
+    assert report.failure == ""
+    assert "no_such_magic` not found" in text
+    assert "<pre>3\n</pre>" in text
+    assert "no news" not in text
 
 
 def test_a_cell_that_takes_too_long_ends_the_run(tmp_path: Path) -> None:

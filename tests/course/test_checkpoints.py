@@ -1,6 +1,7 @@
 """Checkpoints that fail: what was seen and where to look stand in the message."""
 
 import math
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -9,6 +10,8 @@ from tests.course.pages import NOTEBOOKS, cells
 
 PATHS = {path.stem[:2]: path for path in NOTEBOOKS}
 
+WITHOUT_TIMES = pd.DataFrame({"time": [1], "metric": ["m"], "value": [1.0]})
+
 # What was seen, and what the message says of it.
 FAILURES: dict[str, tuple[dict[str, object], str]] = {
     "00 nothing was lost": ({"comparison": pd.DataFrame({"metric": ["user_events"], "equal": [False]})}, "user_events"),
@@ -16,7 +19,7 @@ FAILURES: dict[str, tuple[dict[str, object], str]] = {
     "02 one increment": ({"changed": ["metrics:gauge:lab_queue"]}, "lab_queue"),
     "03 the page": ({"page": "lab_events{} 2"}, "2"),
     "03 a real series": ({"frame": pd.DataFrame({"event": ["left"], "value": [math.nan]})}, "left"),
-    "04 the documented": ({"frame": pd.DataFrame({"time": [1], "metric": ["m"], "value": [1.0]})}, "time"),
+    "04 the documented": ({"now": SimpleNamespace(frame=WITHOUT_TIMES)}, "time"),
 }
 
 

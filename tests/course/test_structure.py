@@ -10,7 +10,8 @@ from IPython.core.inputtransformer2 import TransformerManager
 
 from tests.course.pages import NOTEBOOKS, ROOT, Cell, cells, links, text
 
-DRAWS = re.compile(r"\bplot\.[a-z]+\(|\bdashboard\.(?:overview|figures)\(|\blabkit\.live\(")
+DRAWS = re.compile(r"\bplot\.[a-z]+\(|\bdashboard\.(?:overview|figures)\(|\blive\(|^%%promql.* --last", re.MULTILINE)
+MAGIC_TITLE = re.compile(r'^%%promql.* --title "(.+?)"')
 EXERCISE = re.compile(r"^## Exercise \d$", re.MULTILINE)
 INDEX = text(ROOT / "notebooks" / "README.md")
 
@@ -28,6 +29,8 @@ def _code(path: Path) -> list[Cell]:
 
 def _titles(cell: Cell) -> list[str]:
     """The title of each figure that a cell draws; one that is given by name is looked up in the cell."""
+    if cell.source.startswith("%%promql") and DRAWS.search(cell.source):
+        return MAGIC_TITLE.findall(cell.source) or [""]
     tree = _tree(cell)
     named = {ast.unparse(node.targets[0]): node.value for node in ast.walk(tree) if isinstance(node, ast.Assign)}
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
