@@ -54,7 +54,7 @@ class _Part:
         self, prometheus: Prometheus, catalogue: Catalogue, selector: Selector, at: float, last: str | None
     ) -> None:
         self._prometheus, self._catalogue, self._selector, self._at = prometheus, catalogue, selector, at
-        self._span = last or selector.window
+        self._last, self._span = last, last or selector.window
 
     def why(self) -> Iterator[str]:
         """The first reasons that are found; without one, the selector is not why the answer is empty."""
@@ -88,8 +88,10 @@ class _Part:
             yield f"Each of {conditions} is true for some series of {self._name}, but no series has all of them."
 
     def _no_samples(self) -> Iterator[str]:
-        samples = f"last_over_time({self._selector}[{self._span}])" if self._span else str(self._selector)
-        if self._number(f"count({samples})") is not None:
+        within = f"count(last_over_time({self._selector}[{self._span}]))" if self._span else ""
+        # A series that lives has perhaps none in a window that is too short: that is another reason.
+        now = "" if self._last else f"count({self._selector})"
+        if self._number(" or ".join(filter(None, [now, within]))) is not None:
             return
         newest = self._number(f"max(max_over_time(timestamp({self._selector})[{_SEARCH}]))")
         seen = f"; the newest before that is of {_clock(newest)}" if newest else ""

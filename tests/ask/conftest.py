@@ -1,5 +1,6 @@
 """A Prometheus whose past is known, a lab, and a shell of IPython with the magics loaded."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from traitlets.config import Config
 from labkit import Prometheus, Stack
 from labkit.connection import connect
 from tests.ask.session import Session
+from tests.query import prometheus_server
 from tests.query.prometheus_server import PrometheusServer
 
 # Midnight of 2026-01-01 UTC, and a minute: one sample every five seconds.
@@ -35,6 +37,7 @@ def _history() -> Iterator[str]:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusServer]:
     """A Prometheus that knows the history above and scrapes itself."""
     server = PrometheusServer(tmp_path_factory.mktemp("prometheus"), "\n".join(_history()))
+    Prometheus(server.url).wait_until("up")
     yield server
     server.close()
 
@@ -43,6 +46,25 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusServe
 def prometheus(server: PrometheusServer) -> Prometheus:
     """The queries of that Prometheus."""
     return Prometheus(server.url)
+
+
+@pytest.fixture
+def blank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PrometheusServer]:
+    """A Prometheus that scrapes nothing."""
+    monkeypatch.setattr(prometheus_server, "CONFIG", "scrape_configs: []")
+    server = PrometheusServer(tmp_path, "# EOF\n")
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def hanging(tmp_path: Path) -> Iterator[PrometheusServer]:
+    """A Prometheus that was stopped in its tracks: its port is open, and nothing answers."""
+    server = PrometheusServer(tmp_path, "# EOF\n")
+    server.process.send_signal(signal.SIGSTOP)
+    yield server
+    server.process.send_signal(signal.SIGCONT)
+    server.close()
 
 
 @pytest.fixture(scope="session")

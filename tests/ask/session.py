@@ -29,7 +29,7 @@ class Session:
         return Ran(done.result, captured.stdout + captured.stderr, not done.success)
 
     def offered(self, typed: str) -> list[str]:
-        """What may stand at the `|` of a cell."""
-        before, _, after = typed.partition("|")
+        """What may stand at the `¦` of a cell."""
+        before, _, after = typed.partition("¦")
         with provisionalcompleter():
             return [each.text for each in self.shell.Completer.completions(before + after, len(before))]

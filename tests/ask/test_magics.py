@@ -116,6 +116,6 @@ def test_unloading_takes_everything_away(session: Session) -> None:
     """After `%unload_ext` there is no magic and no completion of labkit; `%load_ext` brings them back."""
     session.shell.run_line_magic("unload_ext", "labkit")
     assert session.run("%lab status").failed
-    assert "rate" not in session.offered("%promql rat|")
+    assert "rate" not in session.offered("%promql rat¦")
     session.shell.run_line_magic("load_ext", "labkit")
-    assert "rate" in session.offered("%promql rat|")
+    assert "rate" in session.offered("%promql rat¦")
