@@ -56,11 +56,23 @@ function put(layout, settings) {
   }
 }
 
+// What each line is called, under its own mark.
+function entries(traces) {
+  const styles = { solid: "solid", dash: "dashed", dot: "dotted", dashdot: "dashed", longdash: "dashed" };
+  if (traces.length < 2) return [];
+  return traces.map(({ name, line }) => {
+    const mark = element("span", "lk-mark");
+    mark.style.borderTop = `3px ${styles[line.dash] ?? "solid"} ${line.color}`;
+    return element("span", "lk-entry", {}, mark, name ?? "");
+  });
+}
+
 // One figure of the page. What is asked of plotly is done one after the other.
 class Part {
-  constructor(Plotly, place) {
+  constructor(Plotly, { plot, legend }) {
     this.Plotly = Plotly;
-    this.place = place;
+    this.place = plot;
+    this.legend = legend;
     this.zoomed = false;
     this.done = Promise.resolve();
     this.drawn = false;
@@ -77,6 +89,7 @@ class Part {
     put(figure.layout, colours(this.place));
     if (this.zoomed && figure.layout.xaxis) figure.layout.xaxis.range = [...this.place.layout.xaxis.range];
     await this.Plotly.react(this.place, figure.data, figure.layout, CONFIG);
+    this.legend?.replaceChildren(...entries(figure.data));
     if (this.drawn) return;
     this.drawn = true;
     this.place.on("plotly_relayout", (what) => {
@@ -124,15 +137,17 @@ class Part {
 // The page of one figure, or of the many of a dashboard.
 function arrange(places) {
   const page = element("div", `lk-page${places.length > 1 ? " lk-many" : ""}`);
-  const plots = places.map(({ heading, title, about, column, width, height }) => {
+  const plots = places.map(({ heading, title, about, column, width, height, legend }) => {
     if (heading) page.append(element("h3", "lk-heading", { textContent: heading }));
     const plot = element("div", "lk-plot");
-    const part = element("div", "lk-part", {}, plot);
-    if (title) part.prepend(element("div", "lk-title", { textContent: title, title: about ?? "" }));
+    const names = legend ? element("div", "lk-legend") : undefined;
+    const part = element("div", "lk-part");
+    if (title) part.append(element("div", "lk-title", { textContent: title, title: about ?? "" }));
+    part.append(...(names ? [names] : []), plot);
     if (column) part.style.gridColumn = `${column} / span ${width}`;
-    if (height) plot.style.height = `${height}px`;
+    if (height) part.style.height = `${height}px`;
     page.append(part);
-    return plot;
+    return { plot, legend: names };
   });
   return { page, plots };
 }

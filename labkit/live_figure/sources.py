@@ -22,6 +22,7 @@ Place = dict[str, Any]
 
 _MOST_POINTS = 600
 _TITLE = 90
+_ROW = 28  # px
 
 
 class Source(Protocol):
@@ -110,12 +111,20 @@ class Dashboard:
     def _part(self, panel: Panel) -> Part:
         histories = self._memory.of(panel)
         kind = Lines if panel.kind == "timeseries" else Picture
-        return kind(histories, lambda: _bare(dashboard.figure(panel, self._memory, self._last)))
+        return kind(histories, lambda: _small(panel, dashboard.figure(panel, self._memory, self._last)))
 
 
-def _bare(figure: go.Figure) -> go.Figure:
-    """The figure for a small place: its title is written above it by the page."""
-    return figure.update_layout(title_text="", height=None, margin={"l": 48, "r": 12, "t": 8, "b": 32})
+def _small(panel: Panel, figure: go.Figure) -> go.Figure:
+    """The figure for a small place: the page writes its title and legend above it."""
+    figure.update_layout(title_text="", height=None, showlegend=False, margin={"l": 40, "r": 10, "t": 8, "b": 24})
+    if panel.kind == "stat":
+        figure.update_annotations(font_size=22)
+        return figure.update_layout(margin={"l": 6, "r": 6, "t": 0, "b": 6})
+    if panel.kind == "bargauge":
+        return figure.update_xaxes(showticklabels=False, title_text="").update_layout(margin_r=70)
+    ticks = panel.place.width // 2 if panel.kind == "timeseries" else 3
+    figure.update_xaxes(title_text="", tickangle=0, tickformat="%H:%M:%S", nticks=ticks)
+    return figure.update_yaxes(title_text="").update_traces({"showscale": False}, {"type": "heatmap"})
 
 
 def _places(panels: list[Panel]) -> list[Place]:
@@ -127,6 +136,7 @@ def _places(panels: list[Panel]) -> list[Place]:
         place = panel.place
         places.append(
             {"heading": heading, "title": panel.title, "about": panel.description,
-             "column": place.x + 1, "width": place.width, "height": place.height * 30}
+             "column": place.x + 1, "width": place.width, "height": place.height * _ROW,
+             "legend": panel.kind == "timeseries"}
         )  # fmt: skip
     return places
