@@ -4,6 +4,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator
+from functools import partial
 from itertools import count
 from typing import Any
 from urllib.parse import unquote
@@ -18,10 +19,12 @@ from labkit import RedisMetricsService
 from labkit.connection import connect
 from labkit.keys import Keys
 from labkit.mirror import Mirror
+from tests.redis_server import wait_until
 from tests.writer.replicated import Replicated
 
 EXAMPLES = 1000 if os.environ.get("HYPOTHESIS_PROFILE") == "soak" else 15
 BUCKETS = (1.0, 10.0)
+LIFE = 200  # ms
 
 writers = st.sampled_from([0, 1])
 labels = st.sampled_from(["x", "y", 'a "b"', "1,2%"])
@@ -36,6 +39,7 @@ steps = st.one_of(
     st.tuples(st.just("delete"), labels),
     st.tuples(st.just("by hand"), by_hand, st.booleans()),
     st.tuples(st.just("list"), st.booleans()),
+    st.tuples(st.just("expire"), labels),
     st.tuples(st.just("empty")),
     st.tuples(st.just("kill")),
     st.tuples(st.just("fail over")),
@@ -87,6 +91,8 @@ class World:
                 self.services[writer].flush(20)
             case ("delete", label):
                 self.client.delete(Keys(self.prefix).series("counter", "c", [("s", label)]))
+            case ("expire", label):
+                self._expire(Keys(self.prefix).series("counter", "c", [("s", label)]))
             case ("by hand", text, indexed):
                 self._write(f"{self.prefix}:counter:c:s=x", text, indexed)
             case ("list", indexed):
@@ -106,6 +112,19 @@ class World:
         if indexed:
             version = int(self.client.hincrby(f"{self.prefix}.state", "version", 1))
             self.client.zadd(f"{self.prefix}.index", {key: version})
+
+    def _expire(self, key: str) -> None:
+        """Let a series be seen, and end: no sidecar needs a walk to leave it out."""
+        self._write(key, '{"value":9}', indexed=True)
+        self.client.pexpire(key, LIFE)
+        for sidecar in self.sidecars:
+            refreshed(sidecar)
+        for sidecar in self.sidecars:
+            wait_until(partial(self._agrees, sidecar, key), "The end of a series on the page")
+
+    def _agrees(self, sidecar: Mirror, key: str) -> bool:
+        refreshed(sidecar)
+        return not self.client.exists(key) and lines(sidecar) == lines(self.new_sidecar())
 
     def check(self, step: tuple[Any, ...]) -> None:
         fresh, before = self.new_sidecar(), self.epoch
