@@ -39,7 +39,8 @@ def shown(value: object, depth: int = 0) -> str:
     if value is None:
         return "(nothing)"
     if isinstance(value, Mapping):
-        return _items([(f"{_json(str(key))}: ", item) for key, item in value.items()], 2, depth) or "(empty map)"
+        items = [(f"{_json(str(key))}:{_apart(item)}", item) for key, item in value.items()]
+        return _items(items, 2, depth) or "(empty map)"
     if isinstance(value, Sequence):
         width = len(f"{len(value)}) ")
         items = [(f"{place}) ".rjust(width), item) for place, item in enumerate(value, 1)]
@@ -50,7 +51,11 @@ def shown(value: object, depth: int = 0) -> str:
 def _items(items: Sequence[tuple[str, object]], indent: int, depth: int) -> str:
     """One item a line, what it holds below it further to the right."""
     below = "\n" + " " * indent
-    return "\n".join(label + shown(item, depth + 1).replace("\n", below) for label, item in items)
+    return "\n".join((label + shown(item, depth + 1)).replace("\n", below) for label, item in items)
+
+
+def _apart(item: object) -> str:
+    return "\n" if item and isinstance(item, Mapping | list) else " "
 
 
 def _json(text: str, *, quoted: bool = True) -> str:

@@ -4,6 +4,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import plotly.io as pio
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
@@ -31,6 +32,12 @@ def _history() -> Iterator[str]:
     for n in range(4):
         yield f"{EXPIRED} {n} {START + STEP * n}"
     yield "# EOF\n"
+
+
+@pytest.fixture(autouse=True)
+def as_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures show themselves as JupyterLab wants them; elsewhere plotly would open a browser."""
+    monkeypatch.setattr(pio.renderers, "default", "plotly_mimetype")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,87 @@
+"""The answer to a query: asked once, shown as a table or a figure, with its remarks and its reasons."""
+
+import pytest
+
+from labkit import Prometheus, QueryError
+from labkit.result import Result
+from tests.ask.conftest import END
+from tests.redis_server import free_port
+
+PLOTLY = "application/vnd.plotly.v1+json"
+
+
+def test_nothing_is_asked_before_it_is_wanted() -> None:
+    """A result of a Prometheus that is not there can be made; looking at it is the error."""
+    result = Result(Prometheus(f"http://127.0.0.1:{free_port()}"), "up")
+    with pytest.raises(QueryError, match="No Prometheus answers"):
+        len(result)
+
+
+def test_it_is_asked_once(prometheus: Prometheus) -> None:
+    """The frame and the figure are made at the first use, and stay; the moment is that of the making."""
+    result = Result(prometheus, "timestamp(up)")
+    assert result.frame is result.frame
+    assert result.figure is result.figure
+    assert result.frame["time"].iloc[0].timestamp() == pytest.approx(result.at, abs=0.001)
+
+
+def test_a_moment_is_a_table(prometheus: Prometheus) -> None:
+    """Text and HTML have every series, the day and the zone of the times."""
+    bundle = Result(prometheus, "user_events", at=END)._repr_mimebundle_()
+    assert set(bundle) == {"text/plain", "text/html"}
+    assert all(word in bundle["text/plain"] for word in ("joined", "left", "120"))
+    assert "2 rows; times are UTC, 2026-01-01" in bundle["text/html"]
+
+
+def test_a_time_is_a_figure_that_reads_without_a_browser(prometheus: Prometheus) -> None:
+    """The figure has a line for each series and the query as its title; beside it is the text."""
+    result = Result(prometheus, "user_events", last="30s", at=END)
+    bundle = result._repr_mimebundle_()
+    assert [line["name"] for line in bundle[PLOTLY]["data"]] == ["joined · north", "left · south"]
+    assert "user_events" in bundle[PLOTLY]["layout"]["title"]["text"]
+    assert "joined" in bundle["text/plain"]
+    assert result.figure.layout.title.text == "user_events"
+
+
+def test_a_title_has_the_query_below_it(prometheus: Prometheus) -> None:
+    """A title that is given stays as it is; the query stands below, each of its lines in its place."""
+    query = 'sum by (event) (\n  user_events{shop!="<b>"}\n)'
+    layout = Result(prometheus, query, last="30s", at=END, title="Guests")._repr_mimebundle_()[PLOTLY]["layout"]
+    below = layout["title"]["subtitle"]["text"]
+    assert layout["title"]["text"] == "Guests"
+    assert below.count("<br>") == 2
+    assert "&lt;b&gt;" in below
+
+
+def test_bars_show_a_moment(prometheus: Prometheus) -> None:
+    """A figure of one moment has a bar for each series."""
+    (bars,) = Result(prometheus, "user_events", at=END, plot=True).figure.data
+    assert bars.type == "bar"
+    assert list(bars.x) == [120, 120]
+
+
+def test_remarks_of_prometheus_are_shown(prometheus: Prometheus) -> None:
+    """A warning stands with the table, and in `warnings`."""
+    result = Result(prometheus, 'up or user_events{remote="yes"}')
+    assert len(result.warnings) == 1
+    assert result.warnings[0] in repr(result)
+    assert "Prometheus remarks" in result._repr_mimebundle_()["text/html"]
+
+
+@pytest.mark.parametrize("last", [None, "30s"])
+def test_an_empty_answer_has_its_reasons(prometheus: Prometheus, last: str | None) -> None:
+    """Instead of an empty table or figure stands why, as text and as HTML that is safe."""
+    bundle = Result(prometheus, 'user_events{event="<i>"}', at=END, last=last)._repr_mimebundle_()
+    assert PLOTLY not in bundle
+    assert "Values of event: joined, left" in bundle["text/plain"]
+    assert "Values of event: joined, left" in bundle["text/html"]
+    assert "<i>" not in bundle["text/html"]
+
+
+def test_many_rows_are_shortened(prometheus: Prometheus) -> None:
+    """A long table shows its beginning and its end, and says how many there are."""
+    result = Result(prometheus, "user_events", last="60s", step="1s", at=END, plot=False)
+    assert len(result.frame) > 100
+    shown = result._repr_mimebundle_()["text/html"]
+    assert shown.count("<tr>") < 30
+    assert f"{len(result.frame)} rows" in shown
