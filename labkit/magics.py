@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, line_cell_magic, line_magic, magics_class, no_var_expand
-from IPython.core.magic_arguments import MagicArgumentParser, argument, magic_arguments, parse_argstring
+from IPython.core.magic_arguments import MagicArgumentParser, argument, magic_arguments
 from IPython.display import display
 
 from labkit.completion import Completion, is_ours
@@ -85,7 +85,8 @@ class LabkitMagics(Magics):
     def lua(self, line: str, cell: str) -> "Reply":
         """Run the cell as a script in the lab's Redis. Its text is sent as it stands; variables come by --args."""
         with _explained():
-            options = parse_argstring(self.lua, line)
+            # IPython's own reading of the line would keep the quotes around a word.
+            options = self.lua.parser.parse_args(words_of(line))
             keys, values = self._filled(options.keys), self._filled(options.args)
             return _evaluated(cell, keys, values, write=options.write)
 
