@@ -14,6 +14,8 @@ from IPython.core.getipython import get_ipython
 
 # A view repeats itself every 15 s, in the background once a minute; one that is silent for longer, s, is gone.
 FORGOTTEN_AFTER = 90.0
+# What views said while a cell ran is heard within this time, s, after it.
+HEARD_AFTER = 5.0
 # Shown, but no browser has made a view of it yet.
 EXPECTED = "expected"
 
@@ -92,12 +94,7 @@ class Attendance:
     def anybody(self) -> bool:
         """Whether anybody looks, or may."""
         with self._lock:
-            if CELLS.running:
-                return bool(self._heard)
             now = monotonic()
-            self._heard = {view: at for view, at in self._heard.items() if _silence(at, now) < FORGOTTEN_AFTER}
+            if not CELLS.running and now - CELLS.idle_since >= HEARD_AFTER:
+                self._heard = {view: at for view, at in self._heard.items() if now - at < FORGOTTEN_AFTER}
             return bool(self._heard)
-
-
-def _silence(heard: float, now: float) -> float:
-    return now - max(heard, CELLS.idle_since)

@@ -1,0 +1,107 @@
+"""What is sent to the browser: each point once, and the same picture in the end."""
+
+import json
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from labkit import dashboard
+from labkit.live_figure.looking import Looking
+from labkit.live_figure.sources import source
+from labkit.query import Prometheus
+from tests.live.browser import Page
+from tests.live.conftest import LIVES, START, STEP, STEPS
+
+SETTLED = 0.3  # s
+END = START + STEP * STEPS
+
+
+def look(prometheus: Prometheus, what: object = "seen", last: float = 60) -> Looking:
+    return Looking(source(what, lambda: prometheus, 1, last))
+
+
+@settings(max_examples=30, deadline=None)
+@given(moments=st.lists(st.floats(START + 1, END), min_size=1, max_size=12).map(sorted))
+def test_points_asked_for_one_by_one_are_those_asked_for_at_once(prometheus: Prometheus, moments: list[float]) -> None:
+    """Whenever it looks, the page holds in the end what it would, had it looked only once."""
+    steady, once = look(prometheus), look(prometheus)
+    page, other = Page(), Page()
+    for position, moment in enumerate(moments):
+        steady.ask(moment)
+        page.take(steady.change() if position else steady.whole())
+    once.ask(moments[-1])
+    other.take(once.whole())
+    assert page.lines() == other.lines()
+    assert page.parts[0]["layout"]["xaxis"]["range"] == other.parts[0]["layout"]["xaxis"]["range"]
+
+
+def test_a_point_is_asked_for_and_sent_once(prometheus: Prometheus) -> None:
+    """A second later, one point for each line goes to the browser, and nothing if no time has passed."""
+    looking = look(prometheus, last=60)
+    looking.ask(START + 60)
+    looking.whole()
+    looking.ask(START + 61)
+    message = looking.change()
+    assert message
+    at = (START + 60) * 1000
+    assert message["parts"][0]["extend"] == [[0, [at], [144.0], 61], [1, [at], [144.0], 61], [2, [at], [144.0], 61]]
+    assert len(json.dumps(message)) < 300
+    looking.ask(START + 61)
+    assert looking.change() is None
+
+
+def test_lines_begin_break_and_end(prometheus: Prometheus) -> None:
+    """A new series gets a line, an absence a gap, and what is over leaves with the window."""
+    looking, page = look(prometheus), Page()
+    seen: dict[str, set[int]] = {}
+    for moment in range(START + 5, END, 5):
+        looking.ask(moment + SETTLED)
+        page.take(looking.change() if page.parts else looking.whole())
+        for name in page.lines():
+            seen.setdefault(name, set()).add(moment)
+    assert set(seen) - {"value", "seen"} == set(LIVES)
+    # Prometheus shows a last sample for 8 s more, and the window is 60 s wide.
+    assert max(seen["ends"]) - (START + 24 * STEP) in range(60, 75)
+    assert min(seen["begins"]) - (START + 30 * STEP) in range(6)
+    assert page.extended > 40
+
+
+def test_an_absence_is_a_gap(prometheus: Prometheus) -> None:
+    """The line breaks where the series had no samples, although it was extended across."""
+    looking, page = look(prometheus, 'seen{life="breaks"}', last=200), Page()
+    for moment in range(START + 60, START + 240):
+        looking.ask(moment + SETTLED)
+        page.take(looking.change() if page.parts else looking.whole())
+    (points,) = page.lines().values()
+    (gap,) = [place for place, (_, value) in enumerate(points) if value is None]
+    # Prometheus 3 shows a last sample for a hair less than 8 s, Prometheus 2 for all of them.
+    assert points[gap][0] / 1000 - (START + 19 * STEP) in {7, 8}
+    assert points[gap + 1][0] / 1000 == START + 35 * STEP
+
+
+def test_a_function_is_sent_when_it_draws_something_else(prometheus: Prometheus) -> None:
+    """A figure that stays the same travels once."""
+    import plotly.graph_objects as go
+
+    heights = iter([1, 1, 2])
+    looking = look(prometheus, lambda: go.Figure(go.Bar(y=[next(heights)])))
+    looking.ask(0)
+    looking.whole()
+    looking.ask(1)
+    assert looking.change() is None
+    looking.ask(2)
+    message = looking.change()
+    assert message
+    assert json.loads(message["parts"][0]["figure"])["data"][0]["y"] == [2]
+
+
+def test_the_dashboard_has_every_panel_and_extends_its_lines(prometheus: Prometheus) -> None:
+    """Each panel is a part of the page; a scrape later, the lines are longer and were not drawn again."""
+    shown, page = source(dashboard, lambda: prometheus, 1, 60), Page()
+    looking = Looking(shown)
+    looking.ask(END)
+    page.take(looking.whole())
+    assert len(page.parts) == len(shown.places) == len(dashboard.panels())
+    looking.ask(END + 15)
+    page.take(looking.change())
+    assert page.extended >= 1
