@@ -10,7 +10,7 @@ The journey of a value, and the module that has it at each stage:
                 service                         exporter
 
 Off the path: `store` (what is observed), `stack` (the processes that do it for real), `experiments` (what is
-measured), and the edges people touch: `cli` and the notebooks.
+measured), and the edges people touch: `cli`, `magics` and the notebooks.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -45,7 +45,7 @@ class Completion:
         """Return what may stand at the cursor; nothing outside of labkit's magics."""
         fragment, names = self._found(context)
         begins = [each for each in names if each[0].startswith(fragment)]
-        contains = [each for each in names if fragment in each[0] and each not in begins]
+        contains = [each for each in names if fragment in each[0] and not each[0].startswith(fragment)]
         # What is there already keeps Python's own names, which only this may suppress, out of a query.
         found = begins + contains or _kind("text", filter(None, [fragment]))
         completions = [SimpleCompletion(text, type=kind) for text, kind in found][: context.limit]
