@@ -147,8 +147,7 @@ class Stack:
             return False
         with folder.locked():
             found = (folder.root / "state.json").exists() or bool(processes.of_lab(folder.home))
-            _end(folder)
-            folder.clear(keep=("data",) if keep_data else ())
+            _remove(folder, keep=("data",) if keep_data else ())
             return found
 
     def down(self, *, keep_data: bool = False) -> None:
@@ -215,15 +214,16 @@ class Stack:
         if pid is not None:
             processes.wake(pid)
         self._supervisor.stop(service)
+        # It may have been told already, by somebody who did not wait.
+        self._await_end(service)
 
     def start(self, service: str) -> None:
-        """Start a service that is dead, and return once it answers. One that lives is left as it is.
+        """Start a service that is dead, or wake one that is paused, and return once it answers.
 
         Raises:
             ServiceFailed: it ended, or did not answer in time; the message has the end of its log.
         """
-        if self._supervisor.pids()[_known(service)] is None:
-            self._supervisor.start(service)
+        self._revive(_known(service))
         self._await_ready([service])
 
     @contextmanager
@@ -286,7 +286,7 @@ class Stack:
         require(rate, shape)
         with self._folder.locked():
             self._catch_up()
-            if self._supervisor.pids().get(LOCUST) is None:
+            if LOCUST not in self.urls or self._supervisor.pids().get(LOCUST) is None:
                 self._launch_locust()
         self._await_ready([LOCUST])
         Tap(self.urls[LOCUST]).turn(rate, shape)
@@ -296,6 +296,7 @@ class Stack:
         with self._folder.locked():
             self._catch_up()
             self._supervisor.stop(LOCUST)
+            self._await_end(LOCUST)
             self._set({name: port for name, port in self._state.ports.items() if name != LOCUST})
 
     # -----------------------------------------------------------------------------------------------------------
@@ -314,8 +315,7 @@ class Stack:
             stack._await_ready(SERVICES)
         except BaseException:
             # Interrupted or failed, nothing stays but the logs.
-            _end(folder)
-            folder.clear(keep=("lock", "logs"))
+            _remove(folder, keep=("lock", "logs"))
             raise
         return stack
 
@@ -333,15 +333,22 @@ class Stack:
                 f"A lab runs in {self.home} already, with other options: {'; '.join(differing)}. "
                 "Ask for the same, take it as it is (Stack.attach(), `labkit status`), or end it first: labkit down"
             )
-        pids = self._supervisor.pids()
-        for service, pid in ((name, pids[name]) for name in self.urls):
-            if pid is None:
-                on_step(f"Starting {service} again")
-                self._supervisor.start(service)
-            else:
-                processes.wake(pid)
+        for service in self.urls:
+            if self._revive(service):
+                on_step(f"Started {service} again")
         self._await_ready(list(self.urls))
         return self
+
+    def _revive(self, service: str) -> bool:
+        """Start a service that does not run, wake one that is paused; return whether it was started."""
+        if service in self._supervisor.stopping():  # told to end by somebody who did not wait
+            self._await_end(service)
+        pid = self._supervisor.pids()[service]
+        if pid is None:
+            self._supervisor.start(service)
+        else:
+            processes.wake(pid)
+        return pid is None
 
     def _catch_up(self) -> None:
         """Somebody else may have turned the lab since we looked."""
@@ -387,8 +394,9 @@ class Stack:
         return pid
 
     def _launch_locust(self) -> None:
-        self._set({**self._state.ports, LOCUST: choose_one(LOCUST, self.options.ports)})
-        self._supervisor.describe(locust_service(self._state))
+        ports = {**self._state.ports, LOCUST: choose_one(LOCUST, self.options.ports)}
+        self._supervisor.describe(locust_service(replace(self._state, ports=ports)))
+        self._set(ports)
         self._supervisor.start(LOCUST)
 
     def _status(self, name: str, pid: int | None) -> ServiceStatus:
@@ -424,11 +432,25 @@ def _known(service: str) -> str:
     return service
 
 
-def _end(folder: Folder) -> None:
+def _remove(folder: Folder, keep: tuple[str, ...]) -> None:
+    """End a lab and clear its files. An interruption only makes haste: a lab that is half there is of use to nobody."""
+    interruption = None
+    while True:
+        try:
+            _end(folder, grace=0 if interruption else STOP_SECONDS)
+            folder.clear(keep=keep)
+            break
+        except KeyboardInterrupt as error:
+            interruption = error
+    if interruption:
+        raise interruption
+
+
+def _end(folder: Folder, grace: float = STOP_SECONDS) -> None:
     """End every process of a lab, whether its supervisor lives or not: Redis after those who write to it."""
     # The store waits for a Redis that hangs.
     processes.send(processes.of_lab(folder.home), signal.SIGCONT)
-    processes.end(processes.of_lab(folder.home, "store", "sidecar", "prometheus", LOCUST), grace=STOP_SECONDS)
-    processes.end(processes.of_lab(folder.home, "redis"), grace=STOP_SECONDS)
+    processes.end(processes.of_lab(folder.home, "store", "sidecar", "prometheus", LOCUST), grace)
+    processes.end(processes.of_lab(folder.home, "redis"), grace)
     # supervisord has nothing to save, and would take its time.
     processes.end(processes.of_lab(folder.home), grace=0)

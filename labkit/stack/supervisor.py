@@ -102,6 +102,10 @@ class Supervisor:
         known = self._call("getAllProcessInfo")
         return {info["name"]: info["pid"] or None for info in known}
 
+    def stopping(self) -> set[str]:
+        """Return the services that were told to end, and still run."""
+        return {info["name"] for info in self._call("getAllProcessInfo") if info["statename"] == "STOPPING"}
+
     def start(self, service: str) -> None:
         """Start a service that does not run.
 
