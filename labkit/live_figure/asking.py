@@ -7,6 +7,8 @@ from urllib.parse import urlencode
 import urllib3
 
 from labkit.client import Answer, Client
+from labkit.connection import redact
+from labkit.errors import QueryError
 from labkit.query import Prometheus
 
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -37,22 +39,21 @@ class Asker:
             answer = self._client.range(promql, bounds["start"], bounds["end"], bounds["step"])
         return answer
 
-    def close(self) -> None:
-        self._pool.clear()
-
     def _quickly(self, form: dict[str, object]) -> Answer | None:
         try:
             reply = self._pool.request(
                 "POST", f"{self._client.url}/api/v1/query_range", body=urlencode(form), headers=_FORM
             )
             answer: Answer = json.loads(reply.data)
+        except urllib3.exceptions.TimeoutError:
+            raise QueryError(f"Prometheus at {redact(self._client.url)} has not answered for {_TIMEOUT:g} s.") from None
         except (urllib3.exceptions.HTTPError, ValueError):
             return None
         return answer if answer.get("status") == "success" else None
 
 
 def _pool() -> urllib3.PoolManager:
-    return urllib3.PoolManager(retries=False, timeout=_TIMEOUT + 1)
+    return urllib3.PoolManager(retries=False, timeout=_TIMEOUT)
 
 
 def _client(prometheus: Prometheus) -> Client:
