@@ -8,7 +8,7 @@ from playwright.sync_api import Locator, expect
 from labkit import Prometheus, Stack
 from labkit.store.traffic import drive
 from tests.browser.conftest import OpenNotebook
-from tests.browser.notebook_page import NotebookPage
+from tests.browser.notebook_page import SCREENSHOTS, NotebookPage
 
 START = "import os\nos.environ['LABKIT_HOME'] = {home!r}\n%load_ext labkit"
 
@@ -54,6 +54,7 @@ def test_what_prometheus_knows_is_offered_and_completed(
     """Tab offers the names that begin so, Enter takes the first; in a line and in a cell of its own."""
     content = _type(notebook, typed)
     expect(notebook.page.locator(".jp-Completer-item").first).to_contain_text(offered)
+    notebook.page.screenshot(path=SCREENSHOTS / f"completion-{offered}.png")
     notebook.page.keyboard.press("Enter")
     expect(content.locator(".cm-line").last).to_have_text(completed.splitlines()[-1])
     assert errors == []
