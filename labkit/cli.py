@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from time import sleep
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand
@@ -18,7 +18,6 @@ from labkit.errors import LabkitError
 if TYPE_CHECKING:
     from labkit.stack import ServiceStatus
 
-T = TypeVar("T")
 
 app = typer.Typer(
     name="labkit",
@@ -259,10 +258,7 @@ def traffic(
     from labkit.store.traffic import drive
 
     target = url or Stack.attach().urls["store"]
-    result = _with_progress(
-        f"{rate:g} requests/s for {duration:g} s",
-        lambda report: drive(target, rate=rate, duration=duration, shape=shape, on_progress=report),
-    )
+    result = drive(target, rate=rate, duration=duration, shape=shape)
     _table(("what", "measured"), [(name, f"{value:g}") for name, value in asdict(result).items()])
 
 
@@ -397,16 +393,6 @@ def _waiting(what: str) -> Iterator[Callable[[str], None]]:
 
     with Console(stderr=True).status(f"{what}…") as spinner:
         yield lambda step: spinner.update(f"{step}…")
-
-
-def _with_progress(what: str, work: Callable[[Callable[[float], None]], T]) -> T:
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(what, total=1.0)
-        return work(lambda share: progress.update(task, completed=share))
 
 
 def _follow(path: Path) -> None:

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import nbformat
 import pandas as pd
-import papermill
 from nbconvert import HTMLExporter
-from papermill.exceptions import PapermillExecutionError
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from labkit.errors import LabkitError
+from labkit.execution import execute
 from labkit.resources import resource
 
 NOTEBOOK = "00-start-here.ipynb"
@@ -34,8 +33,7 @@ def run(*, quick: bool = False, out: Path = Path("out")) -> int:
     """
     console = Console()
     out.mkdir(parents=True, exist_ok=True)
-    with console.status("Starting Redis, the store, the sidecar and Prometheus; sending traffic…"):
-        executed = _execute(out, QUICK if quick else {})
+    executed = _execute(out, QUICK if quick else {})
     page = out / "demo.html"
     page.write_text(to_html(executed), encoding="utf-8")
     rows = pd.read_csv(out / "ledger.csv")
@@ -64,18 +62,9 @@ def _execute(out: Path, parameters: dict[str, object]) -> Path:
     # The page carries plotly itself; a notebook of its own would not show the figures.
     os.environ["PLOTLY_RENDERER"] = "plotly_mimetype+notebook"
     executed = out / "demo.ipynb"
-    try:
-        papermill.execute_notebook(
-            str(resource("notebooks", NOTEBOOK)),
-            str(executed),
-            parameters={"report": str(out.resolve()), **parameters},
-            progress_bar=False,
-            execution_timeout=CELL_TIMEOUT,
-            # Every kernel on TCP warns that it is one, also on loopback.
-            extra_arguments=["--log-level=ERROR"],
-        )
-    except PapermillExecutionError as error:
-        raise LabkitError(f"Cell {error.exec_count} of {NOTEBOOK} failed: {error.ename}: {error.evalue}") from None
+    given = {"report": str(out.resolve()), **parameters}
+    if failure := execute(resource("notebooks", NOTEBOOK), executed, given, CELL_TIMEOUT):
+        raise LabkitError(failure)
     return executed
 
 

@@ -3,20 +3,16 @@
 The page needs nothing from the network: it carries plotly and its own style, light and fit for printing.
 """
 
-import sys
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import nbformat
-import papermill
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-from papermill.exceptions import PapermillException, PapermillExecutionError
 
 from labkit.errors import LabkitError
+from labkit.execution import execute
 from labkit.pages import Row, page
 from labkit.parameters import Parameter, checked, declared
 from labkit.resources import resource
@@ -65,35 +61,10 @@ def run(
     target = output or Path("out") / f"{notebook.stem}.html"
     with tempfile.TemporaryDirectory(prefix="labkit-report-") as folder:
         executed = Path(folder, notebook.name)
-        failure = _execute(notebook.resolve(), executed, values, timeout)
+        failure = execute(notebook, executed, values, timeout)
         ran = nbformat.read(executed, as_version=4)  # type: ignore[no-untyped-call]  # upstream
     _write(target, page(ran, notebook, _rows(parameters, values), datetime.now(UTC), failure))
     return Report(target, failure)
-
-
-def _execute(notebook: Path, executed: Path, values: dict[str, object], timeout: float) -> str:
-    """Run the notebook in its own folder; return what failed, in a sentence, or nothing."""
-    progress: Any = {"disable": not sys.stderr.isatty(), "desc": notebook.stem, "leave": False}
-    try:
-        papermill.execute_notebook(
-            str(notebook),
-            str(executed),
-            parameters=values,
-            cwd=str(notebook.parent),
-            progress_bar=progress,
-            execution_timeout=timeout,
-            # Every kernel on TCP warns that it is one, also on loopback.
-            extra_arguments=["--log-level=ERROR"],
-        )
-    except PapermillExecutionError as error:
-        # Not by its number: papermill's own cell with the parameters counts, too.
-        first = error.source.strip().partition("\n")[0]
-        return f"The cell that begins with `{first}` failed: {error.ename}: {error.evalue}"
-    except CellTimeoutError:
-        return f"A cell took longer than {timeout:g} s; allow more with --timeout."
-    except (DeadKernelError, CellExecutionError, PapermillException) as error:
-        return f"The notebook could not be run: {error}"
-    return ""
 
 
 def _rows(parameters: dict[str, Parameter], values: dict[str, object]) -> list[Row]:

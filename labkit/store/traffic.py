@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -18,6 +19,7 @@ from typing import Any
 import httpx
 
 from labkit.errors import ConnectionFailed, LabkitError
+from labkit.progress import progress
 from labkit.store.schedule import SHAPES, Shape, customers_for
 
 RATES = (0.1, 1000.0)
@@ -56,7 +58,7 @@ def drive(  # noqa: PLR0913  one option, one word
     duration: float,
     shape: Shape = "steady",
     users: int | None = None,
-    on_progress: Callable[[float], None] | None = None,
+    on_progress: Callable[[float], object] | None = None,
 ) -> Traffic:
     """Send customers through the store at `url`, and return when they are done.
 
@@ -71,7 +73,8 @@ def drive(  # noqa: PLR0913  one option, one word
         duration: seconds, 1 to 3600.
         shape: "steady", "ramp" or "spike".
         users: customers at the same time; by default as many as requests per second, 5 to 100.
-        on_progress: called several times a second with the share that is done, 0 to 1.
+        on_progress: called several times a second with the share that is done, 0 to 1. By default, a bar is shown to
+            whoever watches.
 
     Raises:
         ConnectionFailed: no store answers at `url`.
@@ -85,7 +88,9 @@ def drive(  # noqa: PLR0913  one option, one word
     _require("users", customers, USERS)
     _require_store(url)
     options = {"rate": rate, "duration": duration, "shape": shape, "customers": customers, "host": url}
-    return _read(_run(options, duration, on_progress or (lambda _: None)), duration)
+    shown = nullcontext(on_progress) if on_progress else progress(f"{rate:g} requests/s for {duration:g} s")
+    with shown as tell:
+        return _read(_run(options, duration, tell), duration)
 
 
 def _require(name: str, value: float, bounds: tuple[float, float]) -> None:
@@ -104,7 +109,7 @@ def _require_store(url: str) -> None:
         raise ConnectionFailed(f"What answers at {url} is no store in good health. {remedy}")
 
 
-def _run(options: dict[str, Any], duration: float, on_progress: Callable[[float], None]) -> str:
+def _run(options: dict[str, Any], duration: float, on_progress: Callable[[float], object]) -> str:
     command = [sys.executable, "-m", "locust", "-f", str(_LOCUSTFILE), "--headless", "--only-summary", "--json"]
     command += ["--loglevel", "ERROR", "--exit-code-on-error", "0", "--stop-timeout", "10"]
     command += ["--parent", str(os.getpid()), *(f"--{name}={value}" for name, value in options.items())]
@@ -119,12 +124,13 @@ def _run(options: dict[str, Any], duration: float, on_progress: Callable[[float]
             output, log = _await(child, duration, on_progress)
         finally:
             child.kill()
+            child.wait()
     if child.returncode:
         raise LabkitError(f"Locust ended with code {child.returncode}; the end of its log: {log.strip()[-500:]}")
     return output
 
 
-def _await(child: "subprocess.Popen[str]", duration: float, on_progress: Callable[[float], None]) -> tuple[str, str]:
+def _await(child: "subprocess.Popen[str]", duration: float, on_progress: Callable[[float], object]) -> tuple[str, str]:
     started = monotonic()
     while (elapsed := monotonic() - started) < duration + GRACE:
         try:
