@@ -11,7 +11,7 @@ Only magics raise UsageError: a message without a traceback.
 # mypy: disable-error-code="no-untyped-call, untyped-decorator"
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,8 @@ from labkit.errors import LabkitError
 from labkit.magic_line import moment, split, words_of
 
 if TYPE_CHECKING:
+    from redis import Redis, RedisError
+
     from labkit.highlight import Html
     from labkit.reply import Reply
     from labkit.result import Result
@@ -133,7 +135,8 @@ class LabkitMagics(Magics):
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
-    """Add the magics, and the completion of queries, to a shell; called by `%load_ext labkit`."""
+    """Add the magics, and the completion of queries, to a shell; called by `%load_ext labkit`. Twice does no harm."""
+    unload_ipython_extension(shell)
     shell.register_magics(LabkitMagics)
     shell.Completer.custom_matchers.append(Completion(shell, _options_of(LabkitMagics)).match)
 
@@ -167,31 +170,59 @@ def _stack() -> "Stack":
 
 
 def _sent(words: Sequence[str]) -> "Reply":
-    from redis import RedisError
+    def send(client: "Redis") -> object:
+        # As Redis says it: without what the client makes of some replies.
+        client.response_callbacks.clear()
+        return client.execute_command(*words)
+
+    return _replied(send, str)
+
+
+def _evaluated(script: str, keys: Sequence[str], values: Sequence[str], *, write: bool) -> "Reply":
+    from labkit.reply import marked
+
+    def send(client: "Redis") -> object:
+        run = client.eval if write else client.eval_ro
+        return run(script, len(keys), *keys, *values)
+
+    def explain(error: "RedisError") -> str:
+        refused = "Write commands are not allowed" in str(error)
+        return marked(str(error), script) + ("\nTo let the script write: %%lua --write" if refused else "")
+
+    return _replied(send, explain)
+
+
+def _replied(send: "Callable[[Redis], object]", explain: "Callable[[RedisError], str]") -> "Reply":
+    import redis
 
     from labkit.connection import connect
     from labkit.reply import Reply
 
-    with connect(_stack().urls["redis"], timeout=_TIMEOUT) as client:
-        # As Redis says it: without what the client makes of some replies.
-        client.response_callbacks.clear()
+    url = _stack().urls["redis"]
+    with connect(url, timeout=_TIMEOUT) as client:
         try:
-            return Reply(client.execute_command(*words))
-        except RedisError as error:
-            raise UsageError(f"Redis: {error}") from None
+            return Reply(send(client))
+        except KeyboardInterrupt:
+            _end_script(url)
+            raise
+        except redis.TimeoutError:
+            raise UsageError(f"Redis did not reply within {_TIMEOUT:g} s. {_end_script(url)}") from None
+        except redis.RedisError as error:
+            raise UsageError(f"Redis: {explain(error)}") from None
 
 
-def _evaluated(script: str, keys: Sequence[str], values: Sequence[str], *, write: bool) -> "Reply":
-    from redis import RedisError
+def _end_script(url: str) -> str:
+    """End the script that runs, for as long as it does Redis answers nobody; return what became of it."""
+    import redis
 
     from labkit.connection import connect
-    from labkit.reply import Reply, marked
 
-    with connect(_stack().urls["redis"], timeout=_TIMEOUT) as client:
-        run = client.eval if write else client.eval_ro
+    with connect(url, timeout=_TIMEOUT) as client:
         try:
-            return Reply(run(script, len(keys), *keys, *values))
-        except RedisError as error:
-            refused = "Write commands are not allowed" in str(error)
-            remedy = "\nTo let the script write: %%lua --write" if refused else ""
-            raise UsageError(f"Redis: {marked(str(error), script)}{remedy}") from None
+            client.script_kill()
+        except redis.ResponseError as error:
+            # It ended in the meantime, or it has written something, and Redis ends no such script.
+            return str(error)
+        except redis.RedisError as error:
+            return f"Is it paused? See `%lab status`. ({error})"
+    return "The script was ended, so that Redis answers everybody else."

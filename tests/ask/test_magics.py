@@ -1,9 +1,18 @@
 """The magics in a real shell, against a real lab."""
 
-import pytest
+import os
+import signal
+from threading import Thread
 
+import pytest
+import redis
+
+import labkit
 from labkit import Stack
+from labkit.completion import is_ours
+from labkit.connection import connect
 from tests.ask.session import Session
+from tests.redis_server import wait_until
 
 
 def test_a_query_for_a_moment_is_a_table(asking: Session) -> None:
@@ -96,6 +105,39 @@ def test_a_failed_script_shows_its_line(asking: Session) -> None:
     assert "→   2 │ return a.b.c" in ran.said
 
 
+def test_a_script_without_end_is_ended(asking: Session) -> None:
+    """It is told after ten seconds, and Redis answers everybody again."""
+    ran = asking.run("%%lua\nwhile true do end")
+    assert ran.failed
+    assert "did not reply within 10 s. The script was ended" in ran.said
+    assert asking.run("%redis PING").value.value == "PONG"
+
+
+def _interrupt_when_busy(url: str) -> None:
+    """Press Ctrl-C as soon as Redis answers nobody."""
+
+    def is_busy() -> bool:
+        with connect(url, timeout=1) as client:
+            try:
+                return not client.ping()
+            except redis.RedisError:
+                return True
+
+    wait_until(is_busy, "a script that keeps Redis busy")
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_an_interrupted_script_is_ended(asking: Session, lab: Stack) -> None:
+    """Interrupting the cell ends the script, too."""
+    watching = Thread(target=_interrupt_when_busy, args=(lab.urls["redis"],))
+    watching.start()
+    ran = asking.run("%%lua\nwhile true do end")
+    watching.join()
+    assert ran.failed
+    assert "KeyboardInterrupt" in ran.said
+    assert asking.run("%redis PING").value.value == "PONG"
+
+
 def test_lab_shows_what_runs(asking: Session, lab: Stack) -> None:
     """`%lab status` is a table of the services with their states and links."""
     shown = asking.run("%lab status").value
@@ -119,3 +161,11 @@ def test_unloading_takes_everything_away(session: Session) -> None:
     assert "rate" not in session.offered("%promql rat¦")
     session.shell.run_line_magic("load_ext", "labkit")
     assert "rate" in session.offered("%promql rat¦")
+
+
+def test_a_notebook_may_load_what_its_kernel_has_loaded(session: Session) -> None:
+    """In the kernels of `make lab`, which call this at their start, `%load_ext labkit` says nothing and adds nothing."""
+    session.shell.run_line_magic("unload_ext", "labkit")
+    labkit.load_ipython_extension(session.shell)
+    assert session.run("%load_ext labkit").said == ""
+    assert len([each for each in session.shell.Completer.custom_matchers if is_ours(each)]) == 1
