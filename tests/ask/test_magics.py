@@ -164,7 +164,7 @@ def test_unloading_takes_everything_away(session: Session) -> None:
 
 
 def test_a_notebook_may_load_what_its_kernel_has_loaded(session: Session) -> None:
-    """In the kernels of `make lab`, which call this at their start, `%load_ext labkit` says nothing and adds nothing."""
+    """Kernels of `make lab` load at their start; then `%load_ext labkit` says nothing and adds nothing."""
     session.shell.run_line_magic("unload_ext", "labkit")
     labkit.load_ipython_extension(session.shell)
     assert session.run("%load_ext labkit").said == ""
