@@ -43,7 +43,7 @@ def explain(prometheus: Prometheus, promql: str, *, at: float, last: str | None 
 
 _LEAVES_NOTHING = (
     "Every part of the query has samples, but together they leave none: a comparison such as > is true for no "
-    "series, or the two sides of an operator have different labels (see on, ignoring)."
+    "series, the two sides of an operator have different labels (see on, ignoring), or absent() found its series."
 )
 
 

@@ -69,7 +69,8 @@ class Result:
         """The figure: lines over time, or, for one moment, one bar per series."""
         from labkit import plot
 
-        draw = plot.bars if self.last is None else plot.line
+        # A query such as up[1m] has many times although it is asked for one moment.
+        draw = plot.bars if self.last is None and self.frame["time"].nunique() <= 1 else plot.line
         return draw(self.frame, title=self._title or " ".join(self.promql.split()), unit=self._unit)
 
     @property

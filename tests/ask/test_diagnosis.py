@@ -22,6 +22,7 @@ from tests.query.prometheus_server import PrometheusServer
             'Each of event="joined", shop="south" is true for some series of user_events, but no series has all',
         ),
         ("user_events > 1e9", "Every part of the query has samples, but together they leave none"),
+        ("absent(user_events)", "Every part of the query has samples"),
         ("user_events * on(event) user_events{shop='x'}", 'No series of user_events has shop="x"'),
         (
             "coupons",

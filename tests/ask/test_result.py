@@ -60,6 +60,13 @@ def test_bars_show_a_moment(prometheus: Prometheus) -> None:
     assert list(bars.x) == [120, 120]
 
 
+def test_lines_show_a_range_of_samples(prometheus: Prometheus) -> None:
+    """The samples of a series themselves, as `user_events[20s]` gives them, are a line, too."""
+    lines = Result(prometheus, "user_events[20s]", at=END, plot=True).figure.data
+    assert [line.type for line in lines] == ["scatter", "scatter"]
+    assert list(lines[0].y)[-1] == 120
+
+
 def test_remarks_of_prometheus_are_shown(prometheus: Prometheus) -> None:
     """A warning stands with the table, and in `warnings`."""
     result = Result(prometheus, 'up or user_events{remote="yes"}')
