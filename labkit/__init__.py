@@ -20,6 +20,7 @@ from labkit.errors import FlushError, LabkitError, MetricError, QueryError, Stac
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from labkit.control_panel import controls
     from labkit.live_figure import live
     from labkit.query import Prometheus
     from labkit.service import RedisMetricsService
@@ -34,6 +35,7 @@ __all__ = [
     "RedisMetricsService",
     "Stack",
     "StackError",
+    "controls",
     "live",
 ]
 
@@ -42,6 +44,7 @@ _LAZY = {
     "Prometheus": "labkit.query",
     "RedisMetricsService": "labkit.service",
     "Stack": "labkit.stack",
+    "controls": "labkit.control_panel",
     "live": "labkit.live_figure",
 }
 

@@ -1,0 +1,213 @@
+"""The widget: what the browser shows and asks for, and the thread that looks while somebody watches."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path as File
+from threading import Lock
+from typing import TYPE_CHECKING, Any, cast
+
+import anywidget
+import httpx
+import traitlets
+
+from labkit.control_panel.drawing import describe, draw
+from labkit.control_panel.errands import Errands
+from labkit.control_panel.path import EVENTS, Path, Stage
+from labkit.errors import LabkitError
+from labkit.live_figure.attendance import CELLS, EXPECTED, Attendance, somebody_is_there
+from labkit.live_figure.beat import Beat
+from labkit.stack import SERVICES, Stack
+from labkit.store.tap import HIGHEST_RATE, Tap, require
+
+if TYPE_CHECKING:
+    from labkit.store.schedule import Shape
+
+EVERY = 1.0
+TRAFFIC_TIMEOUT = 0.8
+FAULTS = ("kill", "pause", "resume", "stop", "start")
+
+
+def controls(stack: Stack | None = None) -> "ControlPanel":
+    """Return the control panel of a lab, by default the one that runs: traffic, faults and intervals to turn.
+
+    Beside them it shows, once a second and while other cells run, where the events are: what the application, Redis,
+    the sidecar and Prometheus know of one counter, and how old that is. It looks only while somebody watches. Where
+    no widget runs, it is a picture of the path as it was.
+
+    Raises:
+        StackError: no lab runs.
+    """
+    return ControlPanel(stack or Stack.attach())
+
+
+class ControlPanel(anywidget.AnyWidget):
+    """The control panel of one lab; see `controls`.
+
+    Attributes:
+        reading: what was seen last, as the browser gets it: `services`, `stages`, `options`, `traffic`, `svg` ...
+        notice: the last thing worth saying, with `kind` "news" or "error".
+    """
+
+    _esm = File(__file__).with_name("panel.js")
+    _css = File(__file__).with_name("panel.css")
+    reading: Any = traitlets.Dict().tag(sync=True)
+    notice: Any = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, stack: Stack) -> None:
+        self._home = stack.home
+        self._path, self._looking = Path(), Lock()
+        self._event, self._traffic = EVENTS[0], {"rate": 0.0, "shape": "steady"}
+        self._stages: list[Stage] = []
+        self._errands = Errands(self._complain, self._look_again)
+        self._views, self._beat = Attendance(), Beat(self.look, self._wanted, EVERY)
+        super().__init__()
+        self.on_msg(self._told)
+
+    def open(self) -> None:
+        """Tell the browser, if there may be one."""
+        if somebody_is_there():
+            super().open()
+
+    # Watching --------------------------------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """Look at the lab now, and show what is seen: a second at most, also if services hang."""
+        with self._looking:
+            try:
+                self.reading = self._read()
+            except (LabkitError, OSError) as error:
+                self.reading = {"lab": False, "why": str(error)}
+
+    def stop(self) -> None:
+        """Look no more, until somebody comes to look."""
+        self._views.nobody()
+        self._beat.hurry()
+
+    def close(self) -> None:
+        """Look no more, and take the panel away."""
+        self.stop()
+        super().close()
+        self.__dict__.pop("_repr_mimebundle_", None)  # ipywidgets would never show it again
+
+    @property
+    def working(self) -> bool:
+        """Whether a thread looks at the lab at this moment."""
+        return self._beat.alive
+
+    def _read(self) -> dict[str, Any]:
+        stack = Stack.running(self._home)
+        if stack is None:
+            return {"lab": False, "why": f"No lab runs in {self._home}. Start one: labkit up"}
+        rows = stack.status()
+        before, stages = self._stages, self._path.look(rows, self._event)
+        self._stages = stages
+        return {
+            "lab": True,
+            "services": {row.service: row.state for row in rows if row.service in SERVICES},
+            "stages": [vars(stage) for stage in stages],
+            "svg": draw(stages, self._event, _moved(before, stages)),
+            "says": describe(stages),
+            "event": self._event,
+            "options": {
+                "scrape_interval": stack.options.scrape_interval,
+                "flush_interval": stack.options.flush_interval,
+            },
+            "traffic": self._traffic | {"highest": HIGHEST_RATE, **_flow(stack)},
+            "busy": self._errands.busy,
+        }
+
+    def _wanted(self) -> bool:
+        return self._views.anybody
+
+    def _here(self, view: str) -> None:
+        self._views.here(view)
+        self._beat.start()
+
+    def _look_again(self) -> None:
+        self._beat.hurry()
+
+    # Doing -----------------------------------------------------------------------------------------------------
+
+    def _told(self, _: Any, message: dict[str, Any], __: Any) -> None:
+        """The browser says something. What takes long is done elsewhere: here, the kernel would wait."""
+        match message:
+            case {"do": "here", "view": str(view)}:
+                self._here(view)
+            case {"do": "gone", "view": str(view)}:
+                self._views.gone(view)
+                self._beat.hurry()
+            case {"do": "event", "event": str(event)} if event in EVENTS:
+                self._event = event
+                self._look_again()
+            case {"do": "fault", "service": str(service), "fault": str(fault)} if fault in FAULTS:
+                self._run(service, f"{service}: {fault}", lambda stack: getattr(stack, fault)(service))
+            case {"do": "tune", "option": "scrape_interval" | "flush_interval" as option, "seconds": seconds}:
+                self._run("intervals", f"{option} is {seconds} s", lambda stack: stack.tune(**{option: seconds}))
+            case {"do": "traffic", "rate": rate, "shape": str(shape)}:
+                self._turn(rate, shape)
+            case _:
+                self._complain("panel", LabkitError(f"The panel does not know what to do with {message!r}."))
+
+    def _turn(self, rate: float, shape: str) -> None:
+        try:
+            require(rate, shape)
+        except LabkitError as error:
+            self._complain("traffic", error)
+            return
+        self._traffic = {"rate": float(rate), "shape": shape}
+        self._run("traffic", f"{rate:g} requests per second, {shape}", lambda stack: _send(stack, rate, shape))
+
+    def _run(self, subject: str, what: str, job: Callable[[Stack], None]) -> None:
+        def done() -> None:
+            job(Stack.attach(self._home))
+            self.notice = {"kind": "news", "text": f"{what}: done"}
+
+        self._errands.run(subject, done)
+
+    def _complain(self, subject: str, error: Exception) -> None:
+        text = str(error) if isinstance(error, LabkitError) else repr(error)
+        self.notice = {"kind": "error", "text": f"{subject}: {text}"}
+
+    # Where no widget runs --------------------------------------------------------------------------------------
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        """The widget, and for those who do not run it, a picture of the path as it is now."""
+        if self.comm is None:
+            self.open()
+        self.look()
+        if self.comm is None:
+            return self._still(), {}
+        CELLS.shows(self.close)
+        self._here(EXPECTED)
+        shown = super()._repr_mimebundle_(**options)
+        widget, metadata = shown if isinstance(shown, tuple) else (shown or {}, {})
+        return widget | self._still(), metadata
+
+    def _still(self) -> dict[str, Any]:
+        told = self.reading.get("says") or self.reading.get("why", "")
+        picture = {"image/svg+xml": self.reading["svg"]} if "svg" in self.reading else {}
+        return {**picture, "text/plain": f"The lab's control panel. {told}"}
+
+
+def _moved(before: list[Stage], after: list[Stage]) -> list[bool]:
+    """Whether something came through each arrow since the last look."""
+    grown = [new.value is not None and old.value is not None and new.value > old.value
+             for old, new in zip(before, after, strict=False)]  # fmt: skip
+    return [arrived for _, arrived in pairwise(grown)]
+
+
+def _send(stack: Stack, rate: float, shape: str) -> None:
+    # Nobody is nothing to start Locust for.
+    if rate or "locust" in stack.urls:
+        stack.start_traffic(rate, cast("Shape", shape))
+
+
+def _flow(stack: Stack) -> dict[str, Any]:
+    """What Locust says it sends, nothing if it does not run."""
+    if "locust" not in stack.urls:
+        return {"sent": 0.0, "failures": 0.0}
+    try:
+        flow = Tap(stack.urls["locust"], timeout=TRAFFIC_TIMEOUT).flow()
+    except (LabkitError, httpx.HTTPError):
+        return {"sent": None, "failures": None}
+    return {"sent": flow.rate if flow.running else 0.0, "failures": flow.failures, "url": stack.urls["locust"]}
