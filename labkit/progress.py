@@ -4,16 +4,17 @@ Papermill, nbval and nbconvert run notebooks that nobody watches: there, nothing
 """
 
 import sys
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any
 
 _FORMAT = "{l_bar}{bar}| {elapsed}<{remaining}"
 
 
 def watched() -> bool:
     """Return whether a person looks at what this process prints now."""
-    kernel = getattr(_shell(), "kernel", None)
+    kernel = _kernel()
     if kernel is None:
         return sys.stderr is not None and sys.stderr.isatty()
     # Those who run notebooks for people let cells ask for input; programs that run them do not.
@@ -24,20 +25,43 @@ def watched() -> bool:
 def progress(what: str) -> Iterator[Callable[[float], object]]:
     """Show a bar for the block, which tells the function it is given the share that is done, 0 to 1.
 
-    The bar goes when the block ends. One that was interrupted stays in a notebook, red.
+    Nothing of it stays when the block ends.
     """
     if not watched():
         yield lambda _: None
-        return
-    with warnings.catch_warnings():
-        # Without ipywidgets, a bar of text is good enough.
-        warnings.simplefilter("ignore")
-        from tqdm.auto import tqdm
-    with tqdm(total=1.0, desc=what, leave=False, bar_format=_FORMAT) as bar:
-        yield lambda share: bar.update(share - bar.n)
+    elif _kernel() and _has_widgets():
+        with _widget(what) as tell:
+            yield tell
+    else:
+        from tqdm import tqdm
+
+        with tqdm(total=1.0, desc=what, leave=False, bar_format=_FORMAT) as bar:
+            yield lambda share: bar.update(share - bar.n)
 
 
-def _shell() -> object:
+@contextmanager
+def _widget(what: str) -> Iterator[Callable[[float], object]]:
+    from IPython.display import display
+    from tqdm.notebook import tqdm
+
+    bar: Any = tqdm(total=1.0, desc=what, bar_format=_FORMAT, display=False)
+    with bar:
+        # By our own hand, so that it can be taken away: a saved notebook would look for a widget that is gone.
+        shown = display(bar.container, display_id=True)  # type: ignore[no-untyped-call]  # upstream
+        try:
+            yield lambda share: bar.update(share - bar.n)
+        finally:
+            shown.update({}, raw=True)
+
+
+def _has_widgets() -> bool:
+    try:
+        return find_spec("ipywidgets") is not None
+    except ValueError:  # somebody took it out of sys.modules
+        return False
+
+
+def _kernel() -> Any:
     # Whoever has not imported IPython is not in a notebook.
     ipython = sys.modules.get("IPython")
-    return ipython and ipython.get_ipython()
+    return ipython and getattr(ipython.get_ipython(), "kernel", None)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 from jupyter_client.blocking.client import BlockingKernelClient
@@ -19,7 +20,7 @@ class Outcome:
     """How a cell ended: the name of its error, if any, and all that it showed."""
 
     error: str
-    shown: list[dict[str, object]]
+    shown: list[dict[str, Any]]
 
 
 class Notebook:
@@ -41,7 +42,7 @@ class Notebook:
 
     def end(self, cell: str) -> Outcome:
         """Return how a cell ended that was started."""
-        shown: list[dict[str, object]] = []
+        shown: list[dict[str, Any]] = []
         while True:
             message = self._client.get_iopub_msg(timeout=LIMIT)
             if message["parent_header"].get("msg_id") == cell:

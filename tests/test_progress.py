@@ -34,6 +34,14 @@ def test_a_person_sees_a_bar(notebook: Notebook) -> None:
     assert "Something" in told
 
 
+def test_a_bar_leaves_nothing_behind(notebook: Notebook) -> None:
+    """A saved notebook would look for a widget that is gone, so what the cell showed is emptied."""
+    outcome = notebook.end(notebook.begin(BAR))
+    *_, last = [message for message in outcome.shown if "display_id" in str(message["content"])]
+    assert last["msg_type"] == "update_display_data"
+    assert last["content"]["data"] == {}
+
+
 def test_a_program_that_runs_a_notebook_gets_none(notebook: Notebook) -> None:
     """Papermill, nbval and nbconvert do not let cells ask for input: that is how they are known."""
     assert shown(notebook.end(notebook.begin(BAR, watched=False))) == "[]"
