@@ -1,7 +1,8 @@
 // A live figure in the browser: drawn once, then extended; the kernel hears of it only while it can be seen.
 
 const HEARTBEAT = 15000; // ms
-const CONFIG = { responsive: true, displaylogo: false };
+// The buttons are costly, and shown once somebody comes with a pointer.
+const CONFIG = { responsive: true, displaylogo: false, displayModeBar: false };
 
 async function load(model) {
   const id = model.get("script").replace("IPY_MODEL_", "");
@@ -56,40 +57,41 @@ function put(layout, settings) {
   }
 }
 
-// What each line is called, under its own mark.
-function entries(traces) {
-  const styles = { solid: "solid", dash: "dashed", dot: "dotted", dashdot: "dashed", longdash: "dashed" };
-  if (traces.length < 2) return [];
-  return traces.map(({ name, line }) => {
-    const mark = element("span", "lk-mark");
-    mark.style.borderTop = `3px ${styles[line.dash] ?? "solid"} ${line.color}`;
-    return element("span", "lk-entry", {}, mark, name ?? "");
-  });
-}
-
-// One figure of the page. What is asked of plotly is done one after the other.
+// One figure of the page. What is asked of plotly is done one after the other, and only what can be seen is drawn.
 class Part {
   constructor(Plotly, { plot, legend }) {
     this.Plotly = Plotly;
     this.place = plot;
     this.legend = legend;
-    this.zoomed = false;
+    this.config = CONFIG;
+    this.hidden = new Set();
+    this.drawn = this.zoomed = this.stale = false;
+    this.inSight = true;
     this.done = Promise.resolve();
-    this.drawn = false;
+    this.sight = new IntersectionObserver((entries) => {
+      this.inSight = entries.at(-1).isIntersecting;
+      if (this.inSight && this.stale) this.then(() => this.redraw());
+    });
+    this.sight.observe(plot);
+    plot.addEventListener("pointerenter", () => this.then(() => this.showButtons()), { once: true });
   }
 
-  take(change) {
-    this.done = this.done
-      .then(() => (change.figure ? this.draw(JSON.parse(change.figure)) : this.extend(change)))
-      .catch((error) => console.error("labkit.live:", error));
+  then(action) {
+    this.done = this.done.then(action).catch((error) => console.error("labkit.live:", error));
     return this.done;
   }
 
-  async draw(figure) {
-    put(figure.layout, colours(this.place));
-    if (this.zoomed && figure.layout.xaxis) figure.layout.xaxis.range = [...this.place.layout.xaxis.range];
-    await this.Plotly.react(this.place, figure.data, figure.layout, CONFIG);
-    this.legend?.replaceChildren(...entries(figure.data));
+  take(change) {
+    return this.then(() => (change.figure ? this.draw(JSON.parse(change.figure)) : this.extend(change)));
+  }
+
+  async draw({ data, layout }) {
+    put(layout, colours(this.place));
+    if (this.zoomed && layout.xaxis) layout.xaxis.range = [...this.place.layout.xaxis.range];
+    for (const trace of data) if (this.hidden.has(trace.name)) trace.visible = false;
+    // First, because it takes from the room.
+    this.legend?.replaceChildren(...this.entries(data));
+    await this.Plotly.react(this.place, data, layout, this.config);
     if (this.drawn) return;
     this.drawn = true;
     this.place.on("plotly_relayout", (what) => {
@@ -101,20 +103,54 @@ class Part {
 
   async extend({ extend, range }) {
     if (!this.drawn) return;
+    const { data, layout } = this.place;
     // With the points, in one drawing.
-    if (!this.zoomed) this.place.layout.xaxis.range = range;
-    const column = (index) => extend.map((one) => one[index]);
-    if (extend.length) {
+    if (!this.zoomed) layout.xaxis.range = range;
+    if (this.inSight && extend.length) {
+      const column = (index) => extend.map((one) => one[index]);
       const most = { x: column(3), y: column(3) };
       await this.Plotly.extendTraces(this.place, { x: column(1), y: column(2) }, column(0), most);
-    } else if (!this.zoomed) {
-      await this.Plotly.redraw(this.place);
+      return;
     }
+    for (const [trace, x, y, most] of extend) {
+      data[trace].x = [...data[trace].x, ...x].slice(-most);
+      data[trace].y = [...data[trace].y, ...y].slice(-most);
+    }
+    this.stale = true;
+    if (this.inSight) await this.redraw();
+  }
+
+  async redraw() {
+    this.stale = false;
+    await this.Plotly.redraw(this.place);
+  }
+
+  async showButtons() {
+    this.config = { ...CONFIG, displayModeBar: "hover" };
+    if (this.drawn) await this.Plotly.react(this.place, this.place.data, this.place.layout, this.config);
+  }
+
+  // What each line is called, beside its own mark; pressed, it hides the line.
+  entries(traces) {
+    const styles = { solid: "solid", dot: "dotted" };
+    if (traces.length < 2) return [];
+    return traces.map(({ name, line }, index) => {
+      const mark = element("span", "lk-mark");
+      mark.style.borderTop = `3px ${styles[line.dash] ?? "dashed"} ${line.color}`;
+      const entry = element("button", "lk-entry", { type: "button" }, mark, name ?? "");
+      const show = () => entry.setAttribute("aria-pressed", String(!this.hidden.has(name)));
+      entry.addEventListener("click", () => {
+        if (!this.hidden.delete(name)) this.hidden.add(name);
+        show();
+        this.then(() => this.Plotly.restyle(this.place, { visible: !this.hidden.has(name) }, [index]));
+      });
+      show();
+      return entry;
+    });
   }
 
   recolour() {
-    if (!this.drawn) return;
-    this.done = this.done.then(() => this.Plotly.relayout(this.place, colours(this.place)));
+    if (this.drawn) this.then(() => this.Plotly.relayout(this.place, colours(this.place)));
   }
 
   says() {
@@ -130,7 +166,8 @@ class Part {
   }
 
   end() {
-    this.done.then(() => this.Plotly.purge(this.place));
+    this.sight.disconnect();
+    this.then(() => this.Plotly.purge(this.place));
   }
 }
 
@@ -171,7 +208,8 @@ function foot(model) {
     notice.textContent = `plotly.js did not arrive, so nothing is drawn (${error.message}). Reload the page.`;
   };
   show();
-  return { bar: element("div", "lk-foot", {}, button, state, notice), show, fail };
+  const utc = element("span", "lk-state lk-right", { textContent: "time in UTC" });
+  return { bar: element("div", "lk-foot", {}, button, state, notice, utc), show, fail };
 }
 
 // Tells the kernel that somebody looks, or no more. Whoever comes into sight gets everything.

@@ -22,7 +22,7 @@ Place = dict[str, Any]
 
 _MOST_POINTS = 600
 _TITLE = 90
-_ROW = 28  # px
+_HEIGHT, _ROW = 330, 28  # px
 
 
 class Source(Protocol):
@@ -62,8 +62,8 @@ class Query:
         step = max(round(every * 1e3), round(last * 1e3 / _MOST_POINTS), 1)
         self._find, self._history = find, History(promql, step, round(last * 1e3))
         self.title = shorten(promql, _TITLE, placeholder=" …")
-        self.parts: list[Part] = [Lines([self._history], self.still)]
-        self.places: list[Place] = [{}]
+        self.parts: list[Part] = [Lines([self._history], lambda: _lean(self.still()))]
+        self.places: list[Place] = [{"title": self.title, "legend": True, "height": _HEIGHT}]
 
     def asker(self) -> Asker | None:
         return Asker(self._find)
@@ -114,17 +114,30 @@ class Dashboard:
         return kind(histories, lambda: _small(panel, dashboard.figure(panel, self._memory, self._last)))
 
 
+def _lean(figure: go.Figure) -> go.Figure:
+    """The figure without what the page writes itself: its title and legend.
+
+    It has fixed margins, too: to measure texts again at each step would take the browser as long as all the rest.
+    """
+    figure.update_layout(title_text="", height=None, showlegend=False, margin={"l": 46, "r": 12, "t": 8, "b": 30})
+    figure.update_xaxes(title_text="", tickangle=0, tickformat="%H:%M:%S", automargin=False)
+    figure.update_xaxes(ticklabelstandoff=5).update_yaxes(ticklabelstandoff=4)
+    return figure.update_yaxes(title_text="", automargin=False)
+
+
 def _small(panel: Panel, figure: go.Figure) -> go.Figure:
-    """The figure for a small place: the page writes its title and legend above it."""
-    figure.update_layout(title_text="", height=None, showlegend=False, margin={"l": 40, "r": 10, "t": 8, "b": 24})
+    """The figure for its place in the dashboard."""
+    _lean(figure)
+    if panel.kind == "timeseries":
+        return figure.update_xaxes(nticks=panel.place.width // 2)
     if panel.kind == "stat":
         figure.update_annotations(font_size=22)
         return figure.update_layout(margin={"l": 6, "r": 6, "t": 0, "b": 6})
+    # These have names for numbers.
+    figure.update_yaxes(automargin=True)
     if panel.kind == "bargauge":
-        return figure.update_xaxes(showticklabels=False, title_text="").update_layout(margin_r=70)
-    ticks = panel.place.width // 2 if panel.kind == "timeseries" else 3
-    figure.update_xaxes(title_text="", tickangle=0, tickformat="%H:%M:%S", nticks=ticks)
-    return figure.update_yaxes(title_text="").update_traces({"showscale": False}, {"type": "heatmap"})
+        return figure.update_xaxes(showticklabels=False).update_layout(margin_r=70)
+    return figure.update_xaxes(nticks=3).update_traces({"showscale": False}, {"type": "heatmap"})
 
 
 def _places(panels: list[Panel]) -> list[Place]:
