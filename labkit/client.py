@@ -116,12 +116,13 @@ def _checked(url: str) -> str:
 
 def _pointed(error: str, promql: str) -> str:
     """The message, and below it the query with a mark at the place that the message names."""
-    place = re.search(r"\b(\d+):(\d+): parse error", error)
-    if not place:
-        return f"{error}\n    {promql}"
-    line, column = int(place[1]), int(place[2])
-    shown = promql.split("\n")[line - 1]
-    return f"{error}\n    {shown}\n    {' ' * (column - 1)}^"
+    lines = promql.split("\n")
+    if place := re.search(r"\b(\d+):(\d+): parse error", error):
+        line, column = int(place[1]), int(place[2])
+        # Prometheus counts bytes.
+        before = lines[line - 1].encode()[: column - 1].decode(errors="ignore")
+        lines.insert(line, f"{' ' * len(before)}^")
+    return "\n    ".join([error, *lines])
 
 
 def _root(error: BaseException) -> str:
