@@ -109,6 +109,8 @@ def _value(stage: Stage) -> str:
 
 
 def _age(stage: Stage) -> str:
+    if stage.value is None:
+        return "none was seen" if stage.last is None else f"last seen: {stage.last:,.0f}"
     if stage.age is None:
         return "age unknown"
     return "now" if stage.service == "store" else f"{stage.age:,.1f} s old"

@@ -56,7 +56,7 @@ class ControlPanel(anywidget.AnyWidget):
     def __init__(self, stack: Stack) -> None:
         self._home = stack.home
         self._path, self._looking = Path(), Lock()
-        self._event, self._traffic = EVENTS[0], {"rate": 0.0, "shape": "steady"}
+        self._event, self._traffic = EVENTS[0], dict[str, Any]()
         self._stages: list[Stage] = []
         self._errands = Errands(self._complain, self._look_again)
         self._views, self._beat = Attendance(), Beat(self.look, self._wanted, EVERY)
@@ -112,7 +112,7 @@ class ControlPanel(anywidget.AnyWidget):
                 "scrape_interval": stack.options.scrape_interval,
                 "flush_interval": stack.options.flush_interval,
             },
-            "traffic": self._traffic | {"highest": HIGHEST_RATE, **_flow(stack)},
+            "traffic": {"highest": HIGHEST_RATE, "shape": "steady", **_flow(stack), **self._traffic},
             "busy": self._errands.busy,
         }
 
@@ -205,9 +205,10 @@ def _send(stack: Stack, rate: float, shape: str) -> None:
 def _flow(stack: Stack) -> dict[str, Any]:
     """What Locust says it sends, nothing if it does not run."""
     if "locust" not in stack.urls:
-        return {"sent": 0.0, "failures": 0.0}
+        return {"rate": 0, "sent": 0.0, "failures": 0.0}
     try:
         flow = Tap(stack.urls["locust"], timeout=TRAFFIC_TIMEOUT).flow()
     except (LabkitError, httpx.HTTPError):
-        return {"sent": None, "failures": None}
-    return {"sent": flow.rate if flow.running else 0.0, "failures": flow.failures, "url": stack.urls["locust"]}
+        return {"rate": 0, "sent": None, "failures": None}
+    # Until the panel is told a rate: whoever turned it before asked for as many customers.
+    return {"rate": flow.customers, "sent": flow.rate if flow.running else 0.0, "failures": flow.failures}

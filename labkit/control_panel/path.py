@@ -27,13 +27,15 @@ _MEMORY = 4000
 class Stage:
     """What one stage says. `value` of the counter and `age` of its newest data (s) are None if nobody knows.
 
-    `state` is that of `ServiceStatus`: "answering", "silent", "paused" or "dead".
+    `state` is that of `ServiceStatus`: "answering", "silent", "paused" or "dead". `last` is the last value that was
+    ever seen there.
     """
 
     service: str
     state: str
     value: float | None = None
     age: float | None = None
+    last: float | None = None
 
 
 # The counter's value, and how many batches are in it (None: the stage is before them) or when that was (a float).
@@ -49,6 +51,7 @@ class Path:
     def __init__(self) -> None:
         self._counts: list[float] = []
         self._times: list[float] = []
+        self._last: dict[tuple[str, str], float] = {}
 
     def look(self, rows: list[ServiceStatus], event: str) -> list[Stage]:
         """Ask those that answer, all at once; return the stages in the order of the path, after a second at most."""
@@ -57,14 +60,17 @@ class Path:
         with ThreadPoolExecutor(len(order), "labkit-controls-look") as pool:
             asked = {name: pool.submit(_safely, ask, by_name[name], event) for name, ask in order.items()}
             answers = {name: future.result() for name, future in asked.items()}
-        return [self._stage(by_name[name], answers[name]) for name in order]
+        return [self._stage(by_name[name], answers[name], event) for name in order]
 
-    def _stage(self, row: ServiceStatus, answer: Answer | None) -> Stage:
+    def _stage(self, row: ServiceStatus, answer: Answer | None, event: str) -> Stage:
+        place = row.service, event
         if answer is None:
-            return Stage(row.service, "silent" if row.state == "answering" else row.state)
+            return Stage(row.service, "silent" if row.state == "answering" else row.state, last=self._last.get(place))
         value, batches = answer
+        if value is not None:
+            self._last[place] = value
         age = 0.0 if row.service == "store" else self._age(batches)
-        return Stage(row.service, row.state, value, age)
+        return Stage(row.service, row.state, value, age, self._last.get(place))
 
     def _age(self, batches: float | None) -> float | None:
         """Seconds since the batch was written that is the newest in a value."""
