@@ -208,7 +208,7 @@ def test_the_scrape_interval_is_what_prometheus_says(prometheus: Prometheus) -> 
             '1:13: parse error: unexpected identifier "users"\n    sum(events) users\n                ^',
         ),
         ("sum(\nevents}", "2:7: parse error: unexpected character: '}'\n    sum(\n    events}\n          ^"),
-        ('"ä" + )', """unexpected right parenthesis ')'\n    "ä" + )\n          ^"""),
+        ('"äöü" users', 'unexpected identifier "users"\n    "äöü" users\n          ^'),
         ("", "1:1: parse error: no expression found in input"),
         ("events + on() group_left() odd", "many-to-many matching not allowed"),
     ],
