@@ -5,19 +5,26 @@
 `labkit_prometheus`  the queries of its Prometheus, with `wait_until`
 `labkit_options`     what the lab is started with: settings of pytest's ini file; override it for more
 
+With pytest-xdist each worker has a lab of its own. The report of a test that failed says how the services were, with
+the end of the log of each that did not answer.
+
 Whoever has labkit installed imports this module in every run, so what is heavy is imported by the fixtures.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import redis
 
     from labkit import Prometheus, Stack
+
+LOG_LINES = 20
 
 # Settings in pytest's ini file: the option of `Stack.up`, its type, and what it means.
 SETTINGS: dict[str, tuple[type, str, str]] = {
@@ -49,10 +56,8 @@ def labkit_stack(labkit_options: dict[str, Any], tmp_path_factory: pytest.TempPa
     and programs that a test starts find it with `Stack.attach()`. A test that breaks a service should mend it: use
     `with labkit_stack.stopped("redis"):` or `.paused`.
     """
-    from labkit import Stack
-
     home = tmp_path_factory.mktemp("labkit")
-    with pytest.MonkeyPatch.context() as patch, Stack.up(ports="auto", home=home, **labkit_options) as stack:
+    with pytest.MonkeyPatch.context() as patch, _up(home, labkit_options) as stack:
         patch.setenv("LABKIT_HOME", os.fspath(home))
         yield stack
 
@@ -77,9 +82,46 @@ def labkit_prometheus(labkit_stack: "Stack") -> "Prometheus":
     return Prometheus(labkit_stack.urls["prometheus"])
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Say how the lab was when a test failed that uses it."""
+    report = yield
+    stack = getattr(item, "funcargs", {}).get("labkit_stack")
+    if report.failed and stack:
+        report.sections.append(("labkit", _how(stack)))
+    return report
+
+
+def _up(home: "Path", options: dict[str, Any]) -> "Stack":
+    try:
+        from labkit import Stack
+        from labkit.errors import LabkitError
+    except ModuleNotFoundError as error:
+        pytest.fail(f"The lab needs {error.name}, which comes with: pip install 'labkit[lab]'", pytrace=False)
+    try:
+        return Stack.up(ports="auto", home=home, **options)
+    except LabkitError as error:
+        pytest.fail(f"The lab did not start. {error}", pytrace=False)
+
+
+def _how(stack: "Stack") -> str:
+    from labkit.errors import LabkitError
+
+    try:
+        rows = stack.status()
+    except LabkitError as error:
+        return str(error)
+    logs = [
+        f"The end of {row.service}'s log:\n{stack.logs(row.service, LOG_LINES)}"
+        for row in rows
+        if row.state != "answering"
+    ]
+    return "\n".join([", ".join(f"{row.service} {row.state}" for row in rows), *logs])
+
+
 def _setting(config: pytest.Config, name: str, kind: type) -> object:
     text = config.getini(f"labkit_{name}")
     try:
         return kind(text)
     except ValueError:
-        raise pytest.UsageError(f"labkit_{name} = {text!r}: a number is expected") from None
+        pytest.fail(f"labkit_{name} = {text!r} in the ini file: a number is expected.", pytrace=False)

@@ -18,7 +18,7 @@ JOURNEY = (
     *("web_config", "authentication", "serving", "exporter"),
     *("answers", "client", "query", "theme", "plot", "panels", "grid", "dashboard"),
     *("promql", "places", "template", "reply", "highlight", "catalogue", "diagnosis", "result"),
-    *("store", "stack", "experiments", "demo", "live_figure", "control_panel"),
+    *("progress", "execution", "store", "stack", "experiments", "demo", "live_figure", "control_panel"),
     *("relay", "proxies", "pytest_plugin", "parameters", "pages", "report", "cli"),
     *("lab_command", "magic_line", "completion", "magics"),
 )

@@ -1,7 +1,7 @@
 """Ports on the loopback interface: as documented, or free ones; and who holds one that is taken."""
 
-import random
 import socket
+from random import SystemRandom
 
 from labkit.errors import PortInUse, StackError
 from labkit.stack.options import Ports
@@ -71,7 +71,8 @@ def _holder(port: int) -> str:
 
 def _free(count: int) -> list[int]:
     found: list[int] = []
-    for port in random.sample(_FREE, len(_FREE)):
+    # Not in an order that others share who have set the same seed, such as the workers of a parallel test run.
+    for port in SystemRandom().sample(_FREE, len(_FREE)):
         if is_free(port):
             found.append(port)
         if len(found) == count:
