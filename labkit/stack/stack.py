@@ -247,11 +247,12 @@ class Stack:
     # Turning ---------------------------------------------------------------------------------------------------
 
     def tune(self, *, scrape_interval: float | None = None, flush_interval: float | None = None) -> None:
-        """Change intervals of the lab while it runs, in seconds, and return once they are in effect.
+        """Change intervals of the lab while it runs, in seconds, and return once everybody knows.
 
-        Nothing is restarted: Prometheus reads its configuration again, and the store is told; what waits there is
-        sent at once. A service that is dead takes the new interval when it is started. `options` says what holds,
-        and so does `labkit status --json`; the next `up` that asks for the old ones is refused.
+        Nothing is restarted: Prometheus reads its configuration again, and goes by it within five seconds, which is
+        how often it looks over its targets; the store is told, and sends what waits there at once. A service that is
+        dead takes the new interval when it is started. `options` says what holds, and so does `labkit status --json`;
+        the next `up` that asks for the old ones is refused.
 
         Raises:
             StackError: an interval makes no sense, or the lab is gone.

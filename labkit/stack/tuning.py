@@ -28,7 +28,7 @@ def set_flush_interval(port: int, seconds: float) -> None:
 
 
 def reload_prometheus(pid: int, port: int) -> None:
-    """Make Prometheus read its configuration again, and return once it goes by it.
+    """Make Prometheus read its configuration again, and return once it has. Its targets follow within five seconds.
 
     Raises:
         ServiceFailed: it refuses it, and goes on with the old one, or it does not answer.
