@@ -1,0 +1,53 @@
+"""The picture of the path: well-formed, readable without colour, and safe whatever is in it."""
+
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+
+import pytest
+
+from labkit.control_panel.drawing import describe, draw
+from labkit.control_panel.path import Stage
+
+STAGES = [
+    Stage("store", "answering", 12, 0.0, 12),
+    Stage("redis", "answering", 10, 1.25, 10),
+    Stage("sidecar", "answering", 10, 2.5, 10),
+    Stage("prometheus", "answering", 7, 4.0, 7),
+]
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def texts(svg: str) -> list[str]:
+    return [str(element.text) for element in ET.fromstring(svg).iter(f"{SVG}text") if element.text]  # noqa: S314  ours
+
+
+def test_the_picture_says_every_value_age_and_difference() -> None:
+    """In the order of the path: the number, how old it is, and how many are still to come."""
+    said = texts(draw(STAGES, "joined"))
+    assert [text for text in said if text in ("12", "10", "7")] == ["12", "10", "10", "7"]
+    assert {"now", "1.2 s old", "2.5 s old", "4.0 s old"} <= set(said)
+    assert [said[place - 1] for place, text in enumerate(said) if text == "to come"] == ["2", "0", "3"]
+
+
+@pytest.mark.parametrize("state", ["paused", "silent", "dead"])
+def test_a_state_is_a_word_a_shape_and_a_kind_of_line(state: str) -> None:
+    """Colour is never the only difference; nothing comes through an arrow whose end does not answer."""
+    broken = [STAGES[0], replace(STAGES[1], state=state, value=None, age=None), *STAGES[2:]]
+    svg, whole = draw(broken, "joined", [True] * 3), draw(STAGES, "joined", [True] * 3)
+    group = next(one for one in ET.fromstring(svg).iter(f"{SVG}g") if one.get("data-stage") == "redis")  # noqa: S314
+    marks = {path.get("d") for path in group.iter(f"{SVG}path")}
+    assert state in texts(svg)
+    assert not marks & {path.get("d") for path in ET.fromstring(whole).iter(f"{SVG}path")}  # noqa: S314
+    assert "last seen: 10" in texts(svg)
+    assert (whole.count("<circle"), svg.count("<circle")) == (3, 1)
+
+
+def test_the_picture_is_told_to_those_who_do_not_see_it() -> None:
+    """Its label has what the description says."""
+    assert ET.fromstring(draw(STAGES, "joined")).get("aria-label") == describe(STAGES)  # noqa: S314
+    assert "Redis: answering, 10, 1.2 s old" in describe(STAGES)
+
+
+def test_text_cannot_break_out_of_the_picture() -> None:
+    """Whatever an event is called."""
+    assert '<b onload="1">' in " ".join(texts(draw(STAGES, '<b onload="1">')))
