@@ -1,0 +1,90 @@
+"""The control panel as people have it before them: a slider, buttons by keyboard, and the path that follows."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from labkit import Prometheus, Stack
+from tests.browser.conftest import OpenNotebook
+from tests.browser.notebook_page import READY, NotebookPage
+
+START = "import os\nos.environ['LABKIT_HOME'] = {home!r}\nimport labkit\nlabkit.controls()"
+RATE = "sum(rate(api_request_duration_ms_count[4s]))"
+NEWEST = "document.querySelector('.labkit-live .js-plotly-plot')?.data?.[0]?.y.at(-1)"
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A lab of half-second intervals, without traffic."""
+    with Stack.up(home=tmp_path_factory.mktemp("lab"), ports="auto", scrape_interval=0.5, flush_interval=0.5) as stack:
+        yield stack
+
+
+@pytest.fixture
+def notebook(open_notebook: OpenNotebook, stack: Stack) -> NotebookPage:
+    """A notebook that shows the panel, and has a live figure of the rate to show."""
+    notebook = open_notebook(START.format(home=str(stack.home)), f"labkit.live({RATE!r}, every=0.5, last='1m')")
+    notebook.run(0)
+    expect(stage(notebook, "redis")).to_have_attribute("data-state", "answering", timeout=READY)
+    return notebook
+
+
+def stage(notebook: NotebookPage, service: str) -> Locator:
+    return notebook.output(0).locator(f".lk-path [data-stage={service}]")
+
+
+def press(notebook: NotebookPage, name: str) -> None:
+    """Press a button as somebody does who has no mouse."""
+    button = notebook.output(0).get_by_role("button", name=name, exact=True)
+    expect(button).to_have_attribute("aria-disabled", "false", timeout=READY)
+    button.focus()
+    notebook.page.keyboard.press("Enter")
+
+
+def test_the_plotted_rate_follows_the_slider(notebook: NotebookPage, stack: Stack, errors: list[str]) -> None:
+    """Moved by its keys, up and back: real requests come, Prometheus measures them, and the figure shows it."""
+    notebook.run(1)
+    slider = notebook.output(0).get_by_role("slider")
+    slider.focus()
+    for _ in range(4):
+        notebook.page.keyboard.press("PageUp")
+    wanted = int(slider.input_value())
+    assert wanted > 20
+    notebook.page.wait_for_function(f"() => {NEWEST} > {wanted / 2}", timeout=READY)
+    assert Prometheus(stack.urls["prometheus"]).query(RATE)["value"].item() > wanted / 2
+    notebook.photograph("panel-traffic")
+    slider.focus()
+    notebook.page.keyboard.press("Home")
+    notebook.page.wait_for_function(f"() => {NEWEST} < 1", timeout=READY)
+    assert errors == []
+
+
+def test_redis_is_paused_from_the_panel_and_its_stage_turns(
+    notebook: NotebookPage, stack: Stack, errors: list[str]
+) -> None:
+    """By keyboard, there and back; the focus stays on the page's way, and the process really sleeps."""
+    press(notebook, "pause Redis")
+    expect(stage(notebook, "redis")).to_have_attribute("data-state", "paused", timeout=READY)
+    expect(stage(notebook, "redis")).to_contain_text("paused")
+    assert {row.service: row.state for row in stack.status()}["redis"] == "paused"
+    expect(notebook.output(0).get_by_text("Redis is paused.")).to_be_visible()
+    notebook.photograph("panel-paused")
+    press(notebook, "resume Redis")
+    expect(stage(notebook, "redis")).to_have_attribute("data-state", "answering", timeout=READY)
+    assert errors == []
+
+
+def test_the_panel_works_while_a_cell_runs(notebook: NotebookPage, stack: Stack) -> None:
+    """A class may turn knobs during a long cell: what is asked is done, and the path goes on."""
+    notebook.page.evaluate("window.jupyterapp.commands.execute('notebook:insert-cell-below')")
+    notebook.cell(1).locator(".cm-content").fill("import time; time.sleep(600)")
+    notebook.cell(1).locator(".jp-InputArea-prompt").click()
+    notebook.menu("Run", "Run Selected Cell and Do not Advance")
+    expect(notebook.cell(1).locator(".jp-InputArea-prompt")).to_have_text("[*]:")
+    press(notebook, "kill Sidecar")
+    expect(stage(notebook, "sidecar")).to_have_attribute("data-state", "dead", timeout=READY)
+    press(notebook, "start Sidecar")
+    expect(stage(notebook, "sidecar")).to_have_attribute("data-state", "answering", timeout=READY)
+    notebook.menu("Kernel", "Interrupt Kernel")
+    expect(notebook.output(1)).to_contain_text("KeyboardInterrupt", timeout=READY)
