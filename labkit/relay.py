@@ -20,7 +20,7 @@ from labkit.stack.ports import HOST
 # Services that may run beside the lab, where they listen when the lab does not say, and how to start them.
 BESIDE = {
     "grafana": (3000, "docker compose up grafana"),
-    "locust": (8089, "locust --host URL-of-the-store"),
+    "locust": (8089, "Stack.attach().start_traffic()"),
 }
 CHUNK = 64 * 1024
 LONGEST_HEAD = 64 * 1024
