@@ -10,7 +10,12 @@ from itertools import pairwise
 from labkit.control_panel.path import Stage
 
 NAMES = {"store": "Application", "redis": "Redis", "sidecar": "Sidecar", "prometheus": "Prometheus"}
-SAYS = {"store": "its own ledger", "redis": "the key's JSON", "sidecar": "its page", "prometheus": "instant query"}
+SAYS = {
+    "store": "its ledger, since its start",
+    "redis": "the key's JSON",
+    "sidecar": "its page",
+    "prometheus": "instant query",
+}
 WIDTH, HEIGHT = 940, 190
 _BOX, _GAP, _TOP, _TALL = 178, 70, 34, 122
 
@@ -95,13 +100,18 @@ def _arrow(position: int, before: Stage, after: Stage, *, moving: bool) -> str:
 
 
 def _gap(before: Stage, after: Stage) -> str:
-    if before.value is None or after.value is None:
-        return "?"
-    return f"{before.value - after.value:,.0f}"
+    missing = _missing(before, after)
+    return "?" if missing is None else f"{missing:,.0f}"
 
 
 def _way(before: Stage, after: Stage) -> str:
-    return "" if before.value is None or after.value is None else "to come"
+    return "" if _missing(before, after) is None else "to come"
+
+
+def _missing(before: Stage, after: Stage) -> float | None:
+    """How many are under way; nobody knows, if one was started anew and the other remembers more."""
+    known = before.value is not None and after.value is not None and before.value >= after.value
+    return (before.value or 0) - (after.value or 0) if known else None
 
 
 def _value(stage: Stage) -> str:

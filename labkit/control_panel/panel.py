@@ -71,7 +71,7 @@ class ControlPanel(anywidget.AnyWidget):
     # Watching --------------------------------------------------------------------------------------------------
 
     def look(self) -> None:
-        """Look at the lab now, and show what is seen: a second at most, also if services hang."""
+        """Look at the lab now, and show what is seen; services that hang take a second each."""
         with self._looking:
             try:
                 self.reading = self._read()

@@ -4,7 +4,6 @@ import json
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import time
 from typing import Any
@@ -54,12 +53,11 @@ class Path:
         self._last: dict[tuple[str, str], float] = {}
 
     def look(self, rows: list[ServiceStatus], event: str) -> list[Stage]:
-        """Ask those that answer, all at once; return the stages in the order of the path, after a second at most."""
+        """Ask those that answer; return the stages in the order of the path."""
         by_name = {row.service: row for row in rows}
         order = {"store": _ask_store, "redis": self._ask_redis, "sidecar": _ask_sidecar, "prometheus": _ask_prometheus}
-        with ThreadPoolExecutor(len(order), "labkit-controls-look") as pool:
-            asked = {name: pool.submit(_safely, ask, by_name[name], event) for name, ask in order.items()}
-            answers = {name: future.result() for name, future in asked.items()}
+        # Against the stream: what a stage has is then never more than what was seen before it.
+        answers = {name: _safely(order[name], by_name[name], event) for name in reversed(order)}
         return [self._stage(by_name[name], answers[name], event) for name in order]
 
     def _stage(self, row: ServiceStatus, answer: Answer | None, event: str) -> Stage:

@@ -51,3 +51,10 @@ def test_the_picture_is_told_to_those_who_do_not_see_it() -> None:
 def test_text_cannot_break_out_of_the_picture() -> None:
     """Whatever an event is called."""
     assert '<b onload="1">' in " ".join(texts(draw(STAGES, '<b onload="1">')))
+
+
+def test_who_remembers_more_than_the_one_before_waits_for_nothing() -> None:
+    """The application was started anew, and Redis has what came before: nobody knows how many are under way."""
+    said = texts(draw([replace(STAGES[0], value=3), *STAGES[1:]], "joined"))
+    assert said.count("?") == 1
+    assert said.count("to come") == 2

@@ -5,7 +5,7 @@ from time import monotonic
 import httpx
 import pytest
 
-from labkit import Stack
+from labkit import Prometheus, Stack
 from labkit.control_panel.path import Path, Stage
 from tests.redis_server import wait_until
 
@@ -71,3 +71,13 @@ def test_the_stock_sidecar_is_understood_too(tmp_path_factory: pytest.TempPathFa
         join(stack)
         wait_until(lambda: {stage.value for stage in look(stack, path)} == {1.0}, "The event's arrival everywhere")
         assert look(stack, path)[2].age is not None
+
+
+def test_no_stage_has_more_than_the_one_before(stack: Stack, path: Path) -> None:
+    """However quickly events come while it looks."""
+    stack.start_traffic(50)
+    Prometheus(stack.urls["prometheus"]).wait_until("sum(rate(user_events[4s])) > 10", timeout=60)
+    for _ in range(20):
+        values = [stage.value or 0 for stage in look(stack, path)]
+        assert values == sorted(values, reverse=True)
+    stack.stop_traffic()
