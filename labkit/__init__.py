@@ -59,13 +59,13 @@ def __getattr__(name: str) -> Any:
 
 def load_ipython_extension(shell: "InteractiveShell") -> None:
     """Add labkit's magics to a notebook; called by `%load_ext labkit`."""
-    from labkit import magics
+    from labkit.ask import magics
 
     magics.load_ipython_extension(shell)
 
 
 def unload_ipython_extension(shell: "InteractiveShell") -> None:
     """Take labkit's magics away again; called by `%unload_ext labkit`."""
-    from labkit import magics
+    from labkit.ask import magics
 
     magics.unload_ipython_extension(shell)

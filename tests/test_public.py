@@ -17,10 +17,8 @@ JOURNEY = (
     *("deadlines", "exposition", "mirror", "negotiation", "openmetrics", "filtering", "sidecar"),
     *("web_config", "authentication", "serving", "exporter"),
     *("answers", "client", "query", "theme", "plot", "panels", "grid", "dashboard"),
-    *("promql", "places", "template", "reply", "highlight", "catalogue", "diagnosis", "result"),
     *("progress", "execution", "store", "stack", "experiments", "demo", "live_figure", "control_panel"),
-    *("relay", "proxies", "pytest_plugin", "parameters", "pages", "report", "cli"),
-    *("lab_command", "magic_line", "completion", "magics"),
+    *("relay", "proxies", "pytest_plugin", "parameters", "pages", "report", "cli", "ask"),
 )
 # Drawn in the package's own docstring; the type checker alone sees these imports.
 EXEMPT = {"__init__", "__main__", "telemetry"}

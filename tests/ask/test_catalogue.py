@@ -5,7 +5,7 @@ from time import monotonic
 
 import pytest
 
-from labkit.catalogue import Catalogue
+from labkit.ask.catalogue import Catalogue
 from tests.query.prometheus_server import PrometheusServer
 from tests.redis_server import free_port
 

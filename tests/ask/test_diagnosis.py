@@ -3,7 +3,7 @@
 import pytest
 
 from labkit import Prometheus, Stack
-from labkit.diagnosis import explain
+from labkit.ask.diagnosis import explain
 from tests.ask.conftest import END, LAST_SEEN
 from tests.query.prometheus_server import PrometheusServer
 

@@ -6,7 +6,7 @@ from time import time
 import pytest
 from IPython.core.error import UsageError
 
-from labkit.magic_line import moment, split, words_of
+from labkit.ask.magic_line import moment, split, words_of
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import redis
 
 import labkit
 from labkit import Stack
-from labkit.completion import is_ours
+from labkit.ask.completion import is_ours
 from labkit.connection import connect
 from tests.ask.session import Session
 from tests.redis_server import wait_until

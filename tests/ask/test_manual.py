@@ -4,7 +4,7 @@ import re
 from doctest import ELLIPSIS, OutputChecker
 from pathlib import Path
 
-from labkit.magics import LabkitMagics
+from labkit.ask.magics import LabkitMagics
 from tests.ask.session import Session
 
 MANUAL = (Path(__file__).parent.parent.parent / "docs" / "magics.md").read_text(encoding="utf-8")

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labkit.places import find
-from labkit.promql import Matcher, Selector
+from labkit.ask.places import find
+from labkit.ask.promql import Matcher, Selector
 
 
 @pytest.mark.parametrize(

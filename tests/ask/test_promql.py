@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labkit import Prometheus, QueryError, dashboard
-from labkit.promql import AGGREGATIONS, FUNCTIONS, Matcher, Selector, selectors, tokens, unquoted
+from labkit.ask.promql import AGGREGATIONS, FUNCTIONS, Matcher, Selector, selectors, tokens, unquoted
 
 NAMES = st.sampled_from(["up", "user_events", "job:x:rate5m", "a_total", "sum_of", "by_day"])
 VALUES = st.text(st.characters(exclude_categories=["C"]), max_size=8)

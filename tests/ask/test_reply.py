@@ -3,7 +3,7 @@
 import pytest
 import redis
 
-from labkit.reply import Reply, marked
+from labkit.ask.reply import Reply, marked
 
 
 def test_a_nested_reply_is_indented(redis_client: redis.Redis) -> None:

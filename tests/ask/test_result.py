@@ -3,7 +3,7 @@
 import pytest
 
 from labkit import Prometheus, QueryError
-from labkit.result import Result
+from labkit.ask.result import Result
 from tests.ask.conftest import END
 from tests.redis_server import free_port
 

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from labkit import Prometheus
+from labkit.ask.template import escaped, expand, fill, regex
 from labkit.errors import QueryError
-from labkit.template import escaped, expand, fill, regex
 
 # What breaks out of strings, regular expressions and selectors where somebody forgot to quote.
 HOSTILE = st.text(st.sampled_from("\"'`\\{}[]()|.*+?^$#,=~!x \n\té日\x00\x7f"), max_size=12)

@@ -1,7 +1,7 @@
-"""Ask: the magics of a notebook, `%load_ext labkit`. They read a line, and hand it to what everybody can call.
+"""The magics of a notebook, `%load_ext labkit`. They read a line, and hand it to what everybody can call.
 
     %lab up|down|status|logs|doctor     the lab, with the options of the command line
-    %promql EXPR, %%promql              ask Prometheus: a table or a figure, see labkit.result
+    %promql EXPR, %%promql              ask Prometheus: a table or a figure, see labkit.ask.result
     %redis COMMAND                      ask Redis
     %%lua                               run a script in Redis, read-only unless told otherwise
 
@@ -21,16 +21,16 @@ from IPython.core.magic import Magics, cell_magic, line_cell_magic, line_magic, 
 from IPython.core.magic_arguments import MagicArgumentParser, argument, magic_arguments
 from IPython.display import display
 
-from labkit.completion import Completion, is_ours
+from labkit.ask.completion import Completion, is_ours
+from labkit.ask.magic_line import moment, split, words_of
 from labkit.errors import LabkitError
-from labkit.magic_line import moment, split, words_of
 
 if TYPE_CHECKING:
     from redis import Redis, RedisError
 
-    from labkit.highlight import Html
-    from labkit.reply import Reply
-    from labkit.result import Result
+    from labkit.ask.highlight import Html
+    from labkit.ask.reply import Reply
+    from labkit.ask.result import Result
     from labkit.stack import Stack
 
 # They would wait for ever, or change how the connection talks.
@@ -50,7 +50,7 @@ class LabkitMagics(Magics):
     @no_var_expand
     def lab(self, line: str) -> "Html | None":
         """Start, look at and end the lab: `%lab up|down|status|logs|doctor`; `%lab up --help` has its options."""
-        from labkit.lab_command import run
+        from labkit.ask.lab_command import run
 
         with _explained():
             return run(words_of(line))
@@ -108,9 +108,9 @@ class LabkitMagics(Magics):
         return found
 
     def _ask(self, options: dict[str, Any], promql: str) -> "Result":
+        from labkit.ask.result import Result
+        from labkit.ask.template import expand
         from labkit.query import Prometheus
-        from labkit.result import Result
-        from labkit.template import expand
 
         if not promql.strip():
             raise UsageError("There is no query. Write it into the cell below %%promql, or as `%promql EXPR`.")
@@ -125,7 +125,7 @@ class LabkitMagics(Magics):
         return result
 
     def _filled(self, words: Sequence[str]) -> list[str]:
-        from labkit.template import fill
+        from labkit.ask.template import fill
 
         return [fill(word, self._variables()) for word in words]
 
@@ -179,7 +179,7 @@ def _sent(words: Sequence[str]) -> "Reply":
 
 
 def _evaluated(script: str, keys: Sequence[str], values: Sequence[str], *, write: bool) -> "Reply":
-    from labkit.reply import marked
+    from labkit.ask.reply import marked
 
     def send(client: "Redis") -> object:
         run = client.eval if write else client.eval_ro
@@ -195,8 +195,8 @@ def _evaluated(script: str, keys: Sequence[str], values: Sequence[str], *, write
 def _replied(send: "Callable[[Redis], object]", explain: "Callable[[RedisError], str]") -> "Reply":
     import redis
 
+    from labkit.ask.reply import Reply
     from labkit.connection import connect
-    from labkit.reply import Reply
 
     url = _stack().urls["redis"]
     with connect(url, timeout=_TIMEOUT) as client:

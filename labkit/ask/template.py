@@ -1,4 +1,4 @@
-"""Ask: `{{name}}`, the only way for a variable of the notebook into a query. Nothing else is ever expanded.
+"""`{{name}}`, the only way for a variable of the notebook into a query. Nothing else is ever expanded.
 
     event="{{name}}"     the text, escaped for the string it stands in
     event={{name}}       a string literal, quotes included
@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from numbers import Real
 
+from labkit.ask.promql import Token, tokens
 from labkit.errors import QueryError
-from labkit.promql import Token, tokens
 
 VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 REGEX = ("=~", "!~")

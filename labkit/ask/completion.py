@@ -1,7 +1,7 @@
-"""Ask: what may stand at the cursor of `%promql`, `%%promql` and `%lab`; names come from the lab's Prometheus.
+"""What may stand at the cursor of `%promql`, `%%promql` and `%lab`; names come from the lab's Prometheus.
 
 IPython asks `Completion.match`, for its terminal and for JupyterLab's completer. Where no lab runs or Prometheus is
-away, functions and options are still offered, and nobody waits: see `labkit.catalogue`.
+away, functions and options are still offered, and nobody waits: see `labkit.ask.catalogue`.
 """
 
 import re
@@ -15,12 +15,12 @@ from IPython.core.completer import (
 )
 from IPython.core.interactiveshell import InteractiveShell
 
-from labkit.catalogue import Catalogue
+from labkit.ask.catalogue import Catalogue
+from labkit.ask.magic_line import split
+from labkit.ask.places import Place, find
+from labkit.ask.promql import AGGREGATIONS, FUNCTIONS, KEYWORDS
+from labkit.ask.template import REGEX, escaped, regex
 from labkit.errors import LabkitError
-from labkit.magic_line import split
-from labkit.places import Place, find
-from labkit.promql import AGGREGATIONS, FUNCTIONS, KEYWORDS
-from labkit.template import REGEX, escaped, regex
 
 IDENTIFIER = "labkit"
 # Before Jedi, which knows only Python, and takes its time.
@@ -120,7 +120,7 @@ def _below(context: CompletionContext) -> tuple[str, str]:
 
 
 def _lab(words: str) -> tuple[str, Names]:
-    from labkit.lab_command import suggestions
+    from labkit.ask.lab_command import suggestions
 
     earlier, _, fragment = words.rpartition(" ")
     return fragment, _kind("option", suggestions(earlier.split()))

@@ -1,4 +1,4 @@
-"""Ask: the answer to one query of a notebook: asked once, and made into a frame or a figure when wanted.
+"""The answer to one query of a notebook: asked once, and made into a frame or a figure when wanted.
 
 >>> result = Result(prometheus, "sum by (event) (rate(user_events[20s]))", last="5m")
 >>> result.frame      # tidy, UTC; see labkit.answers
@@ -8,7 +8,7 @@
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from labkit import highlight
+from labkit.ask import highlight
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,7 +83,7 @@ class Result:
         """Why the answer may be empty, one sentence each; nothing if it is not. Asks Prometheus, when first used."""
         if len(self.frame):
             return []
-        from labkit.diagnosis import explain
+        from labkit.ask.diagnosis import explain
 
         return explain(self._prometheus, self.promql, at=self.at, last=self.last)
 

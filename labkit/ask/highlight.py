@@ -1,4 +1,4 @@
-"""Ask: what a notebook shows: code in colours, tables, notices. Readable in JupyterLab's light and dark themes."""
+"""What a notebook shows: code in colours, tables, notices. Readable in JupyterLab's light and dark themes."""
 
 from collections.abc import Iterable, Sequence
 from html import escape

@@ -1,4 +1,4 @@
-"""Ask: what Redis replies, decoded and printed for people, and a Lua error with its line marked."""
+"""What Redis replies, decoded and printed for people, and a Lua error with its line marked."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Ask: how the line of a magic is read: words, options before a query, moments. Wrong ones raise UsageError."""
+"""How the line of a magic is read: words, options before a query, moments. Wrong ones raise UsageError."""
 
 import re
 import shlex
@@ -7,7 +7,7 @@ from time import time
 
 from IPython.core.error import UsageError
 
-from labkit.template import VARIABLE
+from labkit.ask.template import VARIABLE
 
 # These take no value.
 _FLAGS = ("--table", "--plot")

@@ -1,4 +1,4 @@
-"""Ask: `%lab`, the command line in a notebook: its commands and options, read by itself; results as tables."""
+"""`%lab`, the command line in a notebook: its commands and options, read by itself; results as tables."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
@@ -7,7 +7,7 @@ import typer
 from IPython.core.error import UsageError
 
 from labkit import cli
-from labkit.highlight import Html, table
+from labkit.ask.highlight import Html, table
 
 if TYPE_CHECKING:
     from labkit.stack import Stack

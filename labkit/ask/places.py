@@ -1,4 +1,4 @@
-"""Ask: where in a query somebody is typing, and so what may stand there."""
+"""Where in a query somebody is typing, and so what may stand there."""
 
 import re
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from string import ascii_letters, digits
 from typing import Literal
 
-from labkit.promql import GROUPING, OPERATORS, Selector, Token, is_metric, selectors, tokens
+from labkit.ask.promql import GROUPING, OPERATORS, Selector, Token, is_metric, selectors, tokens
 
 Kind = Literal["nothing", "variable", "value", "label", "grouping", "window", "expression"]
 

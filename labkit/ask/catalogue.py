@@ -1,4 +1,4 @@
-"""Ask: the names that a Prometheus knows, quickly: each list is kept a few seconds, and no wait is long.
+"""The names that a Prometheus knows, quickly: each list is kept a few seconds, and no wait is long.
 
 Whoever types must not wait: where Prometheus is away, every list is empty, and it is left alone for a moment.
 """

@@ -1,6 +1,6 @@
-"""Ask: PromQL as far as asking needs it: its tokens, its selectors, and its words. Prometheus itself judges a query.
+"""PromQL as far as asking needs it: its tokens, its selectors, and its words. Prometheus itself judges a query.
 
-The text may be unfinished, because people are typing it, and may hold `{{name}}`, see `labkit.template`.
+The text may be unfinished, because people are typing it, and may hold `{{name}}`, see `labkit.ask.template`.
 """
 
 import json

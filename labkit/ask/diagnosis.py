@@ -1,4 +1,4 @@
-"""Ask: why an answer may be empty, one sentence for each reason that is found by asking Prometheus.
+"""Why an answer may be empty, one sentence for each reason that is found by asking Prometheus.
 
 For each part of the query that names series, in this order: is there such a metric; has it the labels, and the labels
 those values; have its series samples at that time; and are there enough for the window of a `rate`. A target that is
@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from difflib import get_close_matches
 
-from labkit.catalogue import Catalogue
+from labkit.ask.catalogue import Catalogue
+from labkit.ask.promql import Matcher, Selector, selectors
 from labkit.errors import QueryError
-from labkit.promql import Matcher, Selector, selectors
 from labkit.query import Prometheus
 
 # People wait for this answer, so it may take longer than a completion.
