@@ -19,9 +19,10 @@ from labkit.stack.ports import HOST
 
 # Services that may run beside the lab, where they listen when the lab does not say, and how to start them.
 BESIDE = {
-    "grafana": (3000, "docker compose up grafana"),
-    "locust": (8089, "Stack.attach().start_traffic()"),
+    "grafana": (3000, "<code>docker compose up grafana</code>"),
+    "locust": (8089, "<code>Stack.attach().start_traffic()</code> in a notebook"),
 }
+_LAB = "<code>labkit up</code> in a terminal, or <code>%lab up</code> in a notebook"
 CHUNK = 64 * 1024
 LONGEST_HEAD = 64 * 1024
 PATIENCE = 5.0  # seconds
@@ -32,7 +33,7 @@ _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http
 body {{ font: 1.1rem/1.5 system-ui, sans-serif; max-width: 36rem; margin: 15vh auto; padding: 0 1rem }}
 code {{ font-size: 1.05em; padding: .1em .4em; border-radius: .3em; background: color-mix(in srgb, currentColor 12%, transparent) }}
 </style></head><body><h1>{name} does not run</h1><p>{why}</p>
-<p>Start it with <code>{start}</code>{or_else}.</p><p>This page looks again every two seconds.</p></body></html>
+<p>Start it with {start}.</p><p>This page looks again every two seconds.</p></body></html>
 """  # noqa: E501  a style is best read in one line
 
 
@@ -51,11 +52,8 @@ def find(name: str) -> tuple[int | None, str]:
 
 def page(name: str, why: str) -> bytes:
     """Return the answer, with its head, that is given in place of the service's own."""
-    beside = name in BESIDE
-    start, or_else = (BESIDE[name][1], "") if beside else ("labkit up", " in a terminal, or <code>%lab up</code>")
-    or_else += "" if beside else " in a notebook"
-    text = _PAGE.format(name=html.escape(name.capitalize()), why=html.escape(why), start=start, or_else=or_else)
-    body = text.encode()
+    start = BESIDE[name][1] if name in BESIDE else _LAB
+    body = _PAGE.format(name=html.escape(name.capitalize()), why=html.escape(why), start=start).encode()
     head = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/html; charset=utf-8\r\nCache-Control: no-store\r\n"
     return f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
 
