@@ -91,6 +91,11 @@ class Prometheus:
     def __repr__(self) -> str:
         return f"Prometheus({redact(self._client.url)!r})"
 
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return self._client.url
+
     def query(self, promql: str, at: Moment | None = None) -> pd.DataFrame:
         """Return what `promql` is now, or was `at` a moment (an aware datetime, or seconds since 1970).
 

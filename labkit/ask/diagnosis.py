@@ -30,7 +30,7 @@ def explain(prometheus: Prometheus, promql: str, *, at: float, last: str | None 
         at: the moment of the answer, or the end of its time, in seconds since 1970.
         last: the time it looked back over, if it did.
     """
-    catalogue = Catalogue(prometheus._client.url, timeout=_TIMEOUT)
+    catalogue = Catalogue(prometheus.url, timeout=_TIMEOUT)
     try:
         parts = [reason for part in selectors(promql) for reason in _Part(prometheus, catalogue, part, at, last).why()]
         down = _down(prometheus, at)

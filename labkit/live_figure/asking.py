@@ -57,4 +57,4 @@ def _pool() -> urllib3.PoolManager:
 
 
 def _client(prometheus: Prometheus) -> Client:
-    return prometheus._client
+    return Client(prometheus.url, _TIMEOUT)

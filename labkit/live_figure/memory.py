@@ -12,7 +12,7 @@ class Memory(Prometheus):
     """Answers the dashboard's queries from histories, which others keep up to date."""
 
     def __init__(self, prometheus: Prometheus, last: float) -> None:
-        super().__init__(prometheus._client.url)
+        super().__init__(prometheus.url)
         self._interval = prometheus.scrape_interval("labkit") or SCRAPE_INTERVAL
         self._window = Window(last, self._interval)
         self._values = choose({}) | self._window.variables()
