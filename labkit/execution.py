@@ -1,16 +1,19 @@
 """A notebook run by papermill, in a process of its own: interrupted, it leaves neither a kernel nor a thread behind.
 
-$ echo '{"notebook": …, "executed": …, "parameters": {…}, "timeout": 60}' | python -m labkit.execution
+The process reads one line of JSON, a `Run`; prints how many cells of how many are done, and at last what failed; and
+ends at once when its standard input does.
 """
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from threading import Thread
 from typing import IO, cast
 
 import psutil
@@ -55,8 +58,9 @@ def execute(notebook: Path, executed: Path, parameters: Mapping[str, object], ti
 
 def _attend(child: "subprocess.Popen[bytes]", wanted: Run, tell: Callable[[float], object]) -> str:
     stdin, stdout = cast("IO[bytes]", child.stdin), cast("IO[bytes]", child.stdout)
-    with stdin:
-        stdin.write(json.dumps(asdict(wanted)).encode())
+    # It stays open: its end is ours, and the child's.
+    stdin.write(json.dumps(asdict(wanted)).encode() + b"\n")
+    stdin.flush()
     for line in stdout:
         match line.split(maxsplit=1):
             case [b"ended:", failure]:
@@ -102,5 +106,14 @@ def _run(wanted: Run) -> str:
     return ""
 
 
+def _end_with_who_started_us() -> None:
+    # Not sys.stdin: a thread that waits in it would hold up the end of the interpreter.
+    while os.read(0, 1):
+        pass
+    os._exit(1)  # without a word to the kernel, which looks after its own parent
+
+
 if __name__ == "__main__":
-    sys.stdout.write(f"\nended: {json.dumps(_run(Run(**json.load(sys.stdin))))}\n")
+    asked = Run(**json.loads(sys.stdin.readline()))
+    Thread(target=_end_with_who_started_us, daemon=True).start()
+    sys.stdout.write(f"\nended: {json.dumps(_run(asked))}\n")

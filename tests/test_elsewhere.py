@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent.parent
 BINDER = ROOT / ".binder"
 DEVCONTAINER = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text())
 # What belongs to the person who runs this is not seen, but labkit's cache: that it can be filled is tested elsewhere.
+CACHE = "LABKIT_CACHE"
 FOREIGN = ("VIRTUAL_ENV", "LABKIT_", "JUPYTER", "IPYTHON", "PYTHON", "MAKE", "MFLAGS", "PYTEST")
 
 pytestmark = pytest.mark.timeout(900)
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.timeout(900)
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What a program there finds."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    kept = {name: value for name, value in os.environ.items() if name == CACHE or not name.startswith(FOREIGN)}
     browser = tmp_path_factory.mktemp("browser") / "browser"
     browser.write_text(f'#!/bin/sh\necho "$1" > {browser}.opened\n')
     browser.chmod(0o755)

@@ -1,16 +1,19 @@
 """Reports: parameters are checked before anything runs, and the page stands alone, whole or up to the failure."""
 
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 
 from labkit.errors import LabkitError
 from labkit.parameters import Parameter, checked, declared
 from labkit.report import find, run
+from tests.redis_server import wait_until
 
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 DECLARATIONS = """\
@@ -168,3 +171,22 @@ def test_the_courses_notebooks_are_found_by_name_or_number() -> None:
         for parameter in declared(find(number)).values():
             assert parameter.meaning, parameter
             assert parameter.type in {"int", "float", "str", "bool"}
+
+
+@pytest.mark.parametrize(("signalled", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_a_report_that_is_ended_leaves_no_kernel(tmp_path: Path, signalled: signal.Signals, code: int) -> None:
+    """Whether it was interrupted or killed: what it started ends with it, and there is no page."""
+    path = notebook(tmp_path / "n.ipynb", "x: int = 1", "import threading; threading.Event().wait()")
+    command = [sys.executable, "-m", "labkit", "report", str(path)]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL) as report:
+        process = psutil.Process(report.pid)
+        wait_until(lambda: len(process.children(recursive=True)) == 2, "The kernel's start", timeout=60)
+        family = process.children(recursive=True)
+        report.send_signal(signalled)
+    assert report.returncode == code
+    wait_until(lambda: not any(map(lives, family)), "The kernel's end")
+    assert [file.name for file in tmp_path.iterdir()] == ["n.ipynb"]
+
+
+def lives(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
