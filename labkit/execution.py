@@ -49,7 +49,7 @@ def execute(notebook: Path, executed: Path, parameters: Mapping[str, object], ti
         ) as child:
             try:
                 return _attend(child, wanted, tell)
-            except EOFError:
+            except (EOFError, BrokenPipeError):
                 log.seek(0)
                 raise LabkitError(f"{notebook} could not be run: {log.read().strip()[-500:]}") from None
             finally:
@@ -65,7 +65,7 @@ def _attend(child: "subprocess.Popen[bytes]", wanted: Run, tell: Callable[[float
         match line.split(maxsplit=1):
             case [b"ended:", failure]:
                 return str(json.loads(failure))
-            case [done, total]:
+            case [done, total] if line.replace(b" ", b"").strip().isdigit():
                 tell(int(done) / int(total))
     raise EOFError
 

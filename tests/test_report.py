@@ -155,6 +155,14 @@ def test_a_cell_that_takes_too_long_ends_the_run(tmp_path: Path) -> None:
     assert "early" in report.output.read_text()
 
 
+def test_a_notebook_for_another_language_is_refused(tmp_path: Path) -> None:
+    """The message is Jupyter's own: there is no such kernel."""
+    path = notebook(tmp_path / "n.ipynb", "x: int = 1")
+    path.write_text(path.read_text().replace('"python3"', '"fortran"'))
+    with pytest.raises(LabkitError, match=r"(?s)n\.ipynb could not be run: .*No such kernel named fortran"):
+        run(path, output=tmp_path / "n.html")
+
+
 def test_nothing_runs_when_a_parameter_is_wrong(tmp_path: Path) -> None:
     """Exit code 1, the message, and no page."""
     path = notebook(tmp_path / "n.ipynb", "count: int = 3", f"open({str(tmp_path / 'ran')!r}, 'w')")
