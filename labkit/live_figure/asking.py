@@ -45,6 +45,9 @@ class Asker:
                 "POST", f"{self._client.url}/api/v1/query_range", body=urlencode(form), headers=_FORM
             )
             answer: Answer = json.loads(reply.data)
+        except urllib3.exceptions.NewConnectionError:
+            # For urllib3 a kind of timeout; but nothing was waited for.
+            return None
         except urllib3.exceptions.TimeoutError:
             raise QueryError(f"Prometheus at {redact(self._client.url)} has not answered for {_TIMEOUT:g} s.") from None
         except (urllib3.exceptions.HTTPError, ValueError):
