@@ -33,11 +33,14 @@ class Cells:
         self._shown: dict[str, list[WeakMethod[Callable[[], None]]]] = {}
         self._shell: Any = None
 
-    def shows(self, end: Callable[[], None]) -> None:
-        """Note that the cell that runs now shows something; call the method `end` when that cell is run again."""
+    def shows(self, end: Callable[[], None]) -> bool:
+        """Note that the cell that runs now shows something; call the method `end` when that cell is run again.
+
+        Return false if cells have no names here, so that it will not be called.
+        """
         shell: Any = get_ipython()
         if shell is None or not hasattr(shell, "get_parent"):
-            return
+            return False
         if shell is not self._shell:
             self._shell, self.running = shell, True
             shell.events.register("pre_run_cell", self._begins)
@@ -45,6 +48,7 @@ class Cells:
         cell = (shell.get_parent() or {}).get("metadata", {}).get("cellId")
         if cell:
             self._shown.setdefault(cell, []).append(WeakMethod(end))
+        return bool(cell)
 
     def _begins(self, info: Any) -> None:
         self.running = True

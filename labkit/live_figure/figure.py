@@ -72,7 +72,7 @@ class LiveFigure(anywidget.AnyWidget):
     def __init__(self, shown: Source, every: float) -> None:
         self._source, self._looking, self._guard = shown, Looking(shown), Lock()
         self._views, self._beat = Attendance(), Beat(self._work, self._wanted, every)
-        self._behind = False
+        self._behind, self._cells = False, 0
         self._looking.ask(time())
         super().__init__(title=shown.title, places=shown.places)
         self.on_msg(self._told)
@@ -113,26 +113,24 @@ class LiveFigure(anywidget.AnyWidget):
         return self._behind or (self.state == "running" and self._views.anybody)
 
     def _work(self) -> None:
+        with self._guard:
+            if self.state == "running":
+                self._ask()
+            # A view that no browser has made yet would miss what is only sent once.
+            everything = self._behind or not self._views.known
+            self._behind = False
+            message = self._looking.whole() if everything else self._looking.change()
+            if message:
+                self.send(message)
+
+    def _ask(self) -> None:
         try:
-            with self._guard:
-                message = self._new()
+            self._looking.ask(time())
             self.notice = ""
         except LabkitError as error:
             self.notice = str(error)
         except Exception as error:  # of the function that draws: its author shall read it, and it may recover
             self.notice = f"{self.title}: {error!r}"
-        else:
-            if message:
-                self.send(message)
-
-    def _new(self) -> dict[str, Any] | None:
-        if self.state == "running":
-            self._looking.ask(time())
-        # A view that no browser has made yet would miss what is only sent once.
-        if self._behind or not self._views.known:
-            self._behind = False
-            return self._looking.whole()
-        return self._looking.change()
 
     # The browser -----------------------------------------------------------------------------------------------
 
@@ -163,11 +161,16 @@ class LiveFigure(anywidget.AnyWidget):
         bundle = self._still()
         if self.comm is None:
             return bundle, {}
-        CELLS.shows(self.close)
+        self._cells += CELLS.shows(self._cell_runs_again)
         self._here(EXPECTED, everything=False)
         shown = super()._repr_mimebundle_(**options)
         widget, metadata = shown if isinstance(shown, tuple) else (shown or {}, {})
         return widget | bundle, metadata
+
+    def _cell_runs_again(self) -> None:
+        self._cells -= 1
+        if not self._cells:
+            self.close()
 
     def _still(self) -> dict[str, Any]:
         with self._guard:

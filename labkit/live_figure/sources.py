@@ -117,11 +117,12 @@ class Dashboard:
 def _lean(figure: go.Figure) -> go.Figure:
     """The figure without what the page writes itself: its title and legend.
 
-    It has fixed margins, too: to measure texts again at each step would take the browser as long as all the rest.
+    It has fixed margins and few ticks, too: to measure texts again at each step takes the browser as long as all the
+    rest.
     """
     figure.update_layout(title_text="", height=None, showlegend=False, margin={"l": 46, "r": 12, "t": 8, "b": 30})
     figure.update_xaxes(title_text="", tickangle=0, tickformat="%H:%M:%S", automargin=False)
-    figure.update_xaxes(ticklabelstandoff=5).update_yaxes(ticklabelstandoff=4)
+    figure.update_xaxes(ticklabelstandoff=5, nticks=8).update_yaxes(ticklabelstandoff=4, nticks=6)
     return figure.update_yaxes(title_text="", automargin=False)
 
 

@@ -38,6 +38,16 @@ def test_running_the_cell_again_ends_the_figure_before(kernel: Kernel) -> None:
     assert kernel.run("wait(lambda: threads() == 0)")["text"] == "so it is\n"
 
 
+def test_a_figure_in_two_cells_ends_with_the_second(kernel: Kernel) -> None:
+    """As long as one of the cells that show it stays as it is, it works."""
+    kernel.run(f"figure = {QUERY}\nfigure", cell="a")
+    kernel.run("figure", cell="b")
+    kernel.run("1", cell="a")
+    assert kernel.run("print(threads(), figure.working)")["text"] == "1 True\n"
+    kernel.run("1", cell="b")
+    assert kernel.run("wait(lambda: threads() == 0)")["text"] == "so it is\n"
+
+
 def test_stop_start_and_close(kernel: Kernel) -> None:
     """`stop` ends the thread, `start` begins another, `close` is the end until it is shown again."""
     kernel.run(f"figure = {QUERY}\nfigure", cell="a")
