@@ -48,8 +48,6 @@ class Asker:
         except urllib3.exceptions.NewConnectionError:
             # For urllib3 a kind of timeout; but nothing was waited for.
             return None
-        except urllib3.exceptions.NewConnectionError:  # counts as a timeout, too
-            return None
         except urllib3.exceptions.TimeoutError:
             raise QueryError(f"Prometheus at {redact(self._client.url)} has not answered for {_TIMEOUT:g} s.") from None
         except (urllib3.exceptions.HTTPError, ValueError):
