@@ -15,15 +15,21 @@ from labkit.live_figure.attendance import CELLS, EXPECTED, Attendance, somebody_
 from labkit.live_figure.beat import Beat
 from labkit.live_figure.looking import Looking
 from labkit.live_figure.script import VERSION, script
-from labkit.live_figure.sources import Source, source
+from labkit.live_figure.sources import Source, Words, source
 from labkit.query import Duration, Prometheus, seconds
 from labkit.stack import Stack
 
 PLOTLY = "application/vnd.plotly.v1+json"
 
 
-def live(
-    what: object, every: Duration = 1.0, last: Duration = "2m", *, prometheus: Prometheus | None = None
+def live(  # noqa: PLR0913  what to show, and five ways to say how
+    what: object,
+    every: Duration = 1.0,
+    last: Duration = "2m",
+    *,
+    title: str = "",
+    unit: str = "",
+    prometheus: Prometheus | None = None,
 ) -> "LiveFigure":
     """Return a figure that stays up to date in its place while other cells run.
 
@@ -36,6 +42,8 @@ def live(
             called in another thread than the notebook's cells.
         every: the time between two looks.
         last: the time that is shown.
+        title: of a query; by default the query itself.
+        unit: of a query's values, such as "ms" or "events/s".
         prometheus: is asked; by default that of the lab that runs.
 
     Raises:
@@ -43,7 +51,8 @@ def live(
         StackError: no lab runs, and no `prometheus` was given.
     """
     pace = seconds(every)
-    return LiveFigure(source(what, lambda: prometheus or _of_the_lab(), pace, seconds(last)), pace)
+    shown = source(what, lambda: prometheus or _of_the_lab(), pace, seconds(last), Words(title, unit))
+    return LiveFigure(shown, pace)
 
 
 def _of_the_lab() -> Prometheus:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from textwrap import shorten
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import plotly.graph_objects as go
 
@@ -39,14 +39,24 @@ class Source(Protocol):
         """Return the figure as it is known, to be kept where nothing is live."""
 
 
-def source(what: object, find: Find, every: float, last: float) -> Source:
+class Words(NamedTuple):
+    """What a query's figure is to say."""
+
+    title: str = ""
+    unit: str = ""
+
+
+UNSAID = Words()
+
+
+def source(what: object, find: Find, every: float, last: float, words: Words = UNSAID) -> Source:
     """Return the source of what `labkit.live` was given.
 
     Raises:
         QueryError: it is nothing of the kind.
     """
     if isinstance(what, str):
-        return Query(what, find, every, last)
+        return Query(what, find, every, last, words)
     if what is dashboard or what is dashboard.overview:
         return Dashboard(find, last)
     if callable(what):
@@ -58,18 +68,19 @@ def source(what: object, find: Find, every: float, last: float) -> Source:
 class Query:
     """PromQL: one line per series, a point each `every` seconds, or fewer if a window is long."""
 
-    def __init__(self, promql: str, find: Find, every: float, last: float) -> None:
+    def __init__(self, promql: str, find: Find, every: float, last: float, words: Words) -> None:
         step = max(round(every * 1e3), round(last * 1e3 / _MOST_POINTS), 1)
         self._find, self._history = find, History(promql, step, round(last * 1e3))
-        self.title = shorten(promql, _TITLE, placeholder=" …")
+        self.title, self._unit = words.title or shorten(promql, _TITLE, placeholder=" …"), words.unit
         self.parts: list[Part] = [Lines([self._history], lambda: _lean(self.still()))]
-        self.places: list[Place] = [{"title": self.title, "legend": True, "height": _HEIGHT}]
+        heading = f"{self.title} ({words.unit})" if words.unit else self.title
+        self.places: list[Place] = [{"title": heading, "legend": True, "height": _HEIGHT}]
 
     def asker(self) -> Asker | None:
         return Asker(self._find)
 
     def still(self) -> go.Figure:
-        return plot.line(self._history.frame(), title=self.title)
+        return plot.line(self._history.frame(), title=self.title, unit=self._unit)
 
 
 class Drawn:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from labkit import dashboard
 from labkit.live_figure.looking import Looking
-from labkit.live_figure.sources import source
+from labkit.live_figure.sources import Words, source
 from labkit.query import Prometheus
 from tests.live.browser import Page
 from tests.live.conftest import LIVES, START, STEP, STEPS
@@ -105,3 +105,12 @@ def test_the_dashboard_has_every_panel_and_extends_its_lines(prometheus: Prometh
     looking.ask(END + 15)
     page.take(looking.change())
     assert page.extended >= 1
+
+
+def test_a_query_may_have_a_title_and_a_unit(prometheus: Prometheus) -> None:
+    """On the page, and in the figure that is kept where nothing is live; without them, the query is the title."""
+    titled = source("seen", lambda: prometheus, 1, 60, Words("What was seen", "things"))
+    assert titled.places[0]["title"] == "What was seen (things)"
+    assert "What was seen" in titled.still().layout.title.text
+    assert titled.still().layout.yaxis.title.text == "things"
+    assert source("seen", lambda: prometheus, 1, 60).title == "seen"
