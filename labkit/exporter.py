@@ -40,6 +40,7 @@ CHUNK = 256 * 1024
 GZIP_LEVEL = 1
 
 LANDING_PAGE = """<!doctype html><html lang="en"><title>labkit sidecar</title>
+<meta name="color-scheme" content="light dark">
 <body style="font-family: sans-serif; max-width: 40em; margin: 3em auto">
 <h1>labkit sidecar</h1><p>What the writers left in Redis, as Prometheus metrics.</p>
 <ul><li><a href="metrics">metrics</a></li><li><a href="-/healthy">health</a>: the sidecar runs</li>

@@ -81,6 +81,15 @@ def test_an_interrupted_outage_is_mended(lab: Notebook, fault: str) -> None:
     lab.run(WELL)
 
 
+def test_what_is_on_its_way_out_is_awaited_before_it_is_started(lab: Notebook) -> None:
+    """A store whose Redis hangs takes seconds to end; nobody waits for it, and it is started again."""
+    lab.run("stack.pause('redis')")
+    ending = "Path('ending').touch()\nstack.stop('store')"
+    assert lab.interrupt(ending, (lab.home / "ending").exists).error == "KeyboardInterrupt"
+    lab.run("stack.start('store')\nstack.resume('redis')")
+    lab.run(WELL)
+
+
 def test_interrupted_customers_come_again(lab: Notebook) -> None:
     """Locust is starting in the background when the button is pressed: it can be started again, and ended."""
     log = lab.home / ".labkit/run/locust"
