@@ -63,7 +63,7 @@ class LiveFigure(anywidget.AnyWidget):
     """A live figure; see `live`.
 
     Attributes:
-        state: "running", or "stopped" by `stop`, by the button on the page, or because its cell was run again.
+        state: "running", or "stopped" by `stop` or by the button on the page.
         notice: why nothing new comes; empty if all is well.
     """
 
