@@ -1,12 +1,9 @@
-"""The command line: parse, delegate, and show the result: in colour on a terminal, plain behind a pipe."""
+"""The command line: parse, delegate, and show the result."""
 
 import json
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from time import sleep
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -14,6 +11,7 @@ from typer.core import TyperCommand
 
 from labkit.connection import DEFAULT_URL, redact
 from labkit.errors import LabkitError
+from labkit.terminal import complain, say, table, waiting, watch
 
 if TYPE_CHECKING:
     from labkit.stack import ServiceStatus
@@ -34,8 +32,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-
-COLOURS = {"answering": "green", "ok": "green", "silent": "yellow", "paused": "yellow", "warning": "yellow"}
 
 
 def _keep_secret(context: typer.Context, url: str) -> str:
@@ -93,7 +89,7 @@ def up(
     """
     from labkit.stack import Stack
 
-    with _waiting("Starting the lab") as say:
+    with waiting("Starting the lab") as tell:
         stack = Stack.up(
             ports=ports,
             scrape_interval=scrape_interval,
@@ -101,7 +97,7 @@ def up(
             ttl=ttl,
             sidecar=sidecar,
             server=server,
-            on_step=say,
+            on_step=tell,
         )
     _show_status(stack.status())
 
@@ -118,7 +114,7 @@ def down(
     """
     from labkit.stack import Stack
 
-    _say("The lab is down." if Stack.clear(keep_data=keep_data) else "No lab was running.")
+    say("The lab is down." if Stack.clear(keep_data=keep_data) else "No lab was running.")
 
 
 @app.command()
@@ -140,11 +136,11 @@ def status(
     if as_json:
         services = {row.service: asdict(row) for row in rows}
         options = asdict(stack.options) if stack else {}
-        _say(json.dumps({"running": stack is not None, "options": options, "services": services}, indent=2))
+        say(json.dumps({"running": stack is not None, "options": options, "services": services}, indent=2))
     elif stack:
         _show_status(rows)
     else:
-        _say(f"No lab runs in {find_home()}. Start one with: labkit up")
+        say(f"No lab runs in {find_home()}. Start one with: labkit up")
     if not rows or any(row.state != "answering" for row in rows):
         raise typer.Exit(1)
 
@@ -169,9 +165,9 @@ def logs(
 
     path = log_of(service)
     if text := tail(path, lines):
-        _say(text)
+        say(text)
     if follow:
-        _follow(path)
+        watch(path)
 
 
 @app.command()
@@ -184,7 +180,7 @@ def doctor() -> None:
     from labkit.stack.doctor import examine
 
     findings = examine()
-    _table(("what", "", "found"), [(finding.what, finding.state, finding.detail) for finding in findings])
+    table(("what", "", "found"), [(finding.what, finding.state, finding.detail) for finding in findings])
     if any(finding.state == "missing" for finding in findings):
         raise typer.Exit(1)
 
@@ -259,7 +255,7 @@ def traffic(
 
     target = url or Stack.attach().urls["store"]
     result = drive(target, rate=rate, duration=duration, shape=shape)
-    _table(("what", "measured"), [(name, f"{value:g}") for name, value in asdict(result).items()])
+    table(("what", "measured"), [(name, f"{value:g}") for name, value in asdict(result).items()])
 
 
 @app.command()
@@ -319,11 +315,11 @@ def report(
     path = reports.find(notebook)
     if parameters:
         known = declared(path).values()
-        _table(("parameter", "type", "default", "meaning"), [(p.name, p.type, p.default, p.meaning) for p in known])
+        table(("parameter", "type", "default", "meaning"), [(p.name, p.type, p.default, p.meaning) for p in known])
         return
     pairs = [(name, value) for name, _, value in (pair.partition("=") for pair in given or ())]
     written = reports.run(path, pairs, output, timeout=timeout)
-    _say(f"The report: {written.output}")
+    say(f"The report: {written.output}")
     if written.failure:
         raise LabkitError(written.failure)
 
@@ -337,7 +333,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         app(arguments, prog_name="labkit")
     except LabkitError as error:
-        _complain(str(error))
+        complain(str(error))
         return 1
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 0
@@ -352,53 +348,4 @@ def _address(listen: str) -> tuple[str, int]:
 
 
 def _show_status(rows: Iterable["ServiceStatus"]) -> None:
-    _table(("service", "state", "pid", "URL"), [(row.service, row.state, str(row.pid or ""), row.url) for row in rows])
-
-
-def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    """A table on a terminal; lines with tabs for what comes behind a pipe."""
-    if not sys.stdout.isatty():
-        _say("\n".join("\t".join(row) for row in rows))
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(*heads)
-    for row in rows:
-        table.add_row(
-            *(Text(cell, style=COLOURS.get(cell, "red" if cell in ("dead", "missing") else "")) for cell in row)
-        )
-    Console().print(table)
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-
-
-def _complain(text: str) -> None:
-    from rich.console import Console
-    from rich.text import Text
-
-    Console(stderr=True, soft_wrap=True).print(Text.assemble(("error: ", "bold red"), text))
-
-
-@contextmanager
-def _waiting(what: str) -> Iterator[Callable[[str], None]]:
-    """Show that something goes on. What takes long is told to the function given."""
-    if not sys.stderr.isatty():
-        yield lambda step: print(f"{step}…", file=sys.stderr)  # noqa: T201  plain, for logs
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status(f"{what}…") as spinner:
-        yield lambda step: spinner.update(f"{step}…")
-
-
-def _follow(path: Path) -> None:
-    with path.open(encoding="utf-8", errors="replace") as log:
-        log.seek(0, 2)
-        while True:
-            sys.stdout.write(log.read())
-            sys.stdout.flush()
-            sleep(0.2)
+    table(("service", "state", "pid", "URL"), [(row.service, row.state, str(row.pid or ""), row.url) for row in rows])

@@ -8,6 +8,7 @@ from IPython.core.error import UsageError
 
 from labkit import cli
 from labkit.ask.highlight import Html, table
+from labkit.terminal import say
 
 if TYPE_CHECKING:
     from labkit.stack import Stack
@@ -68,7 +69,7 @@ def _choices(command: str, parameter: str) -> list[str]:
 def _up(options: Options) -> Html:
     from labkit.stack import Stack
 
-    return _states(Stack.up(**options, on_step=lambda step: cli._say(f"{step}…")))
+    return _states(Stack.up(**options, on_step=lambda step: say(f"{step}…")))
 
 
 def _down(options: Options) -> Html:
