@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -18,6 +19,7 @@ BINDER = ROOT / ".binder"
 DEVCONTAINER = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text())
 # What belongs to the person who runs this is not seen, but labkit's cache: that it can be filled is tested elsewhere.
 CACHE = "LABKIT_CACHE"
+MADE = (".git", ".venv", ".labkit", "out", "dist", "build", ".hypothesis", ".*_cache", "__pycache__")
 FOREIGN = ("VIRTUAL_ENV", "LABKIT_", "JUPYTER", "IPYTHON", "PYTHON", "MAKE", "MFLAGS", "PYTEST")
 
 pytestmark = pytest.mark.timeout(900)
@@ -35,9 +37,9 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Path:
-    """What is committed, after the devcontainer's first command."""
+    """The project's files, without what its targets made, after the devcontainer's first command."""
     folder = tmp_path_factory.mktemp("clone") / "labkit"
-    run("git", "clone", "--quiet", str(ROOT), str(folder), cwd=ROOT, environment=environment)
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*MADE))
     run("sh", "-c", DEVCONTAINER["postCreateCommand"], cwd=folder, environment=environment)
     return folder
 
