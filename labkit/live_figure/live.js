@@ -208,8 +208,11 @@ function foot(model) {
     notice.textContent = `plotly.js did not arrive, so nothing is drawn (${error.message}). Reload the page.`;
   };
   show();
+  const lost = () => {
+    notice.textContent = "The kernel has ended, and the figure with it. Run the cell again.";
+  };
   const utc = element("span", "lk-state lk-right", { textContent: "time in UTC" });
-  return { bar: element("div", "lk-foot", {}, button, state, notice, utc), show, fail };
+  return { bar: element("div", "lk-foot", {}, button, state, notice, utc), show, fail, lost };
 }
 
 // Tells the kernel that somebody looks, or no more. Whoever comes into sight gets everything.
@@ -266,7 +269,7 @@ function drawing(model, plots, attending) {
 function render({ model, el }) {
   const title = model.get("title");
   const { page, plots } = arrange(model.get("places"));
-  const { bar, show, fail } = foot(model);
+  const { bar, show, fail, lost } = foot(model);
   const root = element("div", "labkit-live", { tabIndex: 0 }, page, bar);
   root.setAttribute("role", "group");
   root.setAttribute("aria-label", `Live figure: ${title}`);
@@ -281,7 +284,12 @@ function render({ model, el }) {
   const themes = new MutationObserver(() => drawn.each((part) => part.recolour()));
   root.addEventListener("focusin", describe);
   themes.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-name"] });
-  model.on("msg:custom", drawn.take);
+  const hear = (message) => {
+    show();
+    drawn.take(message);
+  };
+  model.on("msg:custom", hear);
+  model.on("comm_live_update", lost);
   model.on("change:state change:notice", show);
   let ended = false;
   plotly(model).then((Plotly) => ended || drawn.begin(Plotly), fail);
@@ -290,7 +298,8 @@ function render({ model, el }) {
     ended = true;
     attending.end();
     themes.disconnect();
-    model.off("msg:custom", drawn.take);
+    model.off("msg:custom", hear);
+    model.off("comm_live_update", lost);
     model.off("change:state change:notice", show);
     drawn.each((part) => part.end());
   };
