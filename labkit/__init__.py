@@ -10,7 +10,8 @@ The journey of a value, and the module that has it at each stage:
                 service                         exporter
 
 Off the path: `store` (what is observed), `stack` (the processes that do it for real), `experiments` (what is
-measured), and the edges people touch: `cli`, `magics` and the notebooks.
+measured). What people touch: `cli`; in JupyterLab `ask` (magics), `live_figure`, `control_panel` and `proxies` (the
+launcher's tiles); `report` (a notebook for readers) and `pytest_plugin` (for tests of their own).
 """
 
 from typing import TYPE_CHECKING, Any

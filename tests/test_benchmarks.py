@@ -48,3 +48,10 @@ def test_scrape_measures_every_side_of_every_change() -> None:
     changes = {"all changed, ms", "1 % changed, ms", "nothing changed, ms", "first after a start, ms"}
     assert changes | {"labkit, 200 histograms", "memory ÷ page"} <= set(found)
     assert float(found["all changed ÷ redis_exporter with our script"][0]) > 0
+
+
+def test_start_measures_every_process() -> None:
+    """Python and IPython have their rows, with and without labkit, and the goals stand beside them."""
+    found = rows("start.py")
+    assert {"python", "IPython's shell", "import pandas"} <= set(found)
+    assert (found["import labkit"][-1], found["%load_ext labkit"][-1]) == ("150", "500")
