@@ -123,6 +123,20 @@ def test_it_says_that_prometheus_is_away_and_recovers(
     assert errors == []
 
 
+def test_it_says_that_its_kernel_has_ended(open_notebook: OpenNotebook, prometheus: PrometheusServer) -> None:
+    """After a restart the figure stands still, and says what to do; that helps."""
+    notebook = open_notebook(START.format(url=prometheus.url), "shown()")
+    notebook.run_all()
+    newest(notebook)
+    notebook.menu("Kernel", "Restart Kernel…")
+    notebook.page.locator(".jp-Dialog").get_by_role("button", name="Confirm Kernel Restart").click()
+    notice = notebook.page.locator(".labkit-live .lk-notice")
+    expect(notice).to_contain_text("Run the cell again", timeout=READY)
+    notebook.menu("Run", "Run All Cells")
+    expect(notice).to_be_empty(timeout=READY)
+    newest(notebook)
+
+
 def test_a_saved_notebook_holds_one_figure_and_no_script(
     open_notebook: OpenNotebook, prometheus: PrometheusServer
 ) -> None:
