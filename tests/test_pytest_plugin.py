@@ -34,11 +34,10 @@ def write(folder: Path, test: str, ini: str = "") -> Path:
     return folder
 
 
-@pytest.mark.parametrize("parallel", [(), ("-n", "2")], ids=["one after the other", "two at a time"])
-def test_the_example_passes(tmp_path: Path, parallel: tuple[str, ...]) -> None:
+def test_the_example_passes(tmp_path: Path) -> None:
     """Copied out of this tree, as a reader would; and it leaves no process behind."""
     folder = Path(shutil.copytree(EXAMPLE, tmp_path / "example"))
-    done = run_pytest(folder, "-W", "error", *parallel)
+    done = run_pytest(folder, "-W", "error")
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"\b7 passed", done.stdout)
     assert [home for process in psutil.process_iter() if str(folder) in (home := lab_of(process) or "")] == []
