@@ -41,8 +41,9 @@ def clone(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str])
     """The project's files, without what its targets made, after the devcontainer's first command."""
     folder = tmp_path_factory.mktemp("clone") / "labkit"
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*MADE))
-    # An environment that `make` made here is what it would make there.
-    if Path(sys.prefix, ".lab").exists():
+    # An environment that `make` made here, and would leave as it is, is what it would make there.
+    finished = subprocess.run(["make", "--question", ".venv/.lab"], cwd=ROOT, env=environment, check=False)
+    if Path(sys.prefix) == ROOT / ".venv" and finished.returncode == 0:
         (folder / ".venv").symlink_to(sys.prefix)
     run("sh", "-c", DEVCONTAINER["postCreateCommand"], cwd=folder, environment=environment)
     return folder

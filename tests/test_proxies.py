@@ -37,13 +37,16 @@ def client(jupyter: Jupyter) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-def relay(tmp_path: Path) -> Iterator[str]:
-    """The address of a relay to Prometheus, in a home where no lab runs yet."""
+def relay(tmp_path: Path) -> Iterator[httpx.Client]:
+    """A client of a relay to Prometheus, in a home where no lab runs yet."""
     port = free_port()
     command = [sys.executable, "-m", "labkit.relay", "prometheus", str(port)]
     process = subprocess.Popen(command, env=os.environ | {"LABKIT_HOME": str(tmp_path)})
     wait_until(lambda: answers(f"http://127.0.0.1:{port}"), "The relay's start")
-    yield f"http://127.0.0.1:{port}"
+    # A connection that is kept would be kept to a service that is gone.
+    alone = {"connection": "close"}
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=alone, trust_env=False, timeout=60) as client:
+        yield client
     process.send_signal(signal.SIGINT)
     assert process.wait(10) == 0
     Stack.clear(tmp_path)
@@ -107,14 +110,14 @@ def test_what_does_not_run_says_how_to_start_it(client: httpx.Client) -> None:
     assert "docker compose up grafana" in answer.text
 
 
-def test_a_relay_follows_the_lab_as_it_comes_and_goes(relay: str, tmp_path: Path) -> None:
+def test_a_relay_follows_the_lab_as_it_comes_and_goes(relay: httpx.Client, tmp_path: Path) -> None:
     """No lab: a page that says how to start one. A lab on any ports: its Prometheus. Gone again: the page."""
-    away = httpx.get(f"{relay}/graph", trust_env=False)
+    away = relay.get("graph")
     assert (away.status_code, "labkit up" in away.text) == (503, True)
     for _ in range(2):
         with Stack.up(ports="auto", home=tmp_path):
-            assert httpx.get(f"{relay}/-/ready", trust_env=False).status_code == 200
-        assert httpx.post(relay, content=b"x" * 1_000_000, trust_env=False).status_code == 503
+            assert relay.get("-/ready").status_code == 200
+        assert relay.post("", content=b"x" * 1_000_000).status_code == 503
 
 
 def test_a_relay_ends_with_the_one_who_started_it(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""One JupyterLab and one Chromium for the session, a new page for each test."""
+"""One JupyterLab for the session, one Chromium for a module, a new page for each test."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -22,7 +22,8 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
         yield running
 
 
-@pytest.fixture(scope="session")
+# Not longer than a module: as long as Playwright is there, its event loop runs in this thread, and no other can.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """A Chromium without a window."""
     try:
