@@ -9,6 +9,8 @@ TEST := .venv/.test
 # JupyterLab refuses root unless told otherwise.
 ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 PYTEST := $(BIN)/pytest
+# More than most machines for tests have cores: many tests wait for servers, which cost nothing meanwhile.
+WORKERS := --numprocesses 3 --dist loadscope
 
 .DEFAULT_GOAL := help
 .PHONY: help demo lab test soak check bench clean
@@ -26,8 +28,8 @@ lab: $(LAB) ## Open JupyterLab on the first notebook.
 # Printed with the command, so that what failed can be tried again: make test SEED=…
 test soak: SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
 test: $(TEST) ## Run every test: unit, real servers, both sidecars, notebooks.
-	$(PYTEST) --numprocesses 2 --dist loadscope --hypothesis-seed=$(SEED) tests
-	$(PYTEST) -p tests.lab_home --nbval --nbval-current-env --nbval-cell-timeout=120 --numprocesses 2 --dist loadscope notebooks
+	$(PYTEST) $(WORKERS) --hypothesis-seed=$(SEED) tests
+	$(PYTEST) -p tests.lab_home --nbval --nbval-current-env --nbval-cell-timeout=120 $(WORKERS) notebooks
 
 soak: $(TEST) ## Try many more random sequences of faults.
 	HYPOTHESIS_PROFILE=soak $(PYTEST) --timeout 0 --hypothesis-seed=$(SEED) tests/writer

@@ -1,5 +1,6 @@
 """The notebooks as papermill runs them: with other parameters, top to bottom, leaving nothing running."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,7 +60,8 @@ def test_the_demo_leaves_its_page_and_an_equal_table(
     """Exit code 0, every row equal, at least six figures, and nothing that needs a network."""
     monkeypatch.setenv("PLOTLY_RENDERER", "set by the demo")
     assert demo.run(quick=True, out=lab_home / "out") == 0
-    assert "18 of 18 rows equal" in capsys.readouterr().out
+    # How many rows there are is chance: in so short a time, there may be nobody who leaves.
+    assert re.search(r"^(1\d) of \1 rows equal", capsys.readouterr().out, re.MULTILINE)
     page = (lab_home / "out" / "demo.html").read_text()
     executed = nbformat.read(lab_home / "out" / "demo.ipynb", as_version=4)  # type: ignore[no-untyped-call]  # upstream
     outputs = [output.get("data", {}) for cell in executed.cells for output in cell.get("outputs", [])]
