@@ -11,6 +11,12 @@ from tests.browser.notebook_page import READY, NotebookPage
 
 START = "import os\nos.environ['LABKIT_HOME'] = {home!r}\nimport labkit\nlabkit.controls()"
 RATE = "sum(rate(api_request_duration_ms_count[4s]))"
+# JupyterLab asks the kernel for a thread of its own for widgets; what is pressed before waits for the running cell.
+HEARD = """async () => {
+    const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+    await Promise.all([...kernel._comms.values()].map((comm) => comm.subshellStarted));
+    return kernel._comms.size;
+}"""
 NEWEST = "document.querySelector('.labkit-live .js-plotly-plot')?.data?.[0]?.y.at(-1)"
 
 
@@ -34,12 +40,16 @@ def stage(notebook: NotebookPage, service: str) -> Locator:
     return notebook.output(0).locator(f".lk-path [data-stage={service}]")
 
 
-def press(notebook: NotebookPage, name: str) -> None:
-    """Press a button as somebody does who has no mouse."""
-    button = notebook.output(0).get_by_role("button", name=name, exact=True)
+def press(notebook: NotebookPage, fault: str, service: str) -> None:
+    """Press a button as somebody does who has no mouse, and read that it is done."""
+    button = notebook.output(0).get_by_role("button", name=f"{fault} {service}", exact=True)
     expect(button).to_have_attribute("aria-disabled", "false", timeout=READY)
     button.focus()
+    expect(button).to_be_focused()
     notebook.page.keyboard.press("Enter")
+    expect(notebook.output(0).locator(".lk-notice").last).to_have_text(
+        f"{service.lower()}: {fault}: done", timeout=READY
+    )
 
 
 def test_the_plotted_rate_follows_the_slider(notebook: NotebookPage, stack: Stack, errors: list[str]) -> None:
@@ -64,27 +74,28 @@ def test_redis_is_paused_from_the_panel_and_its_stage_turns(
     notebook: NotebookPage, stack: Stack, errors: list[str]
 ) -> None:
     """By keyboard, there and back; the focus stays on the page's way, and the process really sleeps."""
-    press(notebook, "pause Redis")
+    press(notebook, "pause", "Redis")
     expect(stage(notebook, "redis")).to_have_attribute("data-state", "paused", timeout=READY)
     expect(stage(notebook, "redis")).to_contain_text("paused")
     assert {row.service: row.state for row in stack.status()}["redis"] == "paused"
     expect(notebook.output(0).get_by_text("Redis is paused.")).to_be_visible()
     notebook.photograph("panel-paused")
-    press(notebook, "resume Redis")
+    press(notebook, "resume", "Redis")
     expect(stage(notebook, "redis")).to_have_attribute("data-state", "answering", timeout=READY)
     assert errors == []
 
 
 def test_the_panel_works_while_a_cell_runs(notebook: NotebookPage, stack: Stack) -> None:
     """A class may turn knobs during a long cell: what is asked is done, and the path goes on."""
+    assert notebook.page.evaluate(HEARD)
     notebook.page.evaluate("window.jupyterapp.commands.execute('notebook:insert-cell-below')")
     notebook.cell(1).locator(".cm-content").fill("import time; time.sleep(600)")
     notebook.cell(1).locator(".jp-InputArea-prompt").click()
     notebook.menu("Run", "Run Selected Cell and Do not Advance")
     expect(notebook.cell(1).locator(".jp-InputArea-prompt")).to_have_text("[*]:")
-    press(notebook, "kill Sidecar")
+    press(notebook, "kill", "Sidecar")
     expect(stage(notebook, "sidecar")).to_have_attribute("data-state", "dead", timeout=READY)
-    press(notebook, "start Sidecar")
+    press(notebook, "start", "Sidecar")
     expect(stage(notebook, "sidecar")).to_have_attribute("data-state", "answering", timeout=READY)
     notebook.menu("Kernel", "Interrupt Kernel")
     expect(notebook.output(1)).to_contain_text("KeyboardInterrupt", timeout=READY)
