@@ -22,9 +22,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     home = tmp_path_factory.mktemp("lab")
     with Stack.up(home=home, ports="auto", scrape_interval=1, flush_interval=1) as stack:
         began = time()
-        drive(stack.urls["store"], rate=30, duration=15)
+        drive(stack.urls["store"], rate=30, duration=6)
         prometheus = Prometheus(stack.urls["prometheus"])
-        prometheus.wait_until("user_events", lambda frame: len(frame) and frame["time"].max().timestamp() > began + 15)
+        prometheus.wait_until("user_events", lambda frame: len(frame) and frame["time"].max().timestamp() > began + 6)
         yield stack
 
 
