@@ -100,7 +100,7 @@ def _run(wanted: Run) -> str:
         first = error.source.strip().partition("\n")[0]
         return f"The cell that begins with `{first}` failed: {error.ename}: {error.evalue}"
     except CellTimeoutError:
-        return f"A cell took longer than {wanted.timeout:g} s; is the machine busy? `labkit report` has `--timeout` to allow more."
+        return f"A cell took longer than {wanted.timeout:g} s; `labkit report` has `--timeout` to allow more."
     except (DeadKernelError, CellExecutionError, PapermillException) as error:
         return f"The notebook could not be run: {error}"
     return ""
