@@ -17,7 +17,7 @@ JOURNEY = (
     *("deadlines", "exposition", "mirror", "negotiation", "openmetrics", "filtering", "sidecar"),
     *("web_config", "authentication", "serving", "exporter"),
     *("answers", "client", "query", "theme", "plot", "panels", "grid", "dashboard"),
-    *("progress", "execution", "store", "stack", "experiments", "demo", "live_figure", "control_panel"),
+    *("table", "progress", "execution", "store", "stack", "experiments", "demo", "live_figure", "control_panel"),
     *("relay", "proxies", "pytest_plugin", "parameters", "pages", "report", "terminal", "cli", "ask"),
 )
 # Drawn in the package's own docstring; the type checker alone sees these imports.

@@ -1,6 +1,6 @@
-"""What a notebook shows: code in colours, tables, notices. Readable in JupyterLab's light and dark themes."""
+"""What a notebook shows: code in colours, and notes. Readable in JupyterLab's light and dark themes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from html import escape
 
 # JupyterLab's own colours where there are any; elsewhere, ones that read on white and on black.
@@ -12,28 +12,9 @@ _STYLE = """<style>
 .labkit-code .mi,.labkit-code .mf{color:var(--jp-mirror-editor-number-color,#2a8a5a)}
 .labkit-code .o{color:var(--jp-mirror-editor-operator-color,#8a5acc)}
 .labkit-code .c1{color:var(--jp-mirror-editor-comment-color,#7a8288);font-style:italic}
-.labkit-state{white-space:nowrap}.labkit-note{margin:4px 0;max-width:60em;line-height:1.5}
+.labkit-note{margin:4px 0;max-width:60em;line-height:1.5}
 .labkit-note ul{margin:2px 0 2px 1.4em;padding:0}
 </style>"""
-# Okabe and Ito's colours; the word stands beside the mark, so that colour is never the only difference.
-_MARKS = {
-    **dict.fromkeys(("answering", "ok"), ("●", "#009E73")),
-    **dict.fromkeys(("silent", "paused", "warning"), ("◐", "#E69F00")),
-    **dict.fromkeys(("dead", "missing"), ("✕", "#D55E00")),
-}
-
-
-class Html:
-    """Something that shows itself as HTML in a notebook, and as text elsewhere."""
-
-    def __init__(self, html: str, text: str) -> None:
-        self._html, self._text = html, text
-
-    def _repr_html_(self) -> str:
-        return self._html
-
-    def __repr__(self) -> str:
-        return self._text
 
 
 def code(promql: str) -> str:
@@ -63,32 +44,7 @@ def _coloured(kind: object, text: str) -> str:
     return f'<span style="color:{colour}">{shown}</span>' if colour else shown
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Html:
-    """Return a table of texts: states get a mark beside the word, and URLs are links."""
-    kept = [tuple(row) for row in rows]
-    head = "".join(f"<th style='text-align:left'>{escape(name)}</th>" for name in heads)
-    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in kept)
-    html = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return Html(html, _aligned([tuple(heads), *kept]))
-
-
 def notes(title: str, items: Iterable[str]) -> str:
     """Return a short list below a sentence, as HTML."""
     listed = "".join(f"<li>{escape(item)}</li>" for item in items)
     return f'<div class="labkit-note"><b>{escape(title)}</b><ul>{listed}</ul></div>'
-
-
-def _cell(text: str) -> str:
-    shown = escape(text)
-    if text in _MARKS:
-        mark, colour = _MARKS[text]
-        shown = f'<span class="labkit-state"><span style="color:{colour}">{mark}</span> {shown}</span>'
-    elif text.startswith(("http://", "https://")) and " " not in text:
-        shown = f'<a href="{shown}" target="_blank" rel="noopener">{shown}</a>'
-    return f"<td style='text-align:left'>{shown}</td>"
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join(line.rstrip() for line in lines)

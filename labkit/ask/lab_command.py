@@ -1,17 +1,14 @@
 """`%lab`, the command line in a notebook: its commands and options, read by itself; results as tables."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import typer
 from IPython.core.error import UsageError
 
 from labkit import cli
-from labkit.ask.highlight import Html, table
+from labkit.table import Html, table
 from labkit.terminal import say
-
-if TYPE_CHECKING:
-    from labkit.stack import Stack
 
 Options = dict[str, Any]
 
@@ -69,7 +66,7 @@ def _choices(command: str, parameter: str) -> list[str]:
 def _up(options: Options) -> Html:
     from labkit.stack import Stack
 
-    return _states(Stack.up(**options, on_step=lambda step: say(f"{step}…")))
+    return Stack.up(**options, on_step=lambda step: say(f"{step}…")).table()
 
 
 def _down(options: Options) -> Html:
@@ -88,7 +85,7 @@ def _status(options: Options) -> Html | None:
         return None
     stack = Stack.running()
     said = f"No lab runs in {find_home()}. Start one: %lab up"
-    return _states(stack) if stack else Html(said, said)
+    return stack.table() if stack else Html(said, said)
 
 
 def _logs(options: Options) -> None:
@@ -108,11 +105,6 @@ def _printed(command: Callable[..., None], options: Options) -> None:
     except (typer.Exit, KeyboardInterrupt):
         # An exit code means nothing here, and an interrupt is how people end `logs --follow`.
         return
-
-
-def _states(stack: "Stack") -> Html:
-    rows = [(row.service, row.state, str(row.pid or ""), row.url) for row in stack.status()]
-    return table(("service", "state", "pid", "URL"), rows)
 
 
 _COMMANDS: dict[str, Callable[[Options], Html | None]] = {

@@ -28,10 +28,10 @@ from labkit.errors import LabkitError
 if TYPE_CHECKING:
     from redis import Redis, RedisError
 
-    from labkit.ask.highlight import Html
     from labkit.ask.reply import Reply
     from labkit.ask.result import Result
     from labkit.stack import Stack
+    from labkit.table import Html
 
 # They would wait for ever, or change how the connection talks.
 _REFUSED = ("MONITOR", "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "HELLO", "MULTI", "CLIENT")

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from labkit.ask import highlight
+from labkit.table import Html
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,10 +96,10 @@ class Result:
         return "\n".join([*(f"warning: {warning}" for warning in self.warnings), body])
 
     @property
-    def heading(self) -> highlight.Html:
+    def heading(self) -> Html:
         """The query in colours, with Prometheus' remarks below it."""
         remarks = highlight.notes("Prometheus remarks", self.warnings) if self.warnings else ""
-        return highlight.Html(highlight.code(self.promql) + remarks, self.promql)
+        return Html(highlight.code(self.promql) + remarks, self.promql)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         plain = {"text/plain": repr(self)}

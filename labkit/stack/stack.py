@@ -1,6 +1,5 @@
 """The lab as one thing: start it, look at it, break it, end it."""
 
-import html
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -29,6 +28,7 @@ from labkit.stack.services import (
 from labkit.stack.state import Folder, State, find_home
 from labkit.stack.supervisor import STOP_SECONDS, Supervisor
 from labkit.stack.tuning import reload_prometheus, set_flush_interval
+from labkit.table import Html, table
 
 if TYPE_CHECKING:
     from labkit.store.schedule import Shape
@@ -174,6 +174,15 @@ class Stack:
         pids = self._supervisor.pids()
         return [self._status(name, pids.get(name)) for name in self.urls]
 
+    def table(self) -> Html:
+        """Return `status()` as a table for people, in a notebook or printed.
+
+        Raises:
+            StackError: the lab's supervisor is gone.
+        """
+        rows = [(row.service, row.state, str(row.pid or ""), row.url) for row in self.status()]
+        return table(("service", "state", "pid", "URL"), rows)
+
     def logs(self, service: str, lines: int = 50) -> str:
         """Return the last `lines` of what a service printed."""
         return tail(self.log_path(service), lines)
@@ -186,9 +195,7 @@ class Stack:
         return f"<Stack in {self.home}: {', '.join(f'{row.service} {row.state}' for row in self.status())}>"
 
     def _repr_html_(self) -> str:
-        cell = "<tr><td>{0.service}</td><td>{0.state}</td><td><a href='{1}'>{1}</a></td></tr>"
-        rows = "".join(cell.format(row, html.escape(row.url)) for row in self.status())
-        return f"<table><thead><tr><th>service<th>state<th>URL</thead><tbody>{rows}</tbody></table>"
+        return self.table()._repr_html_()
 
     # Breaking --------------------------------------------------------------------------------------------------
 
