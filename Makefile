@@ -32,7 +32,7 @@ test: $(TEST) ## Run every test: unit, real servers, both sidecars, notebooks.
 	$(PYTEST) -p tests.lab_home --nbval --nbval-current-env --nbval-cell-timeout=120 $(WORKERS) notebooks
 
 soak: $(TEST) ## Try many more random sequences of faults.
-	HYPOTHESIS_PROFILE=soak $(PYTEST) --timeout 0 --hypothesis-seed=$(SEED) tests/writer
+	HYPOTHESIS_PROFILE=soak $(PYTEST) --timeout 0 --hypothesis-seed=$(SEED) tests/writer tests/sidecar/test_sequences.py
 
 check: $(TEST) ## Lint, check the types and the structure.
 	$(BIN)/ruff check .
