@@ -163,7 +163,7 @@ def test_wrong_usage_is_two(tmp_path: Path, arguments: list[str], message: str) 
         (["logs", "store"], "There is no log of store"),
         (["traffic", "--duration", "1"], "No lab runs in"),
         (["traffic", "--url", "http://127.0.0.1:1"], "No store answers at http://127.0.0.1:1"),
-        (["exporter", "--redis", "http://127.0.0.1"], "no Redis URL"),
+        (["exporter", "--redis", "http://127.0.0.1", "--listen", "127.0.0.1:0"], "no Redis URL"),
         (["store", "--redis", "127.0.0.1:6379", "--listen", "127.0.0.1:0"], ""),
     ],
 )
