@@ -358,7 +358,7 @@ def test_an_option_takes_no_password(capsys: pytest.CaptureFixture[str], monkeyp
     said = capsys.readouterr().err
     assert "LABKIT_REDIS_URL" in said and "LABKIT_REDIS_PASSWORD" in said
     monkeypatch.setenv("LABKIT_REDIS_URL", "redis://:s3cret@127.0.0.1:1/0?nonsense=1")
-    assert run(["exporter", "--listen", "127.0.0.1:0"]) == 1
+    assert run(["exporter", "--listen", f"127.0.0.1:{free_port()}"]) == 1
     said += capsys.readouterr().err
     assert "unknown option" in said
     assert "s3cret" not in said

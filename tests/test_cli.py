@@ -14,6 +14,7 @@ import pytest
 
 from labkit.stack import SERVICES, Stack
 from labkit.stack.ports import FIXED
+from tests.redis_server import free_port
 
 COMMANDS = ("up", "down", "status", "logs", "doctor", "exporter", "store", "traffic", "demo")
 
@@ -163,7 +164,7 @@ def test_wrong_usage_is_two(tmp_path: Path, arguments: list[str], message: str) 
         (["logs", "store"], "There is no log of store"),
         (["traffic", "--duration", "1"], "No lab runs in"),
         (["traffic", "--url", "http://127.0.0.1:1"], "No store answers at http://127.0.0.1:1"),
-        (["exporter", "--redis", "http://127.0.0.1", "--listen", "127.0.0.1:0"], "no Redis URL"),
+        (["exporter", "--redis", "http://127.0.0.1", "--listen", f"127.0.0.1:{free_port()}"], "no Redis URL"),
         (["store", "--redis", "127.0.0.1:6379", "--listen", "127.0.0.1:0"], ""),
     ],
 )

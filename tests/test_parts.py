@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from tests.redis_server import free_port
+
 # An import that fails as it does where the package is not installed.
 WITHOUT = """
 import sys
@@ -52,5 +54,5 @@ def test_a_part_that_is_missing_is_named(absent: tuple[str, ...], arguments: tup
 def test_the_exporter_needs_the_sidecar_part_only() -> None:
     """`labkit exporter` starts without pandas, plotly and the stack; here it stops at a wrong URL."""
     code = "from labkit.__main__ import main; main()"
-    done = run(LAB, code, "exporter", "--redis", "http://x", "--listen", "127.0.0.1:0")
+    done = run(LAB, code, "exporter", "--redis", "http://x", "--listen", f"127.0.0.1:{free_port()}")
     assert "no Redis URL" in done.stderr
