@@ -68,6 +68,9 @@ def page(notebook: Any, source: Path, rows: list[Row], when: datetime, failure: 
     )
 
 
+_EXERCISE = re.compile(r"^#+ Exercise\b", re.MULTILINE)
+
+
 def _title(notebook: Any) -> str:
     """Take the first heading away, for the head of the page, and return its text."""
     for cell in notebook.cells:
@@ -79,10 +82,13 @@ def _title(notebook: Any) -> str:
 
 def _for_readers(cells: list[Any]) -> list[Any]:
     """Leave out papermill's marks, and the exercises: the question, the empty cell and the solution."""
-    tags = [set(cell.metadata.get("tags", ())) for cell in cells]
-    questions = {index - 1 for index, tag in enumerate(tags) if "exercise" in tag}
     hidden = {"papermill-error-cell-tag", "exercise", "solution"}
-    return [cell for index, cell in enumerate(cells) if not tags[index] & hidden and index not in questions]
+    kept = [cell for cell in cells if not hidden & set(cell.metadata.get("tags", ()))]
+    for cell in kept:
+        if cell.cell_type == "markdown":
+            # What stands before the question closes the section above.
+            cell.source = _EXERCISE.split(cell.source)[0]
+    return kept
 
 
 def _table(rows: list[Row]) -> str:

@@ -66,6 +66,8 @@ function trafficControls(send) {
     turn();
   };
   rate.addEventListener("input", touch);
+  // Arrows are for the slider; JupyterLab would go to the next cell.
+  rate.addEventListener("keydown", (event) => event.stopPropagation());
   shape.addEventListener("change", touch);
   none.addEventListener("click", () => {
     rate.value = 0;

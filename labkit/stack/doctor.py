@@ -43,7 +43,7 @@ def examine() -> list[Finding]:
 
 def _packages() -> set[str]:
     """The packages of `labkit[lab]`, as this installation declares them."""
-    wanted = [line for line in requires("labkit") or () if not re.search(r"extra == .test", line)]
+    wanted = [line for line in requires("labkit") or () if not re.search(r"extra == .(test|bench)", line)]
     return {match[0] for line in wanted if (match := re.match(r"[\w.-]+", line))} - {"labkit"}
 
 

@@ -59,6 +59,9 @@ def test_the_plotted_rate_follows_the_slider(notebook: NotebookPage, stack: Stac
     slider.focus()
     for _ in range(4):
         notebook.page.keyboard.press("PageUp")
+    before = int(slider.input_value())
+    notebook.page.keyboard.press("ArrowRight")
+    assert int(slider.input_value()) == before + 1
     wanted = int(slider.input_value())
     assert wanted > 20
     notebook.page.wait_for_function(f"() => {NEWEST} > {wanted / 2}", timeout=READY)
