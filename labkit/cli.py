@@ -11,7 +11,7 @@ from typer.core import TyperCommand
 
 from labkit.connection import DEFAULT_URL, redact
 from labkit.errors import LabkitError
-from labkit.terminal import complain, say, table, waiting, watch
+from labkit.terminal import begins, complain, say, table, waiting, watch
 
 if TYPE_CHECKING:
     from labkit.stack import ServiceStatus
@@ -270,6 +270,7 @@ def demo(
     """
     from labkit.demo import run as run_demo
 
+    begins("Running the demo, for about half a minute")
     raise typer.Exit(run_demo(quick=quick, out=out))
 
 
@@ -317,6 +318,7 @@ def report(
         known = declared(path).values()
         table(("parameter", "type", "default", "meaning"), [(p.name, p.type, p.default, p.meaning) for p in known])
         return
+    begins(f"Running {path.name}")
     pairs = [(name, value) for name, _, value in (pair.partition("=") for pair in given or ())]
     written = reports.run(path, pairs, output, timeout=timeout)
     say(f"The report: {written.output}")

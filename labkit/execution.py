@@ -44,8 +44,9 @@ def execute(notebook: Path, executed: Path, parameters: Mapping[str, object], ti
     with progress(f"Running {notebook.stem}") as tell, tempfile.TemporaryFile("w+") as log:
         pipe = subprocess.PIPE
         # A session of its own: Ctrl-C is for us, and we end the child.
+        command = [sys.executable, "-m", "labkit.execution"]
         with subprocess.Popen(
-            [sys.executable, "-m", "labkit.execution"], stdin=pipe, stdout=pipe, stderr=log, start_new_session=True
+            command, env=_environment(), stdin=pipe, stdout=pipe, stderr=log, start_new_session=True
         ) as child:
             try:
                 return _attend(child, wanted, tell)
@@ -54,6 +55,11 @@ def execute(notebook: Path, executed: Path, parameters: Mapping[str, object], ti
                 raise LabkitError(f"{notebook} could not be run: {log.read().strip()[-500:]}") from None
             finally:
                 _end(child)
+
+
+def _environment() -> dict[str, str]:
+    # Figures stay in the notebook, as data, wherever this user has them drawn otherwise.
+    return os.environ | {"PLOTLY_RENDERER": "plotly_mimetype"}
 
 
 def _attend(child: "subprocess.Popen[bytes]", wanted: Run, tell: Callable[[float], object]) -> str:

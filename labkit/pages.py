@@ -19,6 +19,9 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 # A link to a file beside the notebook leads nowhere from a page that travels alone.
 _NEARBY = re.compile(r'<a href="(?!https?:|mailto:|#)[^"]*"[^>]*>(.*?)</a>', re.DOTALL)
+_EXERCISE = re.compile(r"^#+ Exercise\b", re.MULTILINE)
+# The first as Jupyter Book has it; the others are the course's own, and papermill's mark of a failure.
+_HIDDEN = {"remove-cell", "exercise", "solution", "papermill-error-cell-tag"}
 
 STYLE = """
 :root { color-scheme: light }
@@ -68,9 +71,6 @@ def page(notebook: Any, source: Path, rows: list[Row], when: datetime, failure: 
     )
 
 
-_EXERCISE = re.compile(r"^#+ Exercise\b", re.MULTILINE)
-
-
 def _title(notebook: Any) -> str:
     """Take the first heading away, for the head of the page, and return its text."""
     for cell in notebook.cells:
@@ -81,9 +81,8 @@ def _title(notebook: Any) -> str:
 
 
 def _for_readers(cells: list[Any]) -> list[Any]:
-    """Leave out papermill's marks, and the exercises: the question, the empty cell and the solution."""
-    hidden = {"papermill-error-cell-tag", "exercise", "solution"}
-    kept = [cell for cell in cells if not hidden & set(cell.metadata.get("tags", ()))]
+    """Leave out what is tagged so, and the exercises: the question, the empty cell and the solution."""
+    kept = [cell for cell in cells if not _HIDDEN & set(cell.metadata.get("tags", ()))]
     for cell in kept:
         if cell.cell_type == "markdown":
             # What stands before the question closes the section above.

@@ -43,7 +43,12 @@ def find(notebook: str) -> Path:
 
 
 def run(
-    notebook: Path, given: Iterable[tuple[str, str]] = (), output: Path | None = None, *, timeout: float = 600.0
+    notebook: Path,
+    given: Iterable[tuple[str, str]] = (),
+    output: Path | None = None,
+    *,
+    executed: Path | None = None,
+    timeout: float = 600.0,
 ) -> Report:
     """Execute `notebook` and write the page, also when a cell fails: then with all that came before.
 
@@ -51,6 +56,7 @@ def run(
         notebook: its cell tagged `parameters` declares what can be given.
         given: names and values, as text; each is checked against its declaration before anything runs.
         output: the page; by default `out/NAME.html`.
+        executed: where to leave the notebook as it ran; by default it is not kept.
         timeout: seconds that one cell may take.
 
     Raises:
@@ -60,9 +66,9 @@ def run(
     values = checked(parameters, given)
     target = output or Path("out") / f"{notebook.stem}.html"
     with tempfile.TemporaryDirectory(prefix="labkit-report-") as folder:
-        executed = Path(folder, notebook.name)
-        failure = execute(notebook, executed, values, timeout)
-        ran = nbformat.read(executed, as_version=4)  # type: ignore[no-untyped-call]  # upstream
+        kept = executed or Path(folder, notebook.name)
+        failure = execute(notebook, kept, values, timeout)
+        ran = nbformat.read(kept, as_version=4)  # type: ignore[no-untyped-call]  # upstream
     _write(target, page(ran, notebook, _rows(parameters, values), datetime.now(UTC), failure))
     return Report(target, failure)
 

@@ -39,6 +39,12 @@ def complain(text: str) -> None:
     Console(stderr=True, soft_wrap=True).print(Text.assemble(("error: ", "bold red"), text))
 
 
+def begins(what: str) -> None:
+    """Say on stderr what takes long, where no bar or spinner shows it: behind a pipe."""
+    if not sys.stderr.isatty():
+        print(f"{what}…", file=sys.stderr, flush=True)  # noqa: T201  plain, for logs
+
+
 @contextmanager
 def waiting(what: str) -> Iterator[Callable[[str], None]]:
     """Show that something goes on. What takes long is told to the function given."""

@@ -118,6 +118,23 @@ def test_the_page_stands_alone(tmp_path: Path) -> None:
     assert not re.search(r'<(script|link|img|iframe)[^>]+(src|href)="(?!data:)', text)
 
 
+def test_readers_are_spared_exercises_and_what_is_tagged_so(tmp_path: Path) -> None:
+    """The prose before an exercise stays, cells tagged `remove-cell` run unseen, and the kept notebook has them all."""
+    path = notebook(tmp_path / "n.ipynb", "x: int = 1", "print('un' + 'seen')", "print('the an' + 'swer')")
+    given = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]  # upstream
+    given.cells[-2].metadata["tags"] = ["remove-cell"]
+    given.cells[-1].metadata["tags"] = ["solution"]
+    question = nbformat.v4.new_markdown_cell("A last word.\n\n## Exercise 1\n\nA question.")  # type: ignore[no-untyped-call]  # upstream
+    given.cells.insert(-1, question)
+    nbformat.write(given, path)  # type: ignore[no-untyped-call]  # upstream
+    text = run(path, output=tmp_path / "n.html", executed=tmp_path / "ran.ipynb").output.read_text()
+    assert "A last word." in text
+    assert not re.search("unseen|the answer|Exercise|question", text)
+    ran = (tmp_path / "ran.ipynb").read_text()
+    assert "unseen" in ran
+    assert "the answer" in ran
+
+
 def test_a_failed_run_leaves_what_came_before(tmp_path: Path) -> None:
     """The page ends with the cell's error, and the exit code is 1, with the error on stderr."""
     path = notebook(tmp_path / "n.ipynb", "count: int = 3", "print('before')", "int('x' * count)", "print('unreached')")
