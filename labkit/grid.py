@@ -12,7 +12,8 @@ _COLUMNS = 24
 # These kinds of panels have names beside them instead of numbers.
 _NAMED = ("bargauge", "heatmap", "state-timeline")
 # All in pixels. The figure is this wide, also on a narrower page: there it scrolls, and no text runs into another.
-_WIDTH, _ROW = 1150, 34
+# A cell of JupyterLab has this much room on a laptop, beside the list of files.
+_WIDTH, _ROW = 920, 34
 _GAP, _TITLE, _LINE, _TICKS, _LABELS, _CHARACTER = 16, 24, 16, 26, 44, 5.7
 _TICK_CHARACTER = 6.9
 # Level, and as many as have room; the date would not have any.
