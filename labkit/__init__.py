@@ -16,28 +16,47 @@ launcher's tiles); `report` (a notebook for readers) and `pytest_plugin` (for te
 
 from typing import TYPE_CHECKING, Any
 
-from labkit.errors import FlushError, LabkitError, MetricError, QueryError, StackError
+from labkit.errors import (
+    BinaryNotFound,
+    ConnectionFailed,
+    FlushError,
+    LabkitError,
+    MetricError,
+    PortInUse,
+    QueryError,
+    ServiceFailed,
+    StackError,
+)
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from labkit import dashboard, plot
     from labkit.control_panel import controls
     from labkit.live_figure import live
     from labkit.query import Prometheus
     from labkit.service import RedisMetricsService
     from labkit.stack import Stack
+    from labkit.telemetry import WriterStats
 
 __all__ = [
+    "BinaryNotFound",
+    "ConnectionFailed",
     "FlushError",
     "LabkitError",
     "MetricError",
+    "PortInUse",
     "Prometheus",
     "QueryError",
     "RedisMetricsService",
+    "ServiceFailed",
     "Stack",
     "StackError",
+    "WriterStats",
     "controls",
+    "dashboard",
     "live",
+    "plot",
 ]
 
 # Loaded when asked for: an application that only records needs redis and nothing else, and a notebook not even that.
@@ -45,16 +64,20 @@ _LAZY = {
     "Prometheus": "labkit.query",
     "RedisMetricsService": "labkit.service",
     "Stack": "labkit.stack",
+    "WriterStats": "labkit.telemetry",
     "controls": "labkit.control_panel",
     "live": "labkit.live_figure",
 }
+_MODULES = ("dashboard", "plot")
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module 'labkit' has no attribute {name!r}")
     from importlib import import_module
 
+    if name in _MODULES:
+        return import_module(f"labkit.{name}")
+    if name not in _LAZY:
+        raise AttributeError(f"module 'labkit' has no attribute {name!r}")
     return getattr(import_module(_LAZY[name]), name)
 
 

@@ -80,7 +80,7 @@ class Outbox:
 
     def retime(self, timing: Timing) -> None:
         """Give batches from now on these durations; those that wait keep theirs."""
-        self._ttl_ms, self._lease_ms = round(timing.ttl * 1000), round(timing.lease * 1000)
+        self._ttl_ms, self._lease_ms = round(timing.ttl * 1000), round(timing.effective_lease * 1000)
 
     def add(self, changes: Sequence[Change], metadata: Mapping[str, Any]) -> Batch:
         """Freeze `changes`, each of another series, into one batch; `metadata` goes with them."""

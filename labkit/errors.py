@@ -1,4 +1,4 @@
-"""Every error labkit raises, in one tree. Each says what happened and what to do about it.
+"""The errors labkit raises, in one tree. Each says what happened and what to do about it.
 
 LabkitError
 ├── MetricError           a metric was declared or used wrongly (also a ValueError)
@@ -6,7 +6,7 @@ LabkitError
 ├── FlushError            recorded values could not be written in time
 ├── QueryError            Prometheus refused a query, or did not answer
 └── StackError            the local lab could not do what was asked
-    ├── BinaryNotFound    a program is neither installed nor to be fetched
+    ├── BinaryNotFound    a program is neither installed nor available for download
     ├── PortInUse         a port is taken by somebody else
     └── ServiceFailed     a process ended, or did not become ready in time
 """
@@ -29,7 +29,7 @@ class FlushError(LabkitError):
 
 
 class QueryError(LabkitError):
-    """Prometheus refused a query or could not be reached; the message is Prometheus' own."""
+    """Prometheus refused a query or could not be reached; the message says which, and where."""
 
 
 class StackError(LabkitError):

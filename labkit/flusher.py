@@ -6,7 +6,6 @@ Folding turns records into changes, and freezing turns changes into numbered bat
 import logging
 import random
 from collections.abc import Callable, Iterator, Sequence
-from math import inf
 from time import monotonic, perf_counter, sleep
 
 from redis.exceptions import RedisError
@@ -14,7 +13,7 @@ from redis.exceptions import RedisError
 from labkit.backoff import next_backoff
 from labkit.batch import SERIES_PER_BATCH, Batch, Change
 from labkit.delivery import Delivery
-from labkit.metrics import SLICE, Gauge, Metric
+from labkit.metrics import NEW, NOW, SLICE, Gauge, Metric
 from labkit.registry import Registry, Removal
 from labkit.telemetry import Telemetry, WriterStats
 from labkit.timing import Timing
@@ -63,7 +62,7 @@ class Flusher:
         self._outbox.retime(timing)
         for series in self._registry.series():
             if series.declaration.shared != "last":
-                series.due_at = min(series.due_at, 0.0)
+                series.hurry()
 
     def flush(self) -> float:
         """Send all there is; return how long to wait until the next time, in seconds."""
@@ -126,7 +125,7 @@ class Flusher:
             self._telemetry.drop(series.key, "value", lost)
             return lost
         # So that a tick need look at nothing else of the many series that did not change.
-        series.due_at = min(series.due_at, 0.0)
+        series.due_at = min(series.due_at, NOW)
         self._recorded += series.folded - before
         return series.folded - before
 
@@ -150,7 +149,7 @@ class Flusher:
         now, changes = self._clock(), list[Change]()
         for series in some:
             self._fold(series)
-            records, create = series.folded, series.folded > 0 or series.due_at == -inf
+            records, create = series.folded, series.folded > 0 or series.due_at == NEW
             series.folded, series.due_at = 0, now + self._refresh_after(series)
             operation = series.take(create)
             if operation is None:

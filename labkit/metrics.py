@@ -22,6 +22,8 @@ from labkit.timer import PER_SECOND, Timer
 
 _JSON = {True: "true", False: "false"}
 
+# When a series is due, apart from a moment of the flush thread's clock, which counts from above 0.
+NEW, NOW, NEVER = -math.inf, 0.0, math.inf
 # Records folded at a time: about a millisecond of work.
 SLICE = 4096
 
@@ -77,7 +79,7 @@ class Metric(ABC):
         # How many records were folded and not taken yet, and when the series is due even if none was (on the flush
         # thread's clock): at once if it is new, never if it was removed. A tick looks at those of every series.
         self.folded = 0
-        self.due_at = -math.inf
+        self.due_at = NEW
         self._owner = owner
         self._children: dict[tuple[str, ...], Self] = {}
         self._by_labels: dict[tuple[object, ...], Self] = {}
@@ -154,6 +156,11 @@ class Metric(ABC):
         """From now on, give what is recorded to `instead`."""
         self._append = instead
 
+    def hurry(self) -> None:
+        """Be due now, unless somebody removed this series: only a record brings that back."""
+        if self.due_at != NEVER:
+            self.due_at = min(self.due_at, NOW)
+
     def _refuse(self, _: object) -> None:
         name, names = self.declaration.name, self.declaration.labels
         example = ", ".join(f"{label}=…" for label in names)
@@ -170,7 +177,7 @@ class Metric(ABC):
 
     def _forget_pending(self) -> None:
         self.records.clear()
-        self.folded, self.due_at = 0, -math.inf
+        self.folded, self.due_at = 0, NEW
 
     @abstractmethod
     def fold(self) -> int:
@@ -313,7 +320,8 @@ class Gauge(Metric):
     def withdraw(self) -> None:
         """From the next flush on, hold nothing in a shared gauge."""
         if self.declaration.shared != "last" and self._own is not None:
-            self._own, self.due_at = None, 0.0
+            self._own = None
+            self.hurry()
 
 
 class Histogram(Metric):

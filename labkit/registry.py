@@ -4,14 +4,13 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import inf
 from threading import RLock
 from typing import TypeVar, cast
 
 from labkit.declaration import OVERFLOW, Declaration
 from labkit.errors import MetricError
 from labkit.keys import Keys
-from labkit.metrics import KINDS, Metric
+from labkit.metrics import KINDS, NEVER, NEW, Metric
 
 log = logging.getLogger("labkit")
 
@@ -89,13 +88,13 @@ class Registry:
         """The server has lost series: all are due now, with what their metrics mean."""
         self._announced.clear()
         for series in self.series():
-            if series.due_at != inf:
-                series.due_at = -inf
+            if series.due_at != NEVER:
+                series.due_at = NEW
 
     def let_rest(self, key: str) -> None:
         """Somebody removed this series: it is not due before something is recorded to it."""
         if key in self._series:
-            self._series[key].due_at = inf
+            self._series[key].due_at = NEVER
 
     def close(self, too_late: Callable[[object], None]) -> None:
         """From now on, what is recorded goes to `too_late` instead."""
@@ -110,6 +109,7 @@ class Registry:
         self._removals.clear()
         self._departed.clear()
         self._announced.clear()
+        self.overflows = 0
         for series in self._series.values():
             series.forget()
 

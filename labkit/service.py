@@ -66,9 +66,7 @@ class RedisMetricsService:
         max_series: int = 100_000,
         lease: float = 60,
     ) -> None:
-        # A lease is renewed with a flush, of which one may fail.
-        self._lease = lease
-        self._timing = Timing(flush_interval, ttl, max(lease, 3 * flush_interval))
+        self._timing = Timing(flush_interval, ttl, lease)
         self._url = url
         self._keys = Keys(prefix)
         self._registry = Registry(self._keys, max_series)
@@ -134,7 +132,7 @@ class RedisMetricsService:
 
     @flush_interval.setter
     def flush_interval(self, seconds: float) -> None:
-        self._timing = replace(self._timing, flush_interval=seconds, lease=max(self._lease, 3 * seconds))
+        self._timing = replace(self._timing, flush_interval=seconds)
         with self._answered:
             self._tickets += 1
             self._wake.set()
@@ -162,13 +160,14 @@ class RedisMetricsService:
         """
         if self._closed:
             return
+        deadline = monotonic() + timeout
         try:
             self.flush(timeout)
         except FlushError:
-            self._end(timeout)
+            self._end(deadline)
             raise FlushError(f"{self._why_not(timeout)} What it did not acknowledge is lost.") from None
         # Another exception, Ctrl-C for one, leaves the service as it is: it is closed again at exit.
-        self._end(timeout)
+        self._end(deadline)
 
     def stats(self) -> WriterStats:
         """Return what this writer has recorded, written and dropped so far."""
@@ -239,13 +238,13 @@ class RedisMetricsService:
             f"({self._flusher.last_error or 'no answer yet'}). Is the server up?"
         )
 
-    def _end(self, timeout: float) -> None:
+    def _end(self, deadline: float) -> None:
         self._closed = True
         release(self)
         self._registry.close(self._too_late)
         self._stopping.set()
         self._wake.set()
-        self._thread.join(timeout)
+        self._thread.join(max(0.0, deadline - monotonic()))
         # A thread that still waits for an answer keeps its connection, and ends with it.
         if not self._thread.is_alive():
             self._client.close()

@@ -1,6 +1,7 @@
 """Batch: how often a writer sends, and how long Redis keeps what it sent."""
 
 from dataclasses import dataclass
+from math import inf
 
 from labkit.errors import MetricError
 
@@ -12,7 +13,7 @@ class Timing:
     Attributes:
         flush_interval: between two flushes.
         ttl: how long a series outlives its last writer.
-        lease: how long a writer that died counts in a shared gauge.
+        lease: how long a writer that died counts in a shared gauge; see `effective_lease`.
     """
 
     flush_interval: float = 5.0
@@ -20,8 +21,17 @@ class Timing:
     lease: float = 60.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.flush_interval < self.ttl:
-            raise MetricError(f"flush_interval={self.flush_interval} s must be above 0 and below ttl={self.ttl} s.")
+        if not 0 < self.flush_interval < self.ttl < inf:
+            raise MetricError(
+                f"flush_interval={self.flush_interval} s must be above 0 and below ttl={self.ttl} s, which is finite."
+            )
+        if not 0 < self.lease < inf:
+            raise MetricError(f"lease={self.lease} s must be above 0 and finite.")
+
+    @property
+    def effective_lease(self) -> float:
+        """The lease, but at least three flush intervals: it is renewed with a flush, of which one may fail."""
+        return max(self.lease, 3 * self.flush_interval)
 
     @property
     def refresh_after(self) -> float:
@@ -31,4 +41,4 @@ class Timing:
     @property
     def renew_after(self) -> float:
         """The same for an entry in a shared gauge."""
-        return min(self.lease, self.ttl) / 3
+        return min(self.effective_lease, self.ttl) / 3

@@ -14,7 +14,7 @@ from labkit.declaration import Declaration
 from labkit.delivery import Delivery
 from labkit.flusher import FOLD_AT, Flusher
 from labkit.keys import Keys
-from labkit.metrics import Counter, Histogram
+from labkit.metrics import Counter, Gauge, Histogram
 from labkit.registry import Registry
 from labkit.scripts import WriteScripts
 from labkit.telemetry import Telemetry, WriterStats
@@ -129,6 +129,22 @@ def test_an_hour_that_begins_with_a_lost_answer(own_server: RedisServer) -> None
         assert world.stats().batches["duplicate"] == 1
         all_is_there(world, own_server)
     proxy.close()
+
+
+def test_a_removed_gauge_rests_until_it_is_recorded_to(world: World) -> None:
+    """Neither another flush interval nor the end of the writer brings back what somebody removed."""
+    key = "metrics:gauge:holds"
+    gauge = world.registry.declare(Declaration("gauge", "holds", "Help.", shared="sum"), Gauge)
+    gauge.set(5)
+    world.flush()
+    assert world.client.exists(key)
+    world.registry.let_rest(key)
+    world.client.delete(key)
+    world.flusher.retime(Timing(flush_interval=1))
+    world.flush()
+    assert not world.client.exists(key)
+    world.flusher.finish()
+    assert not world.client.exists(key)
 
 
 def test_attempts_are_spread_and_have_a_ceiling(world: World, own_server: RedisServer) -> None:

@@ -180,6 +180,8 @@ def test_too_many_label_sets_fold_into_one_series() -> None:
     added = {series.label_values: taken(series)[1] for series in metrics.series()}
     assert added == {("0",): 1, ("1",): 1, ("2",): 1, (OVERFLOW,): 7}
     assert metrics.overflows == 7
+    metrics.after_fork()
+    assert metrics.overflows == 0
 
 
 def test_no_increment_of_eight_threads_is_missing() -> None:

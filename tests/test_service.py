@@ -220,7 +220,8 @@ def test_closing_twice_and_flushing_after() -> None:
     metrics.close()
     with pytest.raises(FlushError, match="closed"):
         metrics.flush()
-    assert not any(thread.name == "labkit-flush" and thread.is_alive() for thread in threading.enumerate())
+    # It is not waited for beyond the timeout.
+    wait_until(lambda: "labkit-flush" not in [thread.name for thread in threading.enumerate()], "The thread's end")
 
 
 @pytest.mark.parametrize(
@@ -230,6 +231,9 @@ def test_closing_twice_and_flushing_after() -> None:
         (lambda: RedisMetricsService("redis://user:secret@127.0.0.1:port"), ConnectionFailed),
         (lambda: RedisMetricsService(flush_interval=0), MetricError),
         (lambda: RedisMetricsService(flush_interval=10, ttl=5), MetricError),
+        (lambda: RedisMetricsService(ttl=float("inf")), MetricError),
+        (lambda: RedisMetricsService(lease=-1), MetricError),
+        (lambda: RedisMetricsService(lease=float("nan")), MetricError),
         (lambda: RedisMetricsService(prefix="a:b"), MetricError),
         (lambda: RedisMetricsService(max_series=0), MetricError),
     ],
