@@ -2,12 +2,11 @@
 
 The journey of a value, and the module that has it at each stage:
 
-    record ───► batch ───► Redis ──► Lua ─────► exposition ──► Prometheus ──► query ──► plot
-    declaration registry   keys      lua/       mirror                        query     plot
-    metrics     flusher              scripts    deadlines                     client    theme
-    timer       batch                           exposition                    answers   dashboard
-                delivery                        rendering                               panels, grid
-                service                         exporter
+    record ──► batch ──► Redis ──► Lua ──► exposition ──► Prometheus ──► query ──► plot
+    └─ writer ────┘      keys      script  └─ sidecar                    client    theme
+                         digits    lua/                                  query     plot
+                                                                         answers   panels, grid
+                                                                                   dashboard
 
 Off the path: `store` (what is observed), `stack` (the processes that do it for real), `experiments` (what is
 measured). What people touch: `cli`; in JupyterLab `ask` (magics), `live_figure`, `control_panel` and `proxies` (the
@@ -35,9 +34,9 @@ if TYPE_CHECKING:
     from labkit.control_panel import controls
     from labkit.live_figure import live
     from labkit.query import Prometheus
-    from labkit.service import RedisMetricsService
     from labkit.stack import Stack
-    from labkit.telemetry import WriterStats
+    from labkit.writer.service import RedisMetricsService
+    from labkit.writer.telemetry import WriterStats
 
 __all__ = [
     "BinaryNotFound",
@@ -62,9 +61,9 @@ __all__ = [
 # Loaded when asked for: an application that only records needs redis and nothing else, and a notebook not even that.
 _LAZY = {
     "Prometheus": "labkit.query",
-    "RedisMetricsService": "labkit.service",
+    "RedisMetricsService": "labkit.writer.service",
     "Stack": "labkit.stack",
-    "WriterStats": "labkit.telemetry",
+    "WriterStats": "labkit.writer.telemetry",
     "controls": "labkit.control_panel",
     "live": "labkit.live_figure",
 }

@@ -206,7 +206,7 @@ def exporter(
     labkit exporter --redis redis://127.0.0.1:6379/0 --listen 127.0.0.1:9121
     labkit exporter --listen 0.0.0.0:9121 --web.config.file web.yml
     """
-    from labkit.exporter import serve
+    from labkit.sidecar.exporter import serve
 
     host, port = _address(listen)
     serve(redis, host, port, prefix=prefix, web_config=web_config)
@@ -310,8 +310,8 @@ def report(
     labkit report notebooks/04-query-and-plot.ipynb --output monday.html
     labkit report 00 --parameters
     """
-    from labkit import report as reports
-    from labkit.parameters import declared
+    from labkit.report import report as reports
+    from labkit.report.parameters import declared
 
     path = reports.find(notebook)
     if parameters:

@@ -8,8 +8,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from labkit import report
 from labkit.errors import LabkitError
+from labkit.report import report
 
 QUICK = {"rate": "20", "duration": "5", "customers": "10"}
 _CELL_TIMEOUT = 120

@@ -21,10 +21,10 @@ from labkit import RedisMetricsService
 from labkit.cli import run
 from labkit.connection import connect
 from labkit.errors import FlushError
-from labkit.exporter import create_app
 from labkit.keys import Keys
-from labkit.mirror import Mirror
 from labkit.resources import resource
+from labkit.sidecar.exporter import create_app
+from labkit.sidecar.mirror import Mirror
 from labkit.stack import binaries
 from labkit.stack.options import Options, Sidecar
 from labkit.stack.services import services

@@ -22,7 +22,7 @@ from starlette.testclient import TestClient
 from labkit import RedisMetricsService
 from labkit.connection import connect, redact
 from labkit.errors import ConnectionFailed, FlushError
-from labkit.exporter import create_app
+from labkit.sidecar.exporter import create_app
 from labkit.stack import binaries
 from tests.redis_server import RedisServer, free_port
 

@@ -13,7 +13,8 @@ WELL = "assert {row.state for row in stack.status()} == {'answering'}, stack"
 IMPORTS = """
 import time
 from pathlib import Path
-from labkit import Prometheus, Stack, report
+from labkit import Prometheus, Stack
+from labkit.report import report
 from labkit.store import traffic
 """
 
@@ -103,7 +104,7 @@ def test_interrupted_customers_come_again(lab: Notebook) -> None:
     lab.run("assert 'locust' not in stack.urls")
 
 
-@pytest.mark.parametrize("moment", ["labkit.execution", "ipykernel_launcher"])
+@pytest.mark.parametrize("moment", ["labkit.report.execution", "ipykernel_launcher"])
 def test_an_interrupted_report_leaves_no_kernel(lab: Notebook, moment: str) -> None:
     """Neither while its process starts nor while its cells run; the lab that it looked at goes on."""
     seen = lambda: any(moment in command for command in lab.children())  # noqa: E731

@@ -11,8 +11,8 @@ import psutil
 import pytest
 
 from labkit.errors import LabkitError
-from labkit.parameters import Parameter, checked, declared
-from labkit.report import find, run
+from labkit.report.parameters import Parameter, checked, declared
+from labkit.report.report import find, run
 from tests.redis_server import wait_until
 
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}

@@ -17,7 +17,6 @@ from fastapi_offline import FastAPIOffline
 from labkit.connection import redact
 from labkit.errors import FlushError, MetricError
 from labkit.listening import listen
-from labkit.service import RedisMetricsService
 from labkit.store.forwarded import ForwardedPrefix
 from labkit.store.instruments import Instruments
 from labkit.store.ledger import Ledger
@@ -34,6 +33,7 @@ from labkit.store.messages import (
 from labkit.store.middleware import RequestMeter
 from labkit.store.shop import Counts, Event, Shop, StepRefusedError
 from labkit.store.simulation import Simulations, TooManySimulationsError
+from labkit.writer.service import RedisMetricsService
 
 log = logging.getLogger("labkit")
 

@@ -12,8 +12,8 @@ from time import perf_counter
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from labkit.metrics import Counter, Histogram
-from labkit.service import RedisMetricsService
+from labkit.writer.metrics import Counter, Histogram
+from labkit.writer.service import RedisMetricsService
 
 UNMATCHED = "unmatched"
 OTHER_METHOD = "OTHER"

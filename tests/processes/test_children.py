@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from tests.processes.conftest import Start
-from tests.test_service import value
+from tests.writer.test_service import value
 
 
 def test_forks_during_a_flush(start: Start, redis_client: redis.Redis) -> None:

@@ -7,7 +7,7 @@ import redis
 
 from tests.processes.conftest import Start
 from tests.redis_server import RedisServer, free_port
-from tests.test_service import value
+from tests.writer.test_service import value
 
 EVENTS = "metrics:counter:events"
 

@@ -6,7 +6,7 @@ import redis
 
 from tests.processes.conftest import Start
 from tests.redis_server import wait_until
-from tests.test_service import value
+from tests.writer.test_service import value
 
 
 def held(client: redis.Redis) -> dict[str, float]:

@@ -11,7 +11,7 @@ import redis
 
 from tests.processes.conftest import Start
 from tests.redis_server import free_port, wait_until
-from tests.test_service import value
+from tests.writer.test_service import value
 
 REQUESTS = 400
 GUNICORN = ("-m", "gunicorn", "--no-control-socket", "--workers", "4", "wsgi:app")

@@ -7,7 +7,7 @@ import redis
 
 from tests.processes.conftest import Start
 from tests.redis_server import RedisServer, wait_until
-from tests.test_service import value
+from tests.writer.test_service import value
 
 
 def test_not_one_record_of_a_thread_is_missing(start: Start, redis_client: redis.Redis) -> None:

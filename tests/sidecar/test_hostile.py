@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from labkit import RedisMetricsService
 from labkit.resources import resource
-from labkit.sidecar import Sidecar
+from labkit.sidecar.sidecar import Sidecar
 from labkit.stack import binaries
 from tests.redis_server import free_port, wait_until
 

@@ -8,10 +8,10 @@ import httpx
 import pytest
 import redis
 
-from labkit.declaration import shortest
+from labkit.digits import shortest
 from labkit.keys import Keys
-from labkit.rendering import QUANTILES, render
-from labkit.scripts import ReadScripts
+from labkit.sidecar.rendering import QUANTILES, render
+from labkit.sidecar.scripts import ReadScripts
 from tests.query.prometheus_server import PrometheusServer
 
 AT = 1_700_000_000

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from labkit import RedisMetricsService
 from labkit.connection import connect
 from labkit.keys import Keys
-from labkit.mirror import Mirror
+from labkit.sidecar.mirror import Mirror
 from tests.redis_server import wait_until
 from tests.writer.replicated import Replicated
 

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from labkit import RedisMetricsService
-from labkit.declaration import DEFAULT_BUCKETS, Declaration, Shared
 from labkit.keys import Keys
-from labkit.metrics import Counter, Gauge, Histogram
-from labkit.registry import Registry
+from labkit.writer.declaration import DEFAULT_BUCKETS, Declaration, Shared
+from labkit.writer.metrics import Counter, Gauge, Histogram
+from labkit.writer.registry import Registry
 
 
 class Home:

@@ -16,13 +16,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from labkit import RedisMetricsService
-from labkit.batch import Outbox
-from labkit.declaration import Declaration
 from labkit.keys import Keys
-from labkit.metrics import SLICE, Histogram
-from labkit.registry import Registry
-from labkit.scripts import Script, WriteScripts
-from labkit.timing import Timing
+from labkit.script import Script
+from labkit.writer.batch import Outbox
+from labkit.writer.declaration import Declaration
+from labkit.writer.metrics import SLICE, Histogram
+from labkit.writer.registry import Registry
+from labkit.writer.scripts import WriteScripts
+from labkit.writer.timing import Timing
 
 HALF_ULP = 2.0**-53
 SERIES, MERGES = 128, 2000

@@ -1,0 +1,9 @@
+"""A notebook for readers: run with parameters, and left as one page.
+
+```
+parameters   what a notebook can be given, checked before anything runs
+execution    papermill, in a process of its own
+pages        an executed notebook as a page
+report       all of it
+```
+"""

@@ -1,0 +1,125 @@
+"""A notebook run by papermill, in a process of its own: interrupted, it leaves neither a kernel nor a thread behind.
+
+The process reads one line of JSON, a `Run`; prints how many cells of how many are done, and at last what failed; and
+ends at once when its standard input does.
+"""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from threading import Thread
+from typing import IO, cast
+
+import psutil
+
+from labkit.errors import LabkitError
+from labkit.progress import progress
+
+
+@dataclass(frozen=True)
+class Run:
+    """What to run: `executed` gets the notebook with its outputs, also when a cell fails. `timeout`: s per cell."""
+
+    notebook: str
+    executed: str
+    parameters: Mapping[str, object]
+    timeout: float
+
+
+def execute(notebook: Path, executed: Path, parameters: Mapping[str, object], timeout: float) -> str:
+    """Run the notebook in its own folder; return what failed, in a sentence, or nothing.
+
+    Whoever watches is shown how far it is.
+
+    Raises:
+        LabkitError: it did not even come to a failure; the message has what was said last.
+    """
+    wanted = Run(str(notebook.resolve()), str(executed.resolve()), parameters, timeout)
+    with progress(f"Running {notebook.stem}") as tell, tempfile.TemporaryFile("w+") as log:
+        pipe = subprocess.PIPE
+        # A session of its own: Ctrl-C is for us, and we end the child.
+        command = [sys.executable, "-m", "labkit.report.execution"]
+        with subprocess.Popen(
+            command, env=_environment(), stdin=pipe, stdout=pipe, stderr=log, start_new_session=True
+        ) as child:
+            try:
+                return _attend(child, wanted, tell)
+            except (EOFError, BrokenPipeError):
+                log.seek(0)
+                raise LabkitError(f"{notebook} could not be run: {log.read().strip()[-500:]}") from None
+            finally:
+                _end(child)
+
+
+def _environment() -> dict[str, str]:
+    # Figures stay in the notebook, as data, wherever this user has them drawn otherwise.
+    return os.environ | {"PLOTLY_RENDERER": "plotly_mimetype"}
+
+
+def _attend(child: "subprocess.Popen[bytes]", wanted: Run, tell: Callable[[float], object]) -> str:
+    stdin, stdout = cast("IO[bytes]", child.stdin), cast("IO[bytes]", child.stdout)
+    # It stays open: its end is ours, and the child's.
+    stdin.write(json.dumps(asdict(wanted)).encode() + b"\n")
+    stdin.flush()
+    for line in stdout:
+        match line.split(maxsplit=1):
+            case [b"ended:", failure]:
+                return str(json.loads(failure))
+            case [done, total] if line.replace(b" ", b"").strip().isdigit():
+                tell(int(done) / int(total))
+    raise EOFError
+
+
+def _end(child: "subprocess.Popen[bytes]") -> None:
+    """With its kernel, and what that is just starting. A lab that runs is nobody's child, and stays."""
+    family = [psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True)]
+    for process in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    child.wait()
+
+
+def _run(wanted: Run) -> str:
+    import papermill
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+    from papermill.exceptions import PapermillException, PapermillExecutionError
+
+    try:
+        papermill.execute_notebook(
+            wanted.notebook,
+            wanted.executed,
+            parameters=dict(wanted.parameters),
+            cwd=str(Path(wanted.notebook).parent),
+            progress_bar={"file": sys.stdout, "bar_format": "{n} {total}\n", "mininterval": 0},
+            execution_timeout=wanted.timeout,
+            # Every kernel on TCP warns that it is one, also on loopback.
+            extra_arguments=["--log-level=ERROR"],
+        )
+    except PapermillExecutionError as error:
+        # Not by its number: papermill's own cell with the parameters counts, too.
+        first = error.source.strip().partition("\n")[0]
+        return f"The cell that begins with `{first}` failed: {error.ename}: {error.evalue}"
+    except CellTimeoutError:
+        return f"A cell took longer than {wanted.timeout:g} s; `labkit report` has `--timeout` to allow more."
+    except (DeadKernelError, CellExecutionError, PapermillException) as error:
+        return f"The notebook could not be run: {error}"
+    return ""
+
+
+def _end_with_who_started_us() -> None:
+    # Not sys.stdin: a thread that waits in it would hold up the end of the interpreter.
+    while os.read(0, 1):
+        pass
+    os._exit(1)  # without a word to the kernel, which looks after its own parent
+
+
+if __name__ == "__main__":
+    asked = Run(**json.loads(sys.stdin.readline()))
+    Thread(target=_end_with_who_started_us, daemon=True).start()
+    sys.stdout.write(f"\nended: {json.dumps(_run(asked))}\n")

@@ -1,0 +1,185 @@
+"""Exposition: labkit's sidecar over HTTP. `GET /metrics` is the page that Prometheus scrapes.
+
+The application has no metrics endpoint; this process reads what its writer left in Redis, and nothing else does.
+"""
+
+import asyncio
+import contextlib
+import gzip
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from time import perf_counter
+from typing import Generic, TypeVar
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from labkit.connection import redact
+from labkit.errors import LabkitError
+from labkit.listening import listen
+from labkit.sidecar.authentication import Authentication
+from labkit.sidecar.negotiation import CONTENT_TYPES, compresses, negotiate
+from labkit.sidecar.serving import Limits, TlsContext, run, server
+from labkit.sidecar.sidecar import Sidecar
+from labkit.sidecar.web_config import WebConfig, read_web_config
+
+log = logging.getLogger("labkit")
+
+T = TypeVar("T")
+
+# What is sent at a time: a slow client holds this much of the page, not a copy of all of it.
+CHUNK = 256 * 1024
+# The quickest: it saves most of the bytes already.
+GZIP_LEVEL = 1
+
+LANDING_PAGE = """<!doctype html><html lang="en"><title>labkit sidecar</title>
+<meta name="color-scheme" content="light dark">
+<body style="font-family: sans-serif; max-width: 40em; margin: 3em auto">
+<h1>labkit sidecar</h1><p>What the writers left in Redis, as Prometheus metrics.</p>
+<ul><li><a href="metrics">metrics</a></li><li><a href="-/healthy">health</a>: the sidecar runs</li>
+<li><a href="-/ready">readiness</a>: and can read Redis</li></ul></body></html>
+"""
+
+
+class Exporter:
+    """The endpoints of one sidecar, and the web configuration that protects them."""
+
+    def __init__(self, redis_url: str, prefix: str, web_config: Path | None) -> None:
+        self._path = web_config
+        self.web = read_web_config(web_config) if web_config else WebConfig()
+        self._sidecar = Sidecar(redis_url, prefix=prefix)
+        self._refresh = SingleFlight(self._sidecar.refresh)
+        self._reloading = threading.Lock()
+
+    def application(self) -> Starlette:
+        pages = {"/metrics": self._metrics, "/-/healthy": _healthy, "/-/ready": self._ready, "/": _landing}
+        return Starlette(
+            routes=[Route(path, page) for path, page in pages.items()],
+            middleware=[Middleware(Authentication, config=lambda: self.web)],
+            lifespan=self._lifespan,
+        )
+
+    def reload(self) -> None:
+        """Read the web configuration and the Lua script again; keep what cannot be replaced, and say so."""
+        with self._reloading:
+            if self._path:
+                self._reload_web(self._path)
+            self._sidecar.reload()
+
+    def tls(self) -> TlsContext | None:
+        """Return a context that always has the present certificates; None if the configuration has none."""
+        return TlsContext.of(lambda: self.web.tls) if self.web.tls else None
+
+    def _reload_web(self, path: Path) -> None:
+        try:
+            self.web = self._replacement(path)
+            log.warning("%s is read again.", path)
+        except LabkitError as error:
+            log.warning("%s The web configuration stays as it was.", error)
+
+    def _replacement(self, path: Path) -> WebConfig:
+        web = read_web_config(path)
+        if (web.tls is None) != (self.web.tls is None):
+            raise LabkitError(f"{path}: TLS cannot be switched on or off while the sidecar runs: start it again.")
+        return web
+
+    async def _metrics(self, request: Request) -> Response:
+        if "match[]" in request.query_params:
+            return PlainTextResponse("match[] is not supported; choose with name[]=NAME.\n", 400)
+        started = perf_counter()
+        up = await self._refresh()
+        wanted = negotiate(",".join(request.headers.getlist("accept")))
+        names = frozenset(request.query_params.getlist("name[]"))
+        page, found = await run_in_threadpool(self._sidecar.page, up, wanted, names)
+        headers = {"Content-Type": CONTENT_TYPES[found], "Vary": "Accept, Accept-Encoding"}
+        client = request.client.host if request.client else None
+        if compresses(request.headers.get("accept-encoding", ""), client):
+            page = (await run_in_threadpool(gzip.compress, b"".join(page), GZIP_LEVEL, mtime=0),)
+            headers["Content-Encoding"] = "gzip"
+        self._sidecar.scraped(perf_counter() - started)
+        return _Page(page, headers=headers)
+
+    async def _ready(self, _: Request) -> Response:
+        if await self._refresh():
+            return PlainTextResponse("labkit sidecar is ready.\n")
+        return PlainTextResponse("Redis does not answer, or may not be read.\n", 503)
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        stop = threading.Event()
+        walker = threading.Thread(target=self._sidecar.walk_forever, args=(stop,), name="labkit-walk", daemon=True)
+        walker.start()
+        yield
+        stop.set()
+
+
+class SingleFlight(Generic[T]):
+    """Whoever comes while the work is being done waits for it and shares its result."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self._work = work
+        self._flight: asyncio.Task[T] | None = None
+
+    async def __call__(self) -> T:
+        if self._flight is None or self._flight.done():
+            self._flight = asyncio.create_task(run_in_threadpool(self._work))
+        # The others still wait for it when one of them goes.
+        return await asyncio.shield(self._flight)
+
+
+class _Page(Response):
+    """Sends its body in pieces, each when the client has taken the one before."""
+
+    def __init__(self, pieces: tuple[bytes, ...], headers: dict[str, str]) -> None:
+        super().__init__(headers={**headers, "Content-Length": str(sum(map(len, pieces)))})
+        self._pieces = pieces
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  ASGI's signature
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        for piece in self._pieces:
+            for start in range(0, len(piece), CHUNK):
+                part = piece[start : start + CHUNK]
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _healthy(_: Request) -> Response:
+    return PlainTextResponse("labkit sidecar is healthy.\n")
+
+
+async def _landing(_: Request) -> Response:
+    return HTMLResponse(LANDING_PAGE)
+
+
+def create_app(redis_url: str, *, prefix: str = "metrics", web_config: Path | None = None) -> Starlette:
+    """Return the sidecar as an ASGI application; `web_config` names users and tokens, TLS is the server's business.
+
+    Raises:
+        ConnectionFailed: the URL is malformed. That nothing answers there is no error: the page says so.
+        LabkitError: the web configuration cannot be used.
+    """
+    return Exporter(redis_url, prefix, web_config).application()
+
+
+def serve(redis_url: str, host: str, port: int, *, prefix: str = "metrics", web_config: Path | None = None) -> None:
+    """Run the sidecar until SIGTERM or SIGINT; a scrape in hand is answered first. SIGHUP: see `Exporter.reload`.
+
+    Raises:
+        ConnectionFailed: the URL is malformed.
+        MetricError: the prefix cannot be one.
+        PortInUse: the port belongs to somebody else.
+        LabkitError: the web configuration cannot be used.
+    """
+    with listen(host, port) as listener:
+        exporter = Exporter(redis_url, prefix, web_config)
+        running = server(exporter.application(), Limits(), exporter.tls())
+        scheme = "https" if exporter.web.tls else "http"
+        log.warning("labkit sidecar: %s://%s:%d/metrics shows %s", scheme, host, port, redact(redis_url))
+        run(running, listener, exporter.reload)

@@ -1,0 +1,72 @@
+"""Exposition: which form of the page a client gets, by what it says it accepts.
+
+Text 0.0.4 is for everybody, also for those who accept nothing that we have; OpenMetrics 1.0 for those who ask for it.
+"""
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import Literal
+
+from labkit.sidecar.exposition import CONTENT_TYPE
+
+Format = Literal["text", "openmetrics"]
+
+CONTENT_TYPES: dict[Format, str] = {
+    "text": CONTENT_TYPE,
+    "openmetrics": "application/openmetrics-text; version=1.0.0; charset=utf-8",
+}
+
+# Wildcards are no wish for OpenMetrics. Without a version, the client takes any.
+_FORMATS: dict[str, tuple[Format, str | None]] = {
+    "application/openmetrics-text": ("openmetrics", "1.0.0"),
+    "text/plain": ("text", "0.0.4"),
+    "text/*": ("text", None),
+    "*/*": ("text", None),
+}
+
+
+def negotiate(accept: str) -> Format:
+    """Return the format that an `Accept` header prefers; of equal ones, the first."""
+    best: Format = "text"
+    highest = 0.0
+    for media, parameters in _choices(accept):
+        found, version = _FORMATS.get(media, (None, None))
+        quality = _quality(parameters)
+        if found and parameters.get("version", version) == version and quality > highest:
+            best, highest = found, quality
+    return best
+
+
+def compresses(accept_encoding: str, client: str | None) -> bool:
+    """Whether to send gzip: only to whom asks for it, and not within this machine, where it costs more than it saves.
+
+    `client` is the address of the peer, None for a Unix socket.
+    """
+    if client is None or _is_loopback(client):
+        return False
+    qualities = {coding: _quality(parameters) for coding, parameters in _choices(accept_encoding)}
+    return qualities.get("gzip", qualities.get("*", 0.0)) > 0
+
+
+def _choices(header: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield each choice of the header and its parameters, all in lower case."""
+    for choice in header.lower().split(","):
+        name, *parameters = (part.strip() for part in choice.split(";"))
+        pairs = (parameter.partition("=") for parameter in parameters)
+        yield name, {key.strip(): value.strip(' "') for key, _, value in pairs}
+
+
+def _quality(parameters: dict[str, str]) -> float:
+    try:
+        quality = float(parameters.get("q", 1))
+    except ValueError:
+        return 0.0
+    return quality if 0 <= quality <= 1 else 0.0
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    return (getattr(parsed, "ipv4_mapped", None) or parsed).is_loopback

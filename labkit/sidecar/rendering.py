@@ -1,0 +1,149 @@
+"""Exposition: the JSON of one series -> its lines on the page, for what labkit itself wrote.
+
+Everything else, and whatever looks the least bit strange, is for `lua/redis-exporter.lua` to judge: `render` returns
+None. So hostile data has one judge, and Redis need not spend its one thread on the text of well-known series.
+"""
+
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import accumulate
+from math import isfinite, isnan, nan
+
+from labkit.digits import shortest
+
+QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
+
+_NUMBER = rb"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:e[+-]\d+)?"
+# What a double cannot hold of the number before it: nothing that a page could show.
+_CARRY = rb'(?:,"carry":' + _NUMBER + rb")?"
+_TIMES = rb',"created":(\d+(?:\.\d+)?),"updated":\d+(?:\.\d+)?}'
+_VALUE = re.compile(rb'{"value":(' + _NUMBER + rb")" + _CARRY + _TIMES)
+_HISTOGRAM = re.compile(
+    rb'{"bounds":\[([\d.,e+-]*)\],"counts":\[(\d{1,15}(?:,\d{1,15})*)\],"sum":('
+    + _NUMBER
+    + rb")"
+    + _CARRY
+    + rb',"count":\d+'
+    + _TIMES
+)
+_KEY = re.compile(rb"[^:]*:(counter|gauge|histogram):([a-zA-Z_][a-zA-Z0-9_]*)(?::(.+))?")
+_NAME = re.compile(rb"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
+# Printable ASCII that stands for itself in a key and on the page.
+_PLAIN = re.compile(rb"[ !#$&-\[\]-~]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """What one series has on the page; `created` in seconds, as text.
+
+    `quantiles` are the three lines of a histogram, in one piece: a hundred thousand series make small things large.
+    `digest` tells the JSON that they were made of from others; None if it was not seen here.
+    """
+
+    body: bytes
+    created: bytes
+    quantiles: bytes = b""
+    digest: int | None = field(default=None, compare=False)
+
+    def quantile(self, i: int) -> bytes:
+        """Return the line of the quantile at this place in `QUANTILES`."""
+        return self.quantiles.split(b"\n", i + 1)[i] + b"\n"
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """Everything that histograms of one name and bounds share; NUL stands where the labels go."""
+
+    bounds: tuple[float, ...]
+    body: bytes
+    quantiles: bytes
+
+
+def render(key: bytes, json: bytes) -> Lines | None:
+    """Return the lines of a series as labkit wrote it; None if it is not exactly that."""
+    parts = _KEY.fullmatch(key)
+    if parts is None:
+        return None
+    kind, name, encoded = parts.groups()
+    labels = _labels(encoded) if encoded else b""
+    if labels is None:
+        return None
+    return _histogram(name, labels, json) if kind == b"histogram" else _value(kind, name, labels, json)
+
+
+def _value(kind: bytes, name: bytes, labels: bytes, json: bytes) -> Lines | None:
+    parts = _VALUE.fullmatch(json)
+    if parts is None or not isfinite(float(parts[1])) or (kind == b"counter" and parts[1].startswith(b"-")):
+        return None
+    series = b"%b{%b}" % (name, labels) if labels else name
+    return Lines(b"%b %b\n" % (series, parts[1]), parts[2], b"", hash(json))
+
+
+def _histogram(name: bytes, labels: bytes, json: bytes) -> Lines | None:
+    parts = _HISTOGRAM.fullmatch(json)
+    if parts is None or not isfinite(float(parts[3])):
+        return None
+    bounds, texts, total, created = parts.groups()
+    shape = _shape(name, bounds, bool(labels))
+    counts = [int(text) for text in texts.split(b",")]
+    if shape is None or len(counts) != len(shape.bounds) + 1:
+        return None
+    cumulative = list(accumulate(counts))
+    body = shape.body % (*cumulative, total, cumulative[-1])
+    values = [_text(quantile(q, shape.bounds, counts, cumulative)) for q in QUANTILES.values()]
+    quantiles = shape.quantiles % tuple(values)
+    return Lines(body.replace(b"\0", labels), created, quantiles.replace(b"\0", labels), hash(json))
+
+
+def quantile(q: float, bounds: tuple[float, ...], counts: list[int], cumulative: list[int]) -> float:
+    """Return what PromQL's `histogram_quantile` says of these buckets: `counts` one by one, and `cumulative`."""
+    if not bounds or not cumulative[-1]:
+        return nan
+    rank = q * cumulative[-1]
+    for i, bound in enumerate(bounds):
+        if cumulative[i] >= rank:
+            if i == 0 and bound <= 0:
+                return bound
+            start, below = (bounds[i - 1], cumulative[i - 1]) if i else (0.0, 0)
+            return start + (bound - start) * ((rank - below) / counts[i])
+    return bounds[-1]
+
+
+def _text(value: float) -> bytes:
+    return b"NaN" if isnan(value) else shortest(value).encode()
+
+
+def _labels(encoded: bytes) -> bytes | None:
+    """Return `endpoint=/a,method=GET` as `endpoint="/a",method="GET"`."""
+    pairs = [pair.partition(b"=") for pair in encoded.split(b",")]
+    if not _sound(tuple([name for name, _, _ in pairs])):
+        return None
+    if not all(_PLAIN.fullmatch(value) for _, _, value in pairs):
+        return None
+    return b",".join([b'%b="%b"' % (name, value) for name, _, value in pairs])
+
+
+@lru_cache(maxsize=1024)
+def _sound(names: tuple[bytes, ...]) -> bool:
+    """Whether these label names stand in order, each once, and are none of those that Prometheus keeps for itself."""
+    return (
+        all(_NAME.fullmatch(name) for name in names)
+        and list(names) == sorted(set(names))
+        and not {b"le", b"quantile"} & set(names)
+    )
+
+
+@lru_cache(maxsize=1024)
+def _shape(name: bytes, bounds: bytes, labelled: bool) -> _Shape | None:
+    texts = bounds.split(b",") if bounds else []
+    if not all(re.fullmatch(_NUMBER, text) for text in texts):
+        return None
+    values = tuple(float(text) for text in texts)
+    if not all(isfinite(value) for value in values) or list(values) != sorted(set(values)):
+        return None
+    before, tail = (b"\0,", b"{\0}") if labelled else (b"", b"")
+    buckets = [b'%b_bucket{%ble="%b"} %%d\n' % (name, before, le) for le in (*map(_text, values), b"+Inf")]
+    sums = b"%b_sum%b %%b\n%b_count%b %%d\n" % (name, tail, name, tail)
+    quantiles = [b"%b_%b%b %%b\n" % (name, q.encode(), tail) for q in QUANTILES]
+    return _Shape(values, b"".join(buckets) + sums, b"".join(quantiles))

@@ -1,0 +1,187 @@
+"""Exposition: what the sidecar knows. The series of one Redis, metrics of its own, and the page made of both."""
+
+import logging
+import threading
+from collections.abc import Callable, Collection
+from importlib.metadata import version
+from math import nan
+from time import monotonic, perf_counter
+
+import prometheus_client as prom
+import redis
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.openmetrics import exposition
+from prometheus_client.registry import Collector
+
+from labkit.connection import connect, redact
+from labkit.keys import Keys
+from labkit.sidecar.filtering import select
+from labkit.sidecar.mirror import Mirror
+from labkit.sidecar.negotiation import Format
+from labkit.sidecar.openmetrics import openmetrics
+
+log = logging.getLogger("labkit")
+
+# When a histogram of ours began is of no use to anybody, and doubles the page.
+prom.disable_created_metrics()  # type: ignore[no-untyped-call]  # upstream has no annotation
+
+# A page, not put together: the largest part of it is what the mirror keeps anyway.
+Pieces = tuple[bytes, ...]
+
+WALK_INTERVAL = 60.0
+# Less than a scrape of every second waits for us: a Redis that hangs must show as redis_up 0, not as a dead sidecar.
+REDIS_TIMEOUT = 0.7
+
+
+class Sidecar:
+    """Reads the series of one Redis and puts them on a page, together with metrics of its own.
+
+    Raises:
+        ConnectionFailed: the URL is malformed. That nothing answers there is no error: the page says so.
+    """
+
+    def __init__(self, redis_url: str, *, prefix: str = "metrics") -> None:
+        self._url, self._keys = redis_url, Keys(prefix)
+        self._client = connect(redis_url, timeout=REDIS_TIMEOUT)
+        self._telemetry = Telemetry(lambda: self._mirror)
+        self._mirror = self._new_mirror()
+        self._was_up: bool | None = None
+        self._lock = threading.Lock()
+        self._text: Pieces | None = None
+        self._openmetrics: bytes | None = None
+
+    def refresh(self) -> bool:
+        """Read what changed in Redis; return whether it could be read."""
+        started = perf_counter()
+        try:
+            self._mirror.refresh()
+        except (redis.RedisError, OSError) as error:
+            if self._up_is(False):
+                said = str(error).rstrip(".")
+                log.warning("%s: %s. The page says redis_up 0 until it answers.", redact(self._url), said)
+            return False
+        if self._up_is(True):
+            log.warning("%s answers.", redact(self._url))
+        self._telemetry.refreshed(perf_counter() - started)
+        return True
+
+    def page(self, up: bool, wanted: Format, names: Collection[str]) -> tuple[Pieces, Format]:
+        """Return the page as of the last refresh, in pieces, and its format; with `names`, only these, and as text.
+
+        Unless the refresh says that Redis was `up`, it has no series of the application.
+        """
+        if names:
+            return self._selected(up, names), "text"
+        text = self._mirror.page() if up else ()
+        other = self._as_openmetrics(text) if wanted == "openmetrics" else None
+        found: Format = "text" if other is None else "openmetrics"
+        series = text if other is None else (other,)
+        return (*series, self._telemetry.page(sum(map(len, series)), found)), found
+
+    def scraped(self, seconds: float) -> None:
+        """Note how long a page took to make; the next one says so."""
+        self._telemetry.scrape_seconds.observe(seconds)
+
+    def reload(self) -> None:
+        """Take the Lua script as it is now, if Redis accepts it, and read everything again with it."""
+        mirror = self._new_mirror()
+        try:
+            mirror.walk(threading.Event())
+        except (redis.RedisError, OSError) as error:
+            log.warning("%s: %s. The script stays as it was.", redact(self._url), str(error).rstrip("."))
+        else:
+            self._mirror = mirror
+            log.warning("The script is read again.")
+
+    def walk_forever(self, stop: threading.Event) -> None:
+        """Walk the keyspace now and then every `WALK_INTERVAL`, until `stop` is set."""
+        while not stop.is_set():
+            try:
+                self._mirror.walk(stop)
+            except (redis.RedisError, OSError) as error:
+                log.warning("%s: the keyspace could not be walked: %s", redact(self._url), error)
+            stop.wait(WALK_INTERVAL)
+
+    def _new_mirror(self) -> Mirror:
+        return Mirror(self._client, self._keys, self._telemetry.names)
+
+    def _as_openmetrics(self, text: Pieces) -> bytes | None:
+        """Return the series as OpenMetrics, made once as long as their text is the same."""
+        with self._lock:
+            if self._text is not text:
+                families = self._mirror.families() if text else []
+                self._openmetrics, self._text = openmetrics(families, self._telemetry.names), text
+            return self._openmetrics
+
+    def _selected(self, up: bool, names: Collection[str]) -> Pieces:
+        series = select(self._mirror.families(), names) if up else b""
+        return series, self._telemetry.page(len(series), "text", names)
+
+    def _up_is(self, up: bool) -> bool:
+        """Note the state of Redis; return whether it changed."""
+        changed = self._was_up != up
+        self._was_up = up
+        self._telemetry.up.set(up)
+        return changed
+
+
+class Telemetry:
+    """The sidecar's metrics about itself. `names` are those that no application can have on the same page."""
+
+    def __init__(self, mirror: Callable[[], Mirror]) -> None:
+        self._registry = registry = prom.CollectorRegistry()
+        self._refreshed_at = nan
+        self.up = prom.Gauge("redis_up", "Whether Redis answered at this scrape.", registry=registry)
+        self._refresh_seconds = prom.Histogram(
+            "labkit_sidecar_refresh_seconds", "Time to read what changed in Redis.", registry=registry
+        )
+        self.scrape_seconds = prom.Histogram(
+            "labkit_sidecar_scrape_seconds", "Time to make a page, the refresh included.", registry=registry
+        )
+        self._bytes = prom.Gauge(
+            "labkit_sidecar_page_bytes", "Size of the application's series on this page.", registry=registry
+        )
+        age = prom.Gauge("labkit_sidecar_data_age_seconds", "Time since Redis was last read.", registry=registry)
+        age.set_function(lambda: monotonic() - self._refreshed_at)
+        info = prom.Gauge("labkit_build_info", "The version of labkit.", ["version"], registry=registry)
+        info.labels(version("labkit")).set(1)
+        own = [*registry.collect(), *_MirrorCollector(mirror).describe()]
+        self.names = {family.name for family in own} | {sample.name for family in own for sample in family.samples}
+        registry.register(_MirrorCollector(mirror))
+
+    def refreshed(self, seconds: float) -> None:
+        self._refreshed_at = monotonic()
+        self._refresh_seconds.observe(seconds)
+
+    def page(self, size: int, wanted: Format, names: Collection[str] = ()) -> bytes:
+        """Return the metrics, for a page that has `size` bytes of series."""
+        self._bytes.set(size)
+        if wanted == "openmetrics":
+            return bytes(exposition.generate_latest(self._registry))  # type: ignore[no-untyped-call]  # upstream
+        registry = self._registry.restricted_registry(names) if names else self._registry
+        return prom.generate_latest(registry)
+
+
+class _MirrorCollector(Collector):
+    """The size and the failures of the mirror, read when the page is made."""
+
+    def __init__(self, mirror: Callable[[], Mirror]) -> None:
+        self._mirror = mirror
+
+    def describe(self) -> tuple[GaugeMetricFamily, GaugeMetricFamily, CounterMetricFamily]:
+        return (
+            GaugeMetricFamily("labkit_sidecar_series", "Series on the page."),
+            GaugeMetricFamily(
+                "labkit_sidecar_series_skipped", "Series that cannot be read at present, by reason.", labels=["reason"]
+            ),
+            CounterMetricFamily("labkit_sidecar_pages_read", "Pages of changed series that were asked of Redis."),
+        )
+
+    def collect(self) -> tuple[GaugeMetricFamily, GaugeMetricFamily, CounterMetricFamily]:
+        series, skipped, pages = self.describe()
+        mirror = self._mirror()
+        series.add_metric([], len(mirror))
+        for reason, count in mirror.skipped.items():
+            skipped.add_metric([reason], count)
+        pages.add_metric([], mirror.pages_read)
+        return series, skipped, pages

@@ -1,0 +1,107 @@
+"""Batch to Redis: send batches until each is acknowledged, whatever happens on the way.
+
+docs/protocol.md says why nothing is lost and nothing is counted twice.
+"""
+
+import logging
+from collections.abc import Iterator
+from itertools import chain
+
+from redis.exceptions import NoScriptError, ResponseError
+
+from labkit.writer.batch import Batch, Outbox
+from labkit.writer.registry import Registry
+from labkit.writer.scripts import FlushReply, FlushStream, WriteScripts
+from labkit.writer.telemetry import Telemetry
+
+log = logging.getLogger("labkit")
+
+# Enough to keep the server busy while the next batch is made.
+IN_FLIGHT = 32
+ATTEMPTS = 5
+
+
+class Delivery:
+    """Sends one outbox; `where` is the server as logs may name it. Belongs to the flush thread."""
+
+    def __init__(
+        self, outbox: Outbox, scripts: WriteScripts, registry: Registry, telemetry: Telemetry, where: str
+    ) -> None:
+        self.outbox, self.where = outbox, where
+        self._scripts, self._registry, self._telemetry = scripts, registry, telemetry
+        self._epoch = ""
+        # Up to this number, under our present name, batches were counted as forgotten.
+        self._forgotten = 0
+
+    def deliver(self, fresh: Iterator[Batch]) -> None:
+        """Send the outbox, and what `fresh` adds to it, until all of it is acknowledged.
+
+        Raises:
+            RedisError, OSError: Redis is away or refuses; the rest stays in the outbox, or in `fresh`.
+        """
+        for _ in range(ATTEMPTS):
+            try:
+                if self._send(fresh):
+                    return
+            except NoScriptError:
+                self._scripts.load()
+        raise ResponseError("it forgets scripts or batches again and again; do several servers share its address?")
+
+    def keys_like(self, pattern: str) -> list[str]:
+        """Return the keys of series in Redis that match; the same errors as `deliver`."""
+        return self._scripts.keys_like(pattern)
+
+    def _send(self, fresh: Iterator[Batch]) -> bool:
+        """Return whether all is acknowledged; if not, the server missed a batch, and wants the outbox again."""
+        with self._scripts.stream() as stream:
+            for batch in chain(self.outbox, fresh):
+                stream.send(batch, self.outbox.oldest)
+                if stream.in_flight == IN_FLIGHT and not self._receive(stream):
+                    return False
+            while stream.in_flight:
+                if not self._receive(stream):
+                    return False
+        return True
+
+    def _receive(self, stream: FlushStream) -> bool:
+        reply = stream.receive()
+        if reply.status == "gap":
+            self._close_gap(reply)
+            return False
+        self._acknowledge(reply)
+        return True
+
+    def _acknowledge(self, reply: FlushReply) -> None:
+        batch = self.outbox.acknowledge()
+        self._telemetry.batch("duplicate" if reply.status == "duplicate" else "applied")
+        skipped = {key: records for key, records in zip(batch.keys, batch.records, strict=True) if key in reply.skipped}
+        for key, records in skipped.items():
+            self._telemetry.drop(key, reply.skipped[key], records)
+        self._telemetry.write(sum(batch.records) - sum(skipped.values()))
+        self._telemetry.fold_histograms(len(reply.folded))
+        for key in reply.removed:
+            self._registry.let_rest(key)
+        if batch.number > 1 and not reply.known:
+            self._was_forgotten(batch.number - 1 - self._forgotten)
+            self._forgotten = batch.number - 1
+        if reply.epoch != self._epoch:
+            self._meet(reply.epoch)
+
+    def _close_gap(self, reply: FlushReply) -> None:
+        # Without a fence the server lost all it knew of us: what waits goes again, and is applied.
+        if reply.fence is not None:
+            self._was_forgotten(self.outbox.start_over(reply.fence))
+            self._forgotten = 0
+
+    def _was_forgotten(self, batches: int) -> None:
+        # With the numbers went the series that were new in them, and what their metrics mean.
+        self._telemetry.batch("forgotten", batches)
+        log.warning("%s came back with an older state and forgot %d batches.", self.where, batches)
+        self._registry.write_all_again()
+
+    def _meet(self, epoch: str) -> None:
+        """Greet a server that is new to us, or has lost its data: it needs all series and what they mean."""
+        if self._epoch:
+            log.warning("%s has lost its data; all series are written again.", self.where)
+            self._registry.write_all_again()
+        self._epoch = epoch

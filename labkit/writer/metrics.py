@@ -1,0 +1,420 @@
+"""Record: counters, gauges and histograms. This is the hot path.
+
+Recording appends to a plain list, which the interpreter makes atomic: no lock, no I/O, and never an exception
+because Redis is away. The flush thread drains the list (`fold`) and turns what it found into an operation (`take`).
+Checks compare with constants of the type that values mostly have, which the interpreter does without a call.
+
+A metric without labels is recorded to directly; one with labels hands out children, to be looked up once and kept:
+
+>>> events.labels(event="joined").inc()
+"""
+
+import math
+from abc import ABC, abstractmethod
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Final, Protocol, Self, cast
+
+from labkit.errors import MetricError
+from labkit.writer.declaration import Declaration
+from labkit.writer.timer import PER_SECOND, Timer
+
+_JSON = {True: "true", False: "false"}
+
+# When a series is due, apart from a moment of the flush thread's clock, which counts from above 0.
+NEW, NOW, NEVER = -math.inf, 0.0, math.inf
+# Records folded at a time: about a millisecond of work.
+SLICE = 4096
+
+# Up to here a number is taken as it is. NumPy compares its own floats in their own precision, so it is the largest
+# of 32 bits; what is beyond goes the long way.
+_MAX = 3.4028234663852886e38
+_MIN = -_MAX
+# What is counted most. CPython has one object for it, so that `is` recognises it; elsewhere it goes the common way.
+_ONE = 1
+# What a comparison with something that is no number raises; `try` costs nothing where nothing is raised.
+_INCOMPARABLE = (TypeError, ValueError, ArithmeticError)
+
+
+class Owner(Protocol):
+    """Who decides which series there are: the registry."""
+
+    @property
+    def lock(self) -> AbstractContextManager[Any]:
+        """Held while children come and go; the thread that holds it may enter again."""
+
+    def admit(self, metric: "Metric", label_values: tuple[str, ...]) -> "Metric":
+        """Return a new child with these values, or the one that counts what finds no room."""
+
+    def dismiss(self, metric: "Metric", label_values: tuple[str, ...]) -> None:
+        """Remove one child of `metric` from Redis."""
+
+    def dismiss_all(self, metric: "Metric") -> None:
+        """Remove every child of `metric` from Redis, whoever wrote it."""
+
+
+class Metric(ABC):
+    """A metric, or one of its children. Only a child, or a metric without labels, holds a series."""
+
+    __slots__ = (
+        "_append",
+        "_by_labels",
+        "_children",
+        "_owner",
+        "declaration",
+        "due_at",
+        "folded",
+        "key",
+        "label_values",
+        "records",
+    )
+
+    def __init__(
+        self, declaration: Declaration, owner: Owner, label_values: tuple[str, ...] = (), key: str = ""
+    ) -> None:
+        self.declaration = declaration
+        self.label_values = label_values
+        self.key = key
+        # How many records were folded and not taken yet, and when the series is due even if none was (on the flush
+        # thread's clock): at once if it is new, never if it was removed. A tick looks at those of every series.
+        self.folded = 0
+        self.due_at = NEW
+        self._owner = owner
+        self._children: dict[tuple[str, ...], Self] = {}
+        self._by_labels: dict[tuple[object, ...], Self] = {}
+        # What was recorded and not folded yet.
+        self.records: list[Any] = []
+        self._append: Callable[[Any], None] = self.records.append if self.is_series else self._refuse
+
+    @property
+    def is_series(self) -> bool:
+        return len(self.label_values) == len(self.declaration.labels)
+
+    def labels(self, *values: object, **labels: object) -> Self:
+        """Return the child with these label values, given by position or by name. Look it up once and keep it.
+
+        Values are turned into text. It is visible at zero from now on.
+
+        Raises:
+            MetricError: labels are missing, unknown or given twice.
+        """
+        try:
+            return self._by_labels[tuple(labels.items()) if labels else values]
+        except (KeyError, TypeError):
+            return self._look_up(values, labels)
+
+    def _look_up(self, values: tuple[object, ...], labels: Mapping[str, object]) -> Self:
+        key = self._label_values(values, labels)
+        with self._owner.lock:
+            child = self._children.get(key)
+            if child is None:
+                child = cast(Self, self._owner.admit(self, key))
+                if child.label_values == key:
+                    self._children[key] = child
+            # 1, 1.0 and True are one key of a dict and three label values: only text may take the short way.
+            if child.label_values == key and all(type(value) is str for value in (*values, *labels.values())):
+                self._by_labels[tuple(labels.items()) if labels else values] = child
+        return child
+
+    def _label_values(self, values: tuple[object, ...], labels: Mapping[str, object]) -> tuple[str, ...]:
+        names = self.declaration.labels
+        if self.label_values or not names:
+            raise MetricError(f"{self.declaration.name} has no (more) labels: record to it directly.")
+        if (values and labels) or (set(labels) != set(names) if labels else len(values) != len(names)):
+            given = ", ".join(labels) or f"{len(values)} values"
+            raise MetricError(f"{self.declaration.name} has the labels ({', '.join(names)}), but was given {given}.")
+        return tuple(str(labels[name]) for name in names) if labels else tuple(map(str, values))
+
+    def remove(self, *values: object, **labels: object) -> None:
+        """Remove the child with these label values from Redis, whichever processes wrote it.
+
+        It comes back when one of them records to it again: a counter or a histogram from zero, a gauge with what that
+        process knows. No such child: nothing happens.
+
+        Raises:
+            MetricError: as for `labels`.
+        """
+        self._owner.dismiss(self, self._label_values(values, labels))
+
+    def clear(self) -> None:
+        """Remove every child from Redis, whichever processes wrote it; see `remove`.
+
+        Raises:
+            MetricError: the metric has no labels.
+        """
+        self._label_values(("",) * len(self.declaration.labels), {})
+        self._owner.dismiss_all(self)
+
+    def leave(self, child: "Metric") -> None:
+        """Let go of a child. What is still recorded to it goes to the one that takes its place."""
+        self._children.pop(child.label_values, None)
+        self._by_labels = {labels: kept for labels, kept in self._by_labels.items() if kept is not child}
+        child._append = lambda record: self.labels(*child.label_values)._append(record)
+
+    def shut(self, instead: Callable[[object], None]) -> None:
+        """From now on, give what is recorded to `instead`."""
+        self._append = instead
+
+    def hurry(self) -> None:
+        """Be due now, unless somebody removed this series: only a record brings that back."""
+        if self.due_at != NEVER:
+            self.due_at = min(self.due_at, NOW)
+
+    def _refuse(self, _: object) -> None:
+        name, names = self.declaration.name, self.declaration.labels
+        example = ", ".join(f"{label}=…" for label in names)
+        raise MetricError(f"{name} has labels: record to a child, {name}.labels({example}).")
+
+    def _drain(self) -> list[Any]:
+        # Other threads only ever append, so what is beyond n stays for the next time. A slice is small, because the
+        # application waits for the interpreter while it is folded.
+        n = min(len(self.records), SLICE)
+        chunk = self.records[:n]
+        del self.records[:n]
+        self.folded += n
+        return chunk
+
+    def _forget_pending(self) -> None:
+        self.records.clear()
+        self.folded, self.due_at = 0, NEW
+
+    @abstractmethod
+    def fold(self) -> int:
+        """Add what was recorded, at most `SLICE` of it, to what waits to be sent; return how much.
+
+        Flush thread only.
+        """
+
+    @abstractmethod
+    def take(self, create: bool = True) -> str | None:
+        """Return the operation (see lua/flush.lua) that brings Redis up to date, and start again from nothing.
+
+        None if what was recorded adds up to more than a double can hold; that is dropped. Flush thread only.
+        """
+
+    @abstractmethod
+    def forget(self) -> None:
+        """Drop all that was recorded and not taken: after a fork it is the parent's."""
+
+
+class Counter(Metric):
+    """A total that only grows."""
+
+    __slots__ = ("_add",)
+
+    def __init__(
+        self, declaration: Declaration, owner: Owner, label_values: tuple[str, ...] = (), key: str = ""
+    ) -> None:
+        super().__init__(declaration, owner, label_values, key)
+        self._add = 0.0
+
+    def inc(self, amount: float = 1) -> None:
+        """Add `amount`, finite and not negative.
+
+        Raises:
+            MetricError: the amount is negative, not finite or not a number, or the metric has labels.
+        """
+        if amount is _ONE:
+            self._append(amount)
+            return
+        try:
+            if 0.0 <= amount <= _MAX:
+                self._append(amount)
+                return
+        except _INCOMPARABLE:
+            pass
+        self._append(_number(self, amount, at_least=0))
+
+    def fold(self) -> int:
+        chunk = self._drain()
+        self._add += _total(chunk)
+        return len(chunk)
+
+    def take(self, create: bool = True) -> str | None:
+        add, self._add = self._add, 0.0
+        return f'["counter",{_JSON[create]},{add!r}]' if math.isfinite(add) else None
+
+    def forget(self) -> None:
+        self._forget_pending()
+        self._add = 0.0
+
+
+class Gauge(Metric):
+    """A value that goes up and down.
+
+    With several processes, `shared` says what the one series in Prometheus holds: the value set `last`, or the
+    `sum`, `min` or `max` of what each living process holds. A process holds nothing before it records, and nothing
+    any more once its service is closed.
+    """
+
+    __slots__ = ("_add", "_own", "_set")
+
+    def __init__(
+        self, declaration: Declaration, owner: Owner, label_values: tuple[str, ...] = (), key: str = ""
+    ) -> None:
+        super().__init__(declaration, owner, label_values, key)
+        self._own: float | None = None
+        self._set: float | None = None
+        self._add = 0.0
+
+    def set(self, value: float) -> None:
+        """Set the gauge to `value`, any finite number.
+
+        Raises:
+            MetricError: the value is not finite or not a number, or the metric has labels.
+        """
+        try:
+            if _MIN <= value <= _MAX:
+                self._append((value,))
+                return
+        except _INCOMPARABLE:
+            pass
+        self._append((_number(self, value),))
+
+    def inc(self, amount: float = 1) -> None:
+        """Add `amount`, any finite number; the same errors as `set`."""
+        if amount is _ONE:
+            self._append(amount)
+            return
+        try:
+            if _MIN <= amount <= _MAX:
+                self._append(amount)
+                return
+        except _INCOMPARABLE:
+            pass
+        self._append(_number(self, amount))
+
+    def dec(self, amount: float = 1) -> None:
+        """Subtract `amount`, any finite number; the same errors as `set`."""
+        self.inc(-amount)
+
+    def fold(self) -> int:
+        chunk = self._drain()
+        last_set = next((i for i in range(len(chunk) - 1, -1, -1) if type(chunk[i]) is tuple), None)
+        if last_set is not None:
+            self._own = self._set = float(chunk[last_set][0])
+            self._add = 0.0
+        if chunk:
+            added = _total(chunk if last_set is None else chunk[last_set + 1 :])
+            self._add += added
+            self._own = (self._own or 0.0) + added
+        return len(chunk)
+
+    def take(self, create: bool = True) -> str | None:
+        value, add, own = self._set, self._add, self._own
+        self._set, self._add = None, 0.0
+        if not (math.isfinite(add) and math.isfinite(own or 0.0)):
+            self._own = None
+            return None
+        if self.declaration.shared != "last":
+            operation = f'["shared",{_JSON[create]},"{self.declaration.shared}"'
+            return f"{operation}]" if own is None else f"{operation},{own!r}]"
+        operation = f'["gauge",{_JSON[create]},{add!r},{own or 0.0!r}'
+        return f"{operation}]" if value is None else f"{operation},{value!r}]"
+
+    def forget(self) -> None:
+        self._forget_pending()
+        self._own, self._set, self._add = None, None, 0.0
+
+    def withdraw(self) -> None:
+        """From the next flush on, hold nothing in a shared gauge."""
+        if self.declaration.shared != "last" and self._own is not None:
+            self._own = None
+            self.hurry()
+
+
+class Histogram(Metric):
+    """How often values fell at or below each bound, with their sum and count."""
+
+    __slots__ = ("_counts", "_sum")
+
+    def __init__(
+        self, declaration: Declaration, owner: Owner, label_values: tuple[str, ...] = (), key: str = ""
+    ) -> None:
+        super().__init__(declaration, owner, label_values, key)
+        self.forget()
+
+    def observe(self, value: float) -> None:
+        """Count `value`, in the histogram's unit, any finite number.
+
+        Raises:
+            MetricError: the value is not finite or not a number, or the metric has labels.
+        """
+        try:
+            if _MIN <= value <= _MAX:
+                self._append(value)
+                return
+        except _INCOMPARABLE:
+            pass
+        self._append(_number(self, value))
+
+    def time(self) -> "Timer":
+        """Time a block, or every call of a function, in the histogram's unit of time (seconds if it has none).
+
+        Raises:
+            MetricError: the unit is not one of time.
+        """
+        unit = self.declaration.unit
+        if unit not in PER_SECOND:
+            raise MetricError(f"{self.declaration.name} counts {unit!r}; to time, its unit must be s, ms, us or ns.")
+        return Timer(self.observe, PER_SECOND[unit])
+
+    def fold(self) -> int:
+        chunk = self._drain()
+        counts, below = self._counts, 0
+        self._sum += _total(chunk)
+        if len(chunk) < len(self.declaration.buckets):
+            for value in chunk:
+                counts[bisect_left(self.declaration.buckets, value)] += 1
+            return len(chunk)
+        # Sorting is done in C, and leaves one search per bound instead of one per value.
+        chunk.sort()
+        for i, bound in enumerate(self.declaration.buckets):
+            at_or_below = bisect_right(chunk, bound)
+            counts[i] += at_or_below - below
+            below = at_or_below
+        counts[-1] += len(chunk) - below
+        return len(chunk)
+
+    def take(self, create: bool = True) -> str | None:
+        counts, total = self._counts, self._sum
+        self._reset()
+        if not math.isfinite(total):
+            return None
+        adds = [number for i, count in enumerate(counts, 1) if count for number in (i, count)]
+        return f'["histogram",{_JSON[create]},"{self.declaration.bounds_text}",{adds},{total!r}]'
+
+    def forget(self) -> None:
+        self._forget_pending()
+        self._reset()
+
+    def _reset(self) -> None:
+        self._counts = [0] * (len(self.declaration.buckets) + 1)
+        self._sum = 0.0
+
+
+KINDS: Final[Mapping[str, type[Metric]]] = {"counter": Counter, "gauge": Gauge, "histogram": Histogram}
+
+
+def _number(metric: Metric, value: object, at_least: float = -math.inf) -> float:
+    """The way of values that are no plain int or float: NumPy's and decimals pass as floats, the rest raises."""
+    name = metric.declaration.name
+    if isinstance(value, str | bytes) or not hasattr(type(value), "__float__"):
+        raise MetricError(f"{name}: {value!r} is not a number.")
+    try:
+        number = float(value)  # type: ignore[arg-type]  # has __float__
+    except OverflowError:
+        raise MetricError(f"{name}: the number is too large for a double.") from None
+    if not math.isfinite(number):
+        raise MetricError(f"{name}: {value!r} is no finite number.")
+    if number < at_least:
+        raise MetricError(f"{name}: {value!r} is negative, and a counter only grows; use a gauge.")
+    return number
+
+
+def _total(chunk: list[float]) -> float:
+    try:
+        return math.fsum(chunk)
+    except OverflowError:
+        return math.inf

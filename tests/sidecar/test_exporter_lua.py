@@ -1,0 +1,216 @@
+"""lua/redis-exporter.lua on real servers: samples that Prometheus can take, whatever Redis holds."""
+
+import json
+import math
+import re
+
+import pytest
+import redis
+
+from labkit.keys import Keys
+from labkit.resources import resource
+from labkit.sidecar.scripts import Entry, ReadScripts
+
+TEXT = resource("lua", "redis-exporter.lua").read_text()
+HISTOGRAM = {"bounds": [5, 10, 25], "counts": [1, 2, 0, 4], "sum": 107.5, "count": 7}
+
+
+def samples(client: redis.Redis) -> dict[str, str]:
+    """What the stock exporter gets: EVAL <text> 0 0."""
+    flat = client.eval(TEXT, 0, "0")
+    assert isinstance(flat, list)
+    assert all(isinstance(item, bytes) for item in flat)
+    texts = [item.decode() for item in flat]
+    return dict(zip(texts[::2], texts[1::2], strict=True))
+
+
+def put(client: redis.Redis, key: str, value: str | bytes | dict[str, object]) -> None:
+    """Store a series as the writer does: with an entry in the index."""
+    version = client.hincrby("metrics.state", "version", 1)
+    client.hsetnx("metrics.state", "epoch", "e")
+    client.set(key, json.dumps(value) if isinstance(value, dict) else value)
+    client.zadd("metrics.index", {key: int(version)})
+
+
+def test_a_counter_reads_as_in_prometheus(redis_client: redis.Redis) -> None:
+    """The sample stands in Prometheus' own notation."""
+    put(redis_client, "metrics:counter:user_events:event=joined", {"value": 3})
+    assert samples(redis_client) == {'user_events{event="joined"}': "3", "labkit_sidecar_series": "1"}
+
+
+def test_a_histogram_is_cumulative_and_has_its_quantiles(redis_client: redis.Redis) -> None:
+    """Buckets add up to +Inf, which is the count; p50, p95 and p99 follow."""
+    put(redis_client, "metrics:histogram:took:method=GET", HISTOGRAM)
+    assert samples(redis_client) == {
+        'took_bucket{method="GET",le="5"}': "1",
+        'took_bucket{method="GET",le="10"}': "3",
+        'took_bucket{method="GET",le="25"}': "3",
+        'took_bucket{method="GET",le="+Inf"}': "7",
+        'took_sum{method="GET"}': "107.5",
+        'took_count{method="GET"}': "7",
+        'took_p50{method="GET"}': "25",
+        'took_p95{method="GET"}': "25",
+        'took_p99{method="GET"}': "25",
+        "labkit_sidecar_series": "1",
+    }
+
+
+@pytest.mark.parametrize(
+    ("bounds", "counts", "median"),
+    [
+        ([5, 10], [2, 2, 0], 5),
+        ([5, 10], [1, 3, 0], 5 + 5 / 3),
+        ([5, 10], [0, 0, 3], 10),
+        ([-5, 10], [4, 0, 0], -5),
+        ([5], [0, 0], math.nan),
+        ([], [3], math.nan),
+    ],
+)
+def test_quantiles_are_those_of_promql(
+    redis_client: redis.Redis, bounds: list[float], counts: list[int], median: float
+) -> None:
+    """Linear within a bucket; the highest bound for what is beyond; NaN where nothing was observed."""
+    put(redis_client, "metrics:histogram:took", {"bounds": bounds, "counts": counts, "sum": 0, "count": sum(counts)})
+    assert float(samples(redis_client)["took_p50"]) == pytest.approx(median, rel=1e-15, nan_ok=True)
+
+
+AWKWARD = {
+    "quote": ('say "hi"', 'say \\"hi\\"'),
+    "backslash": ("a%5Cb".replace("%5C", "\\"), "a\\\\b"),
+    "newline": ("a%0Ab", "a\\nb"),
+    "comma": ("a%2Cb", "a,b"),
+    "percent": ("100%25", "100%"),
+    "equals": ("a=b=c", "a=b=c"),
+    "emoji": ("🦊", "🦊"),
+    "braces": ("{x}", "{x}"),
+}
+
+
+@pytest.mark.parametrize(("encoded", "shown"), AWKWARD.values(), ids=AWKWARD)
+def test_labels_are_decoded_and_escaped(redis_client: redis.Redis, encoded: str, shown: str) -> None:
+    """What was percent-encoded in the key is itself again, with Prometheus' three escapes."""
+    put(redis_client, f"metrics:counter:x:a={encoded}", {"value": 1})
+    assert f'x{{a="{shown}"}}' in samples(redis_client)
+
+
+BAD: dict[str, tuple[str | bytes, str | bytes, str]] = {
+    "garbage": ("metrics:counter:x", "garbage", "json"),
+    "empty": ("metrics:counter:x", "", "json"),
+    "truncated": ("metrics:counter:x", '{"value":', "json"),
+    "list": ("metrics:counter:x", "[]", "value"),
+    "scalar": ("metrics:counter:x", "3", "json"),
+    "null": ("metrics:gauge:x", '{"value":null}', "value"),
+    "nan": ("metrics:gauge:x", '{"value":NaN}', "value"),
+    "infinity": ("metrics:gauge:x", '{"value":1e400}', "value"),
+    "text": ("metrics:gauge:x", '{"value":"3"}', "value"),
+    "negative counter": ("metrics:counter:x", '{"value":-1}', "value"),
+    "unknown reduction": ("metrics:gauge:x", '{"value":1,"shared":"avg","writers":{}}', "value"),
+    "broken lease": ("metrics:gauge:x", '{"value":1,"shared":"sum","writers":{"a":1}}', "value"),
+    "other length": ("metrics:histogram:x", '{"bounds":[1],"counts":[1],"sum":1}', "counts"),
+    "negative count": ("metrics:histogram:x", '{"bounds":[1],"counts":[1,-1],"sum":1}', "counts"),
+    "half a count": ("metrics:histogram:x", '{"bounds":[1],"counts":[1,0.5],"sum":1}', "counts"),
+    "unsorted": ("metrics:histogram:x", '{"bounds":[2,1],"counts":[1,1,1],"sum":1}', "bounds"),
+    "same bounds": ("metrics:histogram:x", '{"bounds":[1,1],"counts":[1,1,1],"sum":1}', "bounds"),
+    "cut off": ("metrics:histogram:x", '{"bounds":[1],"counts":[1,1],"sum":1,"count":2,"created":1.0,', "json"),
+    "no sum": ("metrics:histogram:x", '{"bounds":[1],"counts":[1,1]}', "value"),
+    "unknown kind": ("metrics:summary:x", '{"value":1}', "kind"),
+    "no name": ("metrics:counter:", '{"value":1}', "name"),
+    "bad name": ("metrics:counter:1x", '{"value":1}', "name"),
+    "unsorted labels": ("metrics:counter:x:b=1,a=2", '{"value":1}', "labels"),
+    "label twice": ("metrics:counter:x:a=1,a=2", '{"value":1}', "labels"),
+    "no label value": ("metrics:counter:x:a", '{"value":1}', "labels"),
+    "reserved label": ("metrics:counter:x:le=1", '{"value":1}', "labels"),
+    "invalid UTF-8": (b"metrics:counter:x:a=\xff\xfe", '{"value":1}', "labels"),
+    "encoded surrogate": ("metrics:counter:x:a=%ED%A0%80", '{"value":1}', "labels"),
+    "encoded NUL": ("metrics:counter:x:a=%00", '{"value":1}', "labels"),
+}
+
+
+@pytest.mark.parametrize(("key", "value", "reason"), BAD.values(), ids=BAD)
+def test_a_bad_series_is_skipped_and_counted(
+    redis_client: redis.Redis, key: str, value: str | bytes, reason: str
+) -> None:
+    """It costs no other series its place, and the count names the reason."""
+    put(redis_client, key, value)
+    put(redis_client, "metrics:counter:good", {"value": 1})
+    shown = samples(redis_client)
+    assert shown["good"] == "1"
+    assert shown[f'labkit_sidecar_series_skipped{{reason="{reason}"}}'] == "1"
+    assert shown["labkit_sidecar_series"] == "1"
+
+
+def test_a_wrong_type_is_skipped(redis_client: redis.Redis) -> None:
+    """A list or a hash where a series should be is counted, not read."""
+    redis_client.rpush("metrics:counter:x", "a")
+    redis_client.zadd("metrics.index", {"metrics:counter:x": 1})
+    assert samples(redis_client)['labkit_sidecar_series_skipped{reason="wrongtype"}'] == "1"
+
+
+def test_an_expired_series_is_simply_gone(redis_client: redis.Redis) -> None:
+    """An index entry that outlived its key is neither shown nor counted."""
+    redis_client.zadd("metrics.index", {"metrics:counter:x": 1})
+    assert samples(redis_client) == {"labkit_sidecar_series": "0"}
+
+
+def test_an_empty_server_has_no_series(redis_client: redis.Redis) -> None:
+    """Before the first flush the script answers all the same."""
+    assert samples(redis_client) == {"labkit_sidecar_series": "0"}
+
+
+def test_pages_end_between_any_two_series(redis_client: redis.Redis) -> None:
+    """Reading page by page finds each series once, in the order of the versions."""
+    for i in range(7):
+        put(redis_client, f"metrics:counter:c{i}", {"value": i})
+    scripts, since, seen = ReadScripts(redis_client, Keys()), 0, list[bytes]()
+    while page := scripts.page("e", since, limit=3):
+        seen += [held.key for held in page.series]
+        since = page.version
+        if len(page.series) < 3:
+            break
+    assert seen == [f"metrics:counter:c{i}".encode() for i in range(7)]
+    assert since == 7
+
+
+@pytest.mark.parametrize(("epoch", "since"), [("other", 1), ("e", 99), ("", 0)])
+def test_a_caller_with_another_past_gets_everything(redis_client: redis.Redis, epoch: str, since: int) -> None:
+    """Another epoch, or a version beyond the server's, starts over."""
+    put(redis_client, "metrics:counter:x", {"value": 1})
+    page = ReadScripts(redis_client, Keys()).page(epoch, since)
+    assert (page.epoch, page.version, len(page.series)) == ("e", 1, 1)
+
+
+def test_an_entry_says_how_long_it_holds(redis_client: redis.Redis) -> None:
+    """The time to live, or -1 for ever, or gone; a shared gauge holds until its next lease ends."""
+    redis_client.set("metrics:counter:a", '{"value":1}', px=5000)
+    redis_client.set("metrics:counter:b", '{"value":1}')
+    now = redis_client.time()[0]
+    lease = {"value": 1, "shared": "sum", "writers": {"a": [1, now + 3], "b": [2, now - 3]}}
+    redis_client.set("metrics:gauge:g", json.dumps(lease), px=5000)
+    scripts = ReadScripts(redis_client, Keys())
+    a, b, g, gone = scripts.read([b"metrics:counter:a", b"metrics:counter:b", b"metrics:gauge:g", b"metrics:gauge:no"])
+    assert (4000 < a.ms <= 5000, b.ms, 1000 < g.ms <= 3000) == (True, -1, True)
+    assert (g.lines and g.lines.body, gone.ms) == (b"g 1\n", -2)
+
+
+def test_a_bad_entry_says_why(redis_client: redis.Redis) -> None:
+    """labkit's sidecar gets the reason with the key."""
+    redis_client.set("metrics:counter:x", "garbage")
+    (entry,) = ReadScripts(redis_client, Keys()).read([b"metrics:counter:x"])
+    assert entry == Entry(b"metrics:counter:x", -1, None, "json")
+
+
+@pytest.mark.parametrize("encoded", ["%41", "%2c", "%", "%2", "a%zz"])
+def test_a_value_is_encoded_in_one_way(redis_client: redis.Redis, encoded: str) -> None:
+    """What a key can hold stays as it is, in capitals otherwise: two keys never name one series."""
+    redis_client.set(f"metrics:counter:x:a={encoded}", '{"value":1}')
+    (entry,) = ReadScripts(redis_client, Keys()).read([f"metrics:counter:x:a={encoded}".encode()])
+    assert entry.reason == "labels"
+
+
+@pytest.mark.parametrize("name", ["flush.lua", "redis-exporter.lua"])
+def test_a_script_opens_with_its_contract(name: str) -> None:
+    """The header of a Lua file says what it is for, and lists KEYS, ARGV and what it returns."""
+    text = resource("lua", name).read_text()
+    header = "\n".join(line for line in text.split("\n\nlocal", 1)[0].splitlines())
+    assert header.startswith(f"-- {name}: ")
+    assert all(re.search(rf"^-- +{word}\b", header, re.MULTILINE) for word in ("KEYS", "ARGV", "Returns"))

@@ -1,0 +1,51 @@
+"""Batches: numbered, frozen, and renumbered only when the server proves that it forgot."""
+
+import pytest
+
+from labkit.writer.backoff import CEILING, next_backoff
+from labkit.writer.batch import Outbox
+from labkit.writer.timing import Timing
+
+
+def outbox(batches: int) -> Outbox:
+    box = Outbox(Timing(ttl=30))
+    for i in range(batches):
+        box.add([(f"metrics:counter:c{i}", '["counter",true,1]', 2)], {} if i else {"c": {}})
+    return box
+
+
+def test_batches_are_numbered_from_one() -> None:
+    """Each knows its series, what is to be done to them, and how many records are in that."""
+    first, second = outbox(2)
+    assert (first.number, first.keys, first.metadata) == (1, ("metrics:counter:c0",), '{"c":{}}')
+    assert (second.number, second.operations, second.records) == (2, '[["counter",true,1]]', (2,))
+
+
+def test_a_batch_keeps_its_bytes_until_it_is_acknowledged() -> None:
+    """What is added later never enters a batch that may already be on its way."""
+    box = outbox(1)
+    (first,) = box
+    box.add([("metrics:counter:late", '["counter",true,1]', 1)], {})
+    assert (next(iter(box)), box.records) == (first, 3)
+    assert box.acknowledge() == first
+    assert [batch.number for batch in box] == [2]
+
+
+def test_a_server_that_went_back_in_time_gets_a_new_writer() -> None:
+    """What waits is numbered from 1 under a new name, and what the server forgot is counted."""
+    box = outbox(3)
+    box.acknowledge()
+    box.acknowledge()
+    (before,) = box
+    assert box.start_over(fence=0) == 2
+    (after,) = box
+    assert (after.number, after.keys, after.operations) == (1, before.keys, before.operations)
+    assert after.writer == box.writer != before.writer
+
+
+@pytest.mark.parametrize("failures", [1, 2, 5, 100, 10_000])
+def test_waits_grow_up_to_a_ceiling_and_spread(failures: int) -> None:
+    """The wait doubles, never exceeds the ceiling, and jitter takes off at most half."""
+    longest = next_backoff(failures, first=0.5, spread=0.0)
+    assert 0.5 <= longest <= CEILING
+    assert longest / 2 <= next_backoff(failures, first=0.5, spread=0.999) < longest
