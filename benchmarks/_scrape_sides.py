@@ -91,7 +91,7 @@ def multiprocess(folder: Path, series: int) -> CollectorRegistry:
     processes = [subprocess.Popen(command, env=environment) for _ in range(PROCESSES)]
     assert [process.wait() for process in processes] == [0] * PROCESSES
     registry = CollectorRegistry()
-    MultiProcessCollector(registry, path=str(folder))  # type: ignore[no-untyped-call]  # upstream has no annotation
+    MultiProcessCollector(registry, path=str(folder))
     return registry
 
 

@@ -68,7 +68,7 @@ def prometheus_client_multiprocess(_: str) -> Iterator[Side]:
         from prometheus_client.multiprocess import MultiProcessCollector
 
         registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # upstream
+        MultiProcessCollector(registry)
         counter = Counter("events", "Help.", ["event"])
         histogram = Histogram("took", "Help.", ["event"], buckets=BUCKETS)
         yield Side(_children(counter, histogram), lambda: _events(generate_latest(registry).decode()))

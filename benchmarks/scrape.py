@@ -192,7 +192,7 @@ def counters(series: int, rounds: int) -> Found:
 def walk_among(foreign: int) -> float:
     """Return the longest command of a sidecar's walk through a server with foreign keys, ms."""
     with valkey(*SERVER) as server, TemporaryDirectory() as folder:
-        server.client.execute_command("DEBUG", "POPULATE", foreign, "foreign")  # type: ignore[no-untyped-call]  # redis-py
+        server.client.execute_command("DEBUG", "POPULATE", foreign, "foreign")
         server.client.config_resetstat()
         server.client.slowlog_reset()
         with SidecarProcess(server.url, Path(folder)):

@@ -47,7 +47,7 @@ def _widget(what: str) -> Iterator[Callable[[float], object]]:
     bar: Any = tqdm(total=1.0, desc=what, bar_format=_FORMAT, display=False)
     with bar:
         # By our own hand, so that it can be taken away: a saved notebook would look for a widget that is gone.
-        shown = display(bar.container, display_id=True)  # type: ignore[no-untyped-call]  # upstream
+        shown = display(bar.container, display_id=True)
         try:
             yield lambda share: bar.update(share - bar.n)
         finally:

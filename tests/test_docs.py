@@ -23,7 +23,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
 def read(path: Path) -> nbformat.NotebookNode:
-    return nbformat.read(path, as_version=4)  # type: ignore[no-any-return, no-untyped-call]  # upstream
+    return nbformat.read(path, as_version=4)  # type: ignore[no-any-return]  # upstream
 
 
 def cells(path: Path, kind: str) -> list[nbformat.NotebookNode]:

@@ -69,9 +69,9 @@ def test_binder_gets_the_versions_of_the_lab(clone: Path, environment: dict[str,
 
 def test_binders_kernels_have_the_magics(clone: Path, environment: dict[str, str]) -> None:
     """Started as Binder starts JupyterLab, after its postBuild, a notebook can use them without loading anything."""
-    cell = nbformat.v4.new_code_cell("%lab status")  # type: ignore[no-untyped-call]  # upstream
+    cell = nbformat.v4.new_code_cell("%lab status")
     notebook = clone / "notebooks/try.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), notebook)  # type: ignore[no-untyped-call]  # upstream
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), notebook)
     path = {"PATH": f"{clone}/.venv/bin:{environment['PATH']}"}
     command = (".binder/start", "jupyter", "execute", "--inplace", "--allow-errors", str(notebook))
     run(*command, cwd=clone, environment=environment | path)

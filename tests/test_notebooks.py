@@ -63,7 +63,7 @@ def test_the_demo_leaves_its_page_and_an_equal_table(
     # How many rows there are is chance: in so short a time, there may be nobody who leaves.
     assert re.search(r"^(1\d) of \1 rows equal", capsys.readouterr().out, re.MULTILINE)
     page = (lab_home / "out" / "demo.html").read_text()
-    executed = nbformat.read(lab_home / "out" / "demo.ipynb", as_version=4)  # type: ignore[no-untyped-call]  # upstream
+    executed = nbformat.read(lab_home / "out" / "demo.ipynb", as_version=4)
     outputs = [output.get("data", {}) for cell in executed.cells for output in cell.get("outputs", [])]
     assert sum("application/vnd.plotly.v1+json" in data for data in outputs) >= 6
     assert page.count("Plotly.newPlot(") >= 6

@@ -29,10 +29,10 @@ FIGURE = "import plotly.graph_objects as go\ngo.Figure(go.Bar(x=['a'], y=[4711])
 
 
 def notebook(path: Path, *cells: str, prose: str = "# A title\n\nProse.") -> Path:
-    code = [nbformat.v4.new_code_cell(source) for source in cells]  # type: ignore[no-untyped-call]  # upstream
+    code = [nbformat.v4.new_code_cell(source) for source in cells]
     code[0].metadata["tags"] = ["parameters"]
-    text = nbformat.v4.new_markdown_cell(prose)  # type: ignore[no-untyped-call]  # upstream
-    nbformat.write(nbformat.v4.new_notebook(cells=[text, *code], metadata=KERNEL), path)  # type: ignore[no-untyped-call]  # upstream
+    text = nbformat.v4.new_markdown_cell(prose)
+    nbformat.write(nbformat.v4.new_notebook(cells=[text, *code], metadata=KERNEL), path)
     return path
 
 
@@ -121,12 +121,12 @@ def test_the_page_stands_alone(tmp_path: Path) -> None:
 def test_readers_are_spared_exercises_and_what_is_tagged_so(tmp_path: Path) -> None:
     """The prose before an exercise stays, cells tagged `remove-cell` run unseen, and the kept notebook has them all."""
     path = notebook(tmp_path / "n.ipynb", "x: int = 1", "print('un' + 'seen')", "print('the an' + 'swer')")
-    given = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]  # upstream
+    given = nbformat.read(path, as_version=4)
     given.cells[-2].metadata["tags"] = ["remove-cell"]
     given.cells[-1].metadata["tags"] = ["solution"]
-    question = nbformat.v4.new_markdown_cell("A last word.\n\n## Exercise 1\n\nA question.")  # type: ignore[no-untyped-call]  # upstream
+    question = nbformat.v4.new_markdown_cell("A last word.\n\n## Exercise 1\n\nA question.")
     given.cells.insert(-1, question)
-    nbformat.write(given, path)  # type: ignore[no-untyped-call]  # upstream
+    nbformat.write(given, path)
     text = run(path, output=tmp_path / "n.html", executed=tmp_path / "ran.ipynb").output.read_text()
     assert "A last word." in text
     assert not re.search("unseen|the answer|Exercise|question", text)
@@ -153,9 +153,9 @@ def test_a_cell_that_is_meant_to_fail_tells_how_and_the_run_goes_on(tmp_path: Pa
     """What it said on stderr is part of the lesson; what other cells say there is no news."""
     warn = "import sys\nprint('no news', file=sys.stderr)"
     path = notebook(tmp_path / "n.ipynb", "count: int = 3", warn, "%no_such_magic", "print(count)")
-    meant = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]  # upstream
+    meant = nbformat.read(path, as_version=4)
     meant.cells[-2].metadata["tags"] = ["raises-exception"]
-    nbformat.write(meant, path)  # type: ignore[no-untyped-call]  # upstream
+    nbformat.write(meant, path)
     report = run(path, [], tmp_path / "n.html")
     text = report.output.read_text()
     assert report.failure == ""

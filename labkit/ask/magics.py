@@ -8,7 +8,7 @@
 Only magics raise UsageError: a message without a traceback.
 """
 # IPython's decorators have no annotations.
-# mypy: disable-error-code="no-untyped-call, untyped-decorator"
+# mypy: disable-error-code="untyped-decorator"
 
 import re
 from collections.abc import Callable, Iterator, Sequence

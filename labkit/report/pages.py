@@ -121,7 +121,7 @@ def _output(output: Any, folder: Path, told: Sequence[str]) -> str:
     if PLOTLY in output.data:
         return f'<div class="output">{_figure(output.data[PLOTLY])}</div>'
     output.data.pop(WIDGET, None)  # it would ask a server for its script; its static picture stands beside it
-    cell = nbformat.v4.new_code_cell(outputs=[output])  # type: ignore[no-untyped-call]  # upstream
+    cell = nbformat.v4.new_code_cell(outputs=[output])
     return f'<div class="output">{_rendered([cell], folder)}</div>' if output.data else ""
 
 
@@ -132,7 +132,7 @@ def _figure(figure: dict[str, Any]) -> str:
 
 
 def _rendered(cells: list[Any], folder: Path) -> str:
-    exporter = HTMLExporter(  # type: ignore[no-untyped-call]  # upstream has no annotations
+    exporter = HTMLExporter(
         template_name="basic",
         exclude_input=True,
         exclude_input_prompt=True,
@@ -140,6 +140,6 @@ def _rendered(cells: list[Any], folder: Path) -> str:
         exclude_anchor_links=True,
         embed_images=True,
     )
-    notebook = nbformat.v4.new_notebook(cells=cells)  # type: ignore[no-untyped-call]  # upstream
+    notebook = nbformat.v4.new_notebook(cells=cells)
     text, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"path": str(folder)}})
     return str(text).strip()

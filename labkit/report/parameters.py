@@ -65,7 +65,7 @@ def declared(notebook: Path) -> dict[str, Parameter]:
         LabkitError: the file is no notebook.
     """
     try:
-        cells = nbformat.read(notebook, as_version=4).cells  # type: ignore[no-untyped-call]  # upstream
+        cells = nbformat.read(notebook, as_version=4).cells
     except (OSError, ValueError, AttributeError) as error:
         raise LabkitError(f"{notebook} cannot be read as a notebook: {error}") from None
     source = next((cell.source for cell in cells if TAG in cell.metadata.get("tags", ())), "")

@@ -68,7 +68,7 @@ def run(
     with tempfile.TemporaryDirectory(prefix="labkit-report-") as folder:
         kept = executed or Path(folder, notebook.name)
         failure = execute(notebook, kept, values, timeout)
-        ran = nbformat.read(kept, as_version=4)  # type: ignore[no-untyped-call]  # upstream
+        ran = nbformat.read(kept, as_version=4)
     _write(target, page(ran, notebook, _rows(parameters, values), datetime.now(UTC), failure))
     return Report(target, failure)
 

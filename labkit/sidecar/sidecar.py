@@ -23,7 +23,7 @@ from labkit.sidecar.openmetrics import openmetrics
 log = logging.getLogger("labkit")
 
 # When a histogram of ours began is of no use to anybody, and doubles the page.
-prom.disable_created_metrics()  # type: ignore[no-untyped-call]  # upstream has no annotation
+prom.disable_created_metrics()
 
 # A page, not put together: the largest part of it is what the mirror keeps anyway.
 Pieces = tuple[bytes, ...]
@@ -157,7 +157,7 @@ class Telemetry:
         """Return the metrics, for a page that has `size` bytes of series."""
         self._bytes.set(size)
         if wanted == "openmetrics":
-            return bytes(exposition.generate_latest(self._registry))  # type: ignore[no-untyped-call]  # upstream
+            return bytes(exposition.generate_latest(self._registry))
         registry = self._registry.restricted_registry(names) if names else self._registry
         return prom.generate_latest(registry)
 

@@ -45,7 +45,7 @@ class FlushStream:
         keys = self._keys
         names = (keys.state, keys.index, keys.meta, keys.removed, keys.writer(batch.writer), *batch.keys)
         command = ("EVALSHA", self._sha, len(names), *names, *batch.arguments(oldest))
-        self._connection.send_packed_command(self._connection.pack_command(*command))  # type: ignore[no-untyped-call]  # redis-py
+        self._connection.send_packed_command(self._connection.pack_command(*command))
         self.in_flight += 1
 
     def receive(self) -> FlushReply:
@@ -82,7 +82,7 @@ class WriteScripts:
         finally:
             # Answers that nobody waited for must not be taken for those to something else.
             if stream.in_flight:
-                connection.disconnect()  # type: ignore[no-untyped-call]  # redis-py
+                connection.disconnect()
             pool.release(connection)
 
     def load(self) -> None:

@@ -25,7 +25,7 @@ class Session:
 
     def run(self, cell: str) -> Ran:
         with capture_output() as captured:
-            done = self.shell.run_cell(cell)  # type: ignore[no-untyped-call]  # upstream
+            done = self.shell.run_cell(cell)
         return Ran(done.result, captured.stdout + captured.stderr, not done.success)
 
     def offered(self, typed: str) -> list[str]:

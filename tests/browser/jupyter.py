@@ -64,9 +64,9 @@ class Jupyter:
 
     def write(self, name: str, cells: Sequence[str]) -> str:
         """Write a notebook with these code cells; return its path as JupyterLab knows it."""
-        made = [nbformat.v4.new_code_cell(source) for source in cells]  # type: ignore[no-untyped-call]  # upstream
-        notebook = nbformat.v4.new_notebook(cells=made, metadata=_KERNEL)  # type: ignore[no-untyped-call]  # upstream
-        nbformat.write(notebook, self.root / name)  # type: ignore[no-untyped-call]  # upstream
+        made = [nbformat.v4.new_code_cell(source) for source in cells]
+        notebook = nbformat.v4.new_notebook(cells=made, metadata=_KERNEL)
+        nbformat.write(notebook, self.root / name)
         return name
 
     def _answers(self) -> bool:

@@ -35,7 +35,7 @@ class Cell:
 
 def cells(path: Path) -> list[Cell]:
     """Return the cells of a notebook, in order."""
-    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]  # upstream
+    notebook = nbformat.read(path, as_version=4)
     return [
         Cell(
             cell.cell_type,

@@ -19,7 +19,7 @@ each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path
 
 
 def _tree(cell: Cell) -> ast.Module:
-    manager = TransformerManager()  # type: ignore[no-untyped-call]  # upstream
+    manager = TransformerManager()
     return ast.parse(manager.transform_cell(cell.source))
 
 
