@@ -1,1 +1,1 @@
-"""What labkit costs, measured on real servers beside its peers. Each script prints tables in markdown."""
+"""What labkit costs, measured on real servers beside its peers. Each script prints tables in Markdown."""

@@ -16,7 +16,7 @@ from tests.redis_server import RedisServer
 
 @contextmanager
 def valkey(*options: str) -> Iterator[RedisServer]:
-    """Run a Valkey on a free port; `options` are given to it as they are. It may be killed before the end."""
+    """Run a Valkey on a free port; `options` are passed to it as they are. It may be killed before the end."""
     program = binaries.find("valkey-server")
     with TemporaryDirectory() as folder:
         server = RedisServer(program.path, program.environment, Path(folder), *options)
@@ -27,7 +27,7 @@ def valkey(*options: str) -> Iterator[RedisServer]:
 
 
 def describe(server: RedisServer, *packages: str) -> str:
-    """Return a paragraph in markdown: processor, cores, load, and the versions of all that takes part."""
+    """Return a paragraph in Markdown: processor, cores, load, and the versions of everything involved."""
     found = cast(dict[str, str], server.client.info("server"))
     parts = [
         f"{_processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start",
@@ -40,7 +40,7 @@ def describe(server: RedisServer, *packages: str) -> str:
 
 
 def pauses_of_the_machine(seconds: float) -> list[float]:
-    """Spin that long; return the pauses above 1 ms, in ms, in which the machine did something else."""
+    """Spin this long; return the pauses above 1 ms, in ms, in which the machine did something else."""
     pauses, last, end = [], perf_counter(), perf_counter() + seconds
     while last < end:
         now = perf_counter()
@@ -51,7 +51,7 @@ def pauses_of_the_machine(seconds: float) -> list[float]:
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
-    """Return a table in markdown, its columns aligned for readers of the plain text too; numbers to the right."""
+    """Return a table in Markdown, its columns aligned for readers of the plain text, too; numbers to the right."""
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     lines = [header, [widths[0] * "-", *("-" * (width - 1) + ":" for width in widths[1:])], *rows]
     return "\n".join(f"| {' | '.join(_aligned(line, widths))} |" for line in lines) + "\n"

@@ -42,16 +42,16 @@ def scrape(port: int) -> tuple[float, int]:
 
 
 def resident(pid: int) -> int:
-    """Return the memory that a process has, bytes."""
+    """Return the resident memory of a process, bytes."""
     return int(psutil.Process(pid).memory_info().rss)
 
 
 @contextmanager
 def stock(redis_url: str) -> Iterator[int]:
-    """Run the stock redis_exporter with our script, and give its port."""
+    """Run the stock redis_exporter with our script, and yield its port."""
     program, port = binaries.find("redis_exporter"), free_port()
     command = [str(program.path), "-script", str(resource("lua", "redis-exporter.lua")), "-redis-only-metrics"]
-    # Its default would end the scrape of many series with nothing.
+    # With its default, the scrape of many series would end with nothing.
     command += ["-web.listen-address", f"127.0.0.1:{port}", "-connection-timeout", f"{TIMEOUT:g}s"]
     environment = os.environ | program.environment | {"REDIS_ADDR": redis_url}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -65,7 +65,7 @@ def stock(redis_url: str) -> Iterator[int]:
 
 @contextmanager
 def floor(size: int) -> Iterator[int]:
-    """Serve `size` constant bytes from memory, and give the port."""
+    """Serve `size` constant bytes from memory, and yield the port."""
     port = free_port()
     process = multiprocessing.get_context("spawn").Process(target=_serve, args=(port, size))
     process.start()

@@ -1,6 +1,6 @@
 """labkit and its peers, each set up as its documentation says, with one counter and one histogram that have one label.
 
-A side is made in a process of its own: some of them are decided when they are imported.
+Each side is made in a process of its own: some of them choose how to work when they are imported.
 """
 
 import json
@@ -24,14 +24,14 @@ EVENT = "joined"
 
 @dataclass(frozen=True)
 class Side:
-    """How one library records: statements, the names in them, and what arrived of the increments."""
+    """How one library records: statements, the names in them, and how many of the increments arrived."""
 
     names: Mapping[str, Any]
     arrived: Callable[[], float]
     inc: str = "child.inc()"
     labels: str = "counter.labels(event=event).inc()"
     observe: str = "took.observe(7.5)"
-    # Ends what goes on in the background.
+    # Finishes what is going on in the background.
     settle: Callable[[], None] = field(default=lambda: None)
 
 
@@ -61,7 +61,7 @@ def prometheus_client(_: str) -> Iterator[Side]:
 
 @contextmanager
 def prometheus_client_multiprocess(_: str) -> Iterator[Side]:
-    """In files that are mapped into memory."""
+    """In memory-mapped files."""
     with TemporaryDirectory() as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest

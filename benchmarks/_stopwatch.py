@@ -79,7 +79,7 @@ class Stopwatch:
 
 
 def serve(entry: Entry, url: str, calls: int, pipe: Connection) -> None:
-    """Measure what the pipe asks for, a method of `Stopwatch`, until it asks for nothing."""
+    """Measure what the pipe asks for, a method of `Stopwatch`, until it asks for ""."""
     with entry.make(url) as side:
         stopwatch = Stopwatch(side, calls)
         for what in iter(pipe.recv, ""):
@@ -88,7 +88,7 @@ def serve(entry: Entry, url: str, calls: int, pipe: Connection) -> None:
 
 
 class Contender:
-    """A side in a process of its own, which measures when it is asked to."""
+    """A side in a process of its own, which measures on request."""
 
     def __init__(self, entry: Entry, url: str, calls: int) -> None:
         context = get_context("spawn")
@@ -99,7 +99,7 @@ class Contender:
         theirs.close()
 
     def measure(self, what: str) -> float:
-        """Return what the method of `Stopwatch` with this name does.
+        """Return what the method of `Stopwatch` with this name returns.
 
         Raises:
             EOFError: the process failed, and has printed why.

@@ -1,6 +1,6 @@
 """How fast do changes reach Redis, and what does a tick cost that has nothing to send?
 
-`python benchmarks/flush.py` flushes changes to series that exist, three observations to each histogram, into a server
+`python benchmarks/flush.py` flushes changes to existing series, three observations to each histogram, into a server
 of its own over loopback, beside plain pipelined SETs of the same keys and values in the same run.
 """
 
@@ -24,7 +24,7 @@ Record = Callable[[], None]
 
 @dataclass(frozen=True)
 class Flush:
-    """One flush: seconds in all, of the server in the script, and of this process's processors."""
+    """One flush: seconds in all, those of the server in the script, and this process's processor time."""
 
     wall: float
     server: float
@@ -117,7 +117,7 @@ def idle(server: RedisServer, series: int) -> tuple[float, float]:
 def main() -> None:
     """Measure both kinds and an idle writer, and print them beside their goals."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few series: shows that it works")
+    parser.add_argument("--quick", action="store_true", help="few series: only shows that it works")
     quick = parser.parse_args().quick
     series, rounds, idle_series = (500, 2, 2_000) if quick else (10_000, 15, 100_000)
     with valkey("--slowlog-log-slower-than", "500", "--slowlog-max-len", "10000") as server:

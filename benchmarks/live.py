@@ -1,8 +1,8 @@
-"""What does a live figure take from the kernel and the browser, beside drawing everything again each second?
+"""What does a live figure cost the kernel and the browser, beside drawing everything again each second?
 
 `python benchmarks/live.py` starts a lab that scrapes each second, a JupyterLab and a Chromium, shows each side on a
 page of its own for a while, and prints the processor time of the kernel and of all of Chromium's processes, in
-percent of a core. It takes about four minutes. An hour is looked at in a row, to see what it leaves in memory.
+percent of a core. It takes about four minutes. It also looks 3,600 times in a row, to see what stays in memory.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from tests.browser.jupyter import Jupyter
 from tests.browser.notebook_page import NotebookPage
 
 GOAL = 5  # percent of a core
-SETTLE = 8.0  # s: until a page has drawn, and rests
+SETTLE = 8.0  # s: until a page is drawn and idle
 FILL = 60.0  # s: until the lab has something to show
 WINDOW = 120
 SERIES = 10
@@ -59,7 +59,7 @@ class Cost:
     browser: float
 
     def above(self, rest: "Cost") -> "Cost":
-        """Return what it costs more than a page on which nothing is live; a hundredth at least, to divide by."""
+        """Return what it costs beyond a page on which nothing is live; at least 0.01, because it is divided by."""
         return Cost(max(0.01, self.kernel - rest.kernel), max(0.01, self.browser - rest.browser))
 
 
@@ -83,7 +83,7 @@ def measure(browser: Browser, cells: list[str], seconds: float) -> Cost:
 
 
 def remembered(prometheus: Prometheus) -> float:
-    """Return by how many MB the process grows while it looks 3,600 times, as in an hour, after a first 600."""
+    """Return by how many MB the process grows while it looks 3,600 times, as in an hour, after the first 600."""
     looking, now = Looking(source(PROMQL, lambda: prometheus, 1, WINDOW)), time() - 4200
     for second in range(4200):
         looking.ask(now + second)
@@ -131,7 +131,7 @@ def _ratio(again: Cost, live: Cost, rest: Cost) -> list[str]:
 def main() -> None:
     """Measure all sides and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="two seconds per side: shows that it works")
+    parser.add_argument("--quick", action="store_true", help="two seconds per side: only shows that it works")
     quick = parser.parse_args().quick
     seconds = 2.0 if quick else 25.0
     with valkey() as server:

@@ -1,7 +1,7 @@
-"""Does memory follow the number of series, and not of events? Also while Redis is away?
+"""Does memory follow the number of series, and not of events? Even while Redis is away?
 
 `python benchmarks/memory.py` observes 500,000 times a second over 10,000 histograms for a minute, in a process of its
-own for each side, and prints by how much it grew since all series existed, were written and had been recorded to.
+own for each side, and prints by how much it grew once all series existed, were written and had been recorded to.
 """
 
 import argparse
@@ -27,7 +27,7 @@ SAMPLING = 0.25  # s
 
 @dataclass(frozen=True)
 class Growth:
-    """Resident memory before, and at most and at the end above that, in MB; observations a second."""
+    """Resident memory before, and how far above that at most and at the end, in MB; observations a second."""
 
     before: float
     peak: float
@@ -36,7 +36,7 @@ class Growth:
 
 
 def grow(url: str, server_pid: int, seconds: float) -> Growth:
-    """Observe for `seconds` with the server there; killed just before if `server_pid` is one."""
+    """Observe for `seconds` with the server up, or killed just before if `server_pid` is given."""
     metrics = RedisMetricsService(url, flush_interval=FLUSH_INTERVAL)
     observe = observers(metrics)
     spin(observe, min(WARM_UP, seconds))
@@ -81,7 +81,7 @@ def measure(seconds: float, *, kill: bool) -> Growth:
 def main() -> None:
     """Measure both sides and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="half a second per side: shows that it works")
+    parser.add_argument("--quick", action="store_true", help="half a second per side: only shows that it works")
     seconds = 0.5 if parser.parse_args().quick else 60.0
     with valkey() as server:
         print(describe(server, "psutil"))

@@ -64,13 +64,13 @@ def show_missing(contenders: Sequence[Contender]) -> None:
     rows = [[name, f"{made:,.0f}", f"{missing:,.0f} missing"] for name, (made, missing) in found.items()]
     print(table(["increments, from one thread and from eight", "made", "arrived"], rows))
     if found["labkit"][1]:
-        raise SystemExit(f"labkit: {found['labkit'][1]:,.0f} increments did not arrive as they were made.")
+        raise SystemExit(f"labkit: {found['labkit'][1]:,.0f} increments did not arrive.")
 
 
 def main() -> None:
     """Measure all sides and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one short round: shows that it works")
+    parser.add_argument("--quick", action="store_true", help="one short round: only shows that it works")
     quick = parser.parse_args().quick
     with valkey() as server, ExitStack() as stack:
         print(describe(server, *dict.fromkeys(side.package for side in SIDES[1:])))

@@ -2,7 +2,7 @@
 
 `python benchmarks/scrape.py` scrapes the real processes over loopback, in turn; the best of several rounds counts,
 because a machine is never quite idle. prometheus_client is timed in process, so it has nothing to send.
-`--figure docs/scrape.png` draws what was measured too.
+`--figure docs/scrape.png` also plots the results.
 """
 
 import argparse
@@ -32,10 +32,10 @@ LABKIT, STOCK, FLOOR = "labkit", "redis_exporter with our script", "same bytes f
 IN_PROCESS, MULTIPROCESS = "generate_latest, in process", "multiprocess collector, 4 processes"
 SIDES = (LABKIT, STOCK, IN_PROCESS, MULTIPROCESS, FLOOR)
 SLOWLOG = ("--slowlog-log-slower-than", "500", "--slowlog-max-len", "10000", "--enable-debug-command", "local")
-# Otherwise the server refuses everybody while the stock exporter's script runs long.
+# Otherwise the server refuses all clients while the stock exporter's script runs long.
 SERVER = (*SLOWLOG, "--busy-reply-threshold", "0")
 SLOW_GOAL, MEMORY_GOAL = 5.0, 3.0
-# Whoever reads of one long command must know what the machine does by itself.
+# To judge one long command, readers must know what the machine does by itself.
 PAUSED_FOR = 10.0  # s
 
 Record = Callable[[float], None]
@@ -55,7 +55,7 @@ class Found:
         self.times[change, side] = min(seconds, self.times.get((change, side), seconds))
 
     def say(self) -> "Found":
-        """Show that the run goes on."""
+        """Show that the run makes progress."""
         told = ", ".join(f"{side} {change} {t * 1000:.1f}" for (change, side), t in self.times.items())
         told += f"; longest {self.longest(LABKIT)}, memory {self.memory:.2f}, page {self.page}"
         print(f"{self.series}: {told}", file=sys.stderr, flush=True)
@@ -75,13 +75,13 @@ class Found:
 
 
 def slow(server: RedisServer) -> list[float]:
-    """Return how long the slower commands took since the log was emptied, ms; emptying it is one, too, and ours."""
+    """Return how long the slower commands took since the log was emptied, ms; the one that empties it is ours."""
     entries = server.client.slowlog_get(10_000)
     return [float(entry["duration"]) / 1000 for entry in entries if not entry["command"].startswith(b"SLOWLOG")]
 
 
 def commands(server: RedisServer) -> int:
-    """Return how many the server has seen."""
+    """Return how many commands the server has seen."""
     return int(server.client.info("stats")["total_commands_processed"])
 
 
@@ -97,7 +97,7 @@ def timed(server: RedisServer, found: Found, change: str, side: str, port: int) 
 
 
 def idle_memory(server: RedisServer, folder: Path) -> int:
-    """Return what a sidecar has without any series, bytes."""
+    """Return the memory of a sidecar without any series, bytes."""
     with SidecarProcess(server.url.removesuffix("0") + "1", folder) as sidecar:
         sides.scrape(sidecar.port)
         return sides.resident(sidecar.process.pid)
@@ -158,7 +158,7 @@ def histograms(series: int, rounds: int) -> Found:
                 service.flush(60)
 
             record(1)
-            # In turn: what else the machine does meets both.
+            # In turn: what else the machine does affects both.
             for part in range(2):
                 alone(server, found, Path(folder), record, rounds - rounds // 2 if part else rounds // 2)
                 if series < 100_000 or not part:
@@ -265,8 +265,8 @@ def draw(all_found: list[Found], path: Path) -> None:
 def main() -> None:
     """Measure all sizes and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few series: shows that it works")
-    parser.add_argument("--figure", type=Path, metavar="PNG", help="draw the figure too; needs chromium")
+    parser.add_argument("--quick", action="store_true", help="few series: only shows that it works")
+    parser.add_argument("--figure", type=Path, metavar="PNG", help="also draw the figure; needs chromium")
     arguments = parser.parse_args()
     with valkey() as server:
         print(describe(server, "prometheus_client", "starlette", "uvicorn"))

@@ -2,7 +2,7 @@
 
 `python benchmarks/stall.py` observes 500,000 times a second over 10,000 histograms, each side in a process of its own.
 Gaps between observations are 2 µs if nothing is in the way; nearly all are, whatever happens. So the second table
-takes the longest gap of every 10 ms: what a request of that length meets.
+takes the longest gap of every 10 ms: what a request of that length encounters.
 """
 
 import argparse
@@ -30,7 +30,7 @@ Percentiles = tuple[float, ...]
 
 @dataclass(frozen=True)
 class Waits:
-    """What one side met: percentiles, in µs, and observations a second."""
+    """What one side encountered: percentiles, in µs, and observations a second."""
 
     gaps: Percentiles
     per_request: Percentiles
@@ -38,7 +38,7 @@ class Waits:
 
 
 def without(seconds: float) -> Waits:
-    """Record the same to lists that forget by themselves, with no other thread."""
+    """Record the same to lists that discard old entries by themselves, with no other thread."""
 
     def histogram() -> Observe:
         append: Callable[[float], None] = deque[float](maxlen=64).append
@@ -81,13 +81,13 @@ def _percentiles(nanoseconds: npt.NDArray[np.uint64]) -> Percentiles:
 
 
 def measure(side: Callable[..., Waits], *arguments: float | str) -> Waits:
-    """Return what `side` meets in a process of its own."""
+    """Return what `side` encounters in a process of its own."""
     with ProcessPoolExecutor(1, get_context("spawn")) as process:
         return process.submit(side, *arguments).result()
 
 
 def take_turns(url: str, seconds: float, rounds: int) -> dict[str, Waits]:
-    """Return what each side met, the median of its rounds: another program's load ruins one of them, not all."""
+    """Return what each side encountered, the median of its rounds: another program's load ruins one, not all."""
     met: dict[str, list[Waits]] = {}
     for _ in range(rounds):
         met.setdefault("no flush thread", []).append(measure(without, seconds))
@@ -114,7 +114,7 @@ def show(title: str, sides: dict[str, Percentiles]) -> None:
 def main() -> None:
     """Measure all sides and print both tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="half a second per side: shows that it works")
+    parser.add_argument("--quick", action="store_true", help="half a second per side: only shows that it works")
     seconds, rounds = (0.5, 1) if parser.parse_args().quick else (10.0, 3)
     with valkey() as server:
         print(describe(server))

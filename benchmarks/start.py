@@ -1,6 +1,6 @@
-"""How long does labkit make one wait at the start? Fresh processes, each compared with the same one without labkit.
+"""How much startup time does labkit add? Fresh processes, each compared with the same one without labkit.
 
-`python benchmarks/start.py` starts Python and IPython with and without labkit, in turn; a process counts from its
+`python benchmarks/start.py` starts Python and IPython with and without labkit, in turn; a process is timed from its
 start to its end, and the median of all rounds counts. Beside them: what else people import to record or to query.
 """
 
@@ -32,7 +32,7 @@ GOALS = {"import labkit": 0.15, "%load_ext labkit": 0.5}  # s
 
 
 def seconds(code: str, folder: str) -> float:
-    """Return how long a fresh process takes that runs `code` and ends; it leaves its history in `folder`."""
+    """Return how long a fresh process takes to run `code` and end; it leaves its history in `folder`."""
     began = perf_counter()
     subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, env=os.environ | {"IPYTHONDIR": folder}
@@ -62,7 +62,7 @@ def rows(took: dict[str, float]) -> list[list[str]]:
 def main() -> None:
     """Measure all sides and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one round: shows that it works")
+    parser.add_argument("--quick", action="store_true", help="one round: only shows that it works")
     rounds = 1 if parser.parse_args().quick else 20
     with valkey() as server:
         print(describe(server, "ipython", "pandas", "prometheus_client"))

@@ -1,6 +1,6 @@
-"""labkit: a metrics pipeline to see, measure and break, in parts good enough to run.
+"""labkit: a metrics pipeline to see, measure and break, made of parts good enough to run.
 
-The journey of a value, and the module that has it at each stage:
+The journey of a value, and the module that handles it at each stage:
 
     record ──► batch ──► Redis ──► Lua ──► exposition ──► Prometheus ──► query ──► plot
     └─ writer ────┘      keys      script  └─ sidecar                    client    theme
@@ -8,9 +8,9 @@ The journey of a value, and the module that has it at each stage:
                                                                          answers   panels, grid
                                                                                    dashboard
 
-Off the path: `store` (what is observed), `stack` (the processes that do it for real), `experiments` (what is
-measured). What people touch: `cli`; in JupyterLab `ask` (magics), `live_figure`, `control_panel` and `proxies` (the
-launcher's tiles); `report` (a notebook for readers) and `pytest_plugin` (for tests of their own).
+Off the path: `store` (what is observed), `stack` (the processes that run it for real), `experiments` (what is
+measured). What users touch: `cli`; in JupyterLab `ask` (magics), `live_figure`, `control_panel` and `proxies` (the
+launcher's tiles); `report` (a notebook for readers) and `pytest_plugin` (for their own tests).
 """
 
 from typing import TYPE_CHECKING, Any
@@ -58,7 +58,7 @@ __all__ = [
     "plot",
 ]
 
-# Loaded when asked for: an application that only records needs redis and nothing else, and a notebook not even that.
+# Loaded on demand: an application that only records needs redis and nothing else, and a notebook not even that.
 _LAZY = {
     "Prometheus": "labkit.query",
     "RedisMetricsService": "labkit.writer.service",
@@ -88,7 +88,7 @@ def load_ipython_extension(shell: "InteractiveShell") -> None:
 
 
 def unload_ipython_extension(shell: "InteractiveShell") -> None:
-    """Take labkit's magics away again; called by `%unload_ext labkit`."""
+    """Remove labkit's magics; called by `%unload_ext labkit`."""
     from labkit.ask import magics
 
     magics.unload_ipython_extension(shell)

@@ -4,7 +4,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line, or say how to get what it needs."""
+    """Run the command line, or say how to install what it needs."""
     try:
         from labkit.cli import run
 
@@ -12,7 +12,7 @@ def main() -> None:
     except ModuleNotFoundError as missing:
         if (missing.name or "labkit").partition(".")[0] == "labkit":
             raise
-        # Installed in parts: the base has no command line, and labkit[sidecar] no store and no stack.
+        # Installed in parts: the base has no command line, and labkit[sidecar] has neither store nor stack.
         sys.exit(f"error: This needs {missing.name}, which is not installed: pip install 'labkit[lab]'")
 
 

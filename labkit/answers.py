@@ -1,15 +1,15 @@
 """Query: what Prometheus answers, as tidy data frames.
 
-The columns of every frame, also of an empty one:
+The columns of every frame, even an empty one:
 
-    time      datetime64[ms, UTC]   when the value was so; milliseconds are what Prometheus keeps
+    time      datetime64[ms, UTC]   the time of the sample; Prometheus keeps milliseconds
     metric    string                the metric's name; empty where PromQL dropped it, as in `sum(…)`
     <label>   string                one column per label, sorted by name; empty where a series lacks the label, as in
                                     PromQL. A label called time, metric or value is in `label_time`, and so on
-    value     float64               NaN, inf and -inf as they are. A string literal gives a string column instead
+    value     float64               NaN, inf and -inf are kept. A string literal gives a string column instead
 
-An instant vector has one row per series, in the order Prometheus gave; a range has one row per sample, series by
-series, each in the order of time. A scalar is one row without a name. `attrs` has `warnings` and `infos`, Prometheus'
+An instant vector has one row per series, in Prometheus' order; a range has one row per sample, series by series, each
+in order of time. A scalar is one row without a name. `attrs` has `warnings` and `infos`, Prometheus'
 own remarks about the query, as lists of strings.
 """
 
@@ -28,10 +28,10 @@ _BASE = ("time", "metric", "value")
 
 
 def tidy(answer: Mapping[str, Any]) -> pd.DataFrame:
-    """Return the frame of one answer of `/api/v1/query` or `/api/v1/query_range`, given as JSON.
+    """Return the frame for one answer of `/api/v1/query` or `/api/v1/query_range`, given as JSON.
 
     Raises:
-        QueryError: the answer holds native histograms, which are not numbers.
+        QueryError: the answer contains native histograms, which are not numbers.
     """
     data = answer["data"]
     frame = _frame(_series(data["resultType"], data["result"]))
@@ -57,7 +57,7 @@ def _series(kind: str, result: Any) -> list[tuple[Series, Sequence[Sample]]]:
 def _samples(series: Series) -> Sequence[Sample]:
     if "histogram" in series or "histograms" in series:
         raise QueryError(
-            "The answer holds native histograms, and a frame holds numbers. Ask for numbers, as with "
+            "The answer contains native histograms, but a frame holds only numbers. Ask for numbers, for example with "
             "histogram_quantile(0.95, …), histogram_count(…) or histogram_sum(…)."
         )
     return series["values"] if "values" in series else [series["value"]]

@@ -23,9 +23,9 @@ app = typer.Typer(
     "\n\n\b\nlabkit up                                     start the lab"
     "\nlabkit traffic --rate 50 --duration 20        send customers through the store"
     "\nlabkit status                                 see what runs, and where"
-    "\nlabkit down                                   end it, and leave nothing behind"
-    "\n\nA lab belongs to a folder: the nearest one upwards that has a `.labkit`, else the project's root. LABKIT_HOME"
-    " names another, LABKIT_CACHE another place for programs that are fetched.",
+    "\nlabkit down                                   stop it, and leave nothing behind"
+    "\n\nA lab belongs to a folder: the nearest one upward that has a `.labkit`, else the project's root. Set"
+    " LABKIT_HOME to use another folder, and LABKIT_CACHE to keep downloaded programs elsewhere.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -35,12 +35,12 @@ app = typer.Typer(
 
 
 def _keep_secret(context: typer.Context, url: str) -> str:
-    """Refuse a password in an option, which everybody can read in the list of processes."""
+    """Refuse a password in an option: everybody can read it in the list of processes."""
     source = context.get_parameter_source("redis")
     if source and source.name == "COMMANDLINE" and "***" in redact(url):
         raise typer.BadParameter(
-            f"{redact(url)!r} has, or may have, a password in it, and everybody can read the list of processes. "
-            "Put the URL into LABKIT_REDIS_URL, or the password into LABKIT_REDIS_PASSWORD."
+            f"{redact(url)!r} contains, or may contain, a password, and everybody can read the list of processes. "
+            "Put the URL in LABKIT_REDIS_URL, or the password in LABKIT_REDIS_PASSWORD."
         )
     return url
 
@@ -52,11 +52,11 @@ RedisUrl = Annotated[
         envvar="LABKIT_REDIS_URL",
         metavar="URL",
         callback=_keep_secret,
-        help="Redis or Valkey. A password goes into the variable, or into LABKIT_REDIS_PASSWORD.",
+        help="URL of Redis or Valkey. Put a password in the variable, or in LABKIT_REDIS_PASSWORD.",
     ),
 ]
-Prefix = Annotated[str, typer.Option(help="What every key in Redis starts with.")]
-FlushInterval = Annotated[float, typer.Option(metavar="SECONDS", help="Between two batches of the store.")]
+Prefix = Annotated[str, typer.Option(help="Prefix of every key in Redis.")]
+FlushInterval = Annotated[float, typer.Option(metavar="SECONDS", help="Time between two batches of the store.")]
 Ttl = Annotated[float, typer.Option(metavar="SECONDS", help="How long a series lives after its last refresh.")]
 
 
@@ -64,13 +64,13 @@ Ttl = Annotated[float, typer.Option(metavar="SECONDS", help="How long a series l
 def up(
     ports: Annotated[
         Literal["fixed", "auto"],
-        typer.Option(help="fixed: Redis 6379, store 5050, sidecar 9121, Prometheus 9090. auto: free ones."),
+        typer.Option(help="fixed: Redis 6379, store 5050, sidecar 9121, Prometheus 9090. auto: any free ones."),
     ] = "fixed",
-    scrape_interval: Annotated[float, typer.Option(metavar="SECONDS", help="Between two scrapes.")] = 5.0,
+    scrape_interval: Annotated[float, typer.Option(metavar="SECONDS", help="Time between two scrapes.")] = 5.0,
     flush_interval: FlushInterval = 5.0,
     ttl: Ttl = 1800.0,
     sidecar: Annotated[
-        Literal["labkit", "redis_exporter"], typer.Option(help="labkit's own, or the stock one.")
+        Literal["labkit", "redis_exporter"], typer.Option(help="labkit's own sidecar, or the stock one.")
     ] = "labkit",
     server: Annotated[
         Literal["valkey", "redis"], typer.Option(help="Valkey from its wheel, or Redis from the distribution.")
@@ -78,9 +78,9 @@ def up(
 ) -> None:
     """Start the lab, and return when it answers.
 
-    It is Redis, the store, the sidecar and Prometheus, each a process of its own on 127.0.0.1. What runs already
-    with the same options is left as it is, and what is dead or paused of it is started. What is missing on the
-    machine is fetched the first time, without root. The lab stays when the terminal is closed.
+    The lab is Redis, the store, the sidecar and Prometheus, each a process of its own on 127.0.0.1. One that already
+    runs with the same options is left as it is; its dead or paused services are started. Programs missing on the
+    machine are downloaded the first time, without root. The lab keeps running when the terminal is closed.
 
     \b
     labkit up --ports auto
@@ -105,12 +105,12 @@ def up(
 @app.command()
 def down(
     keep_data: Annotated[
-        bool, typer.Option("--keep-data", help="Leave what Redis and Prometheus hold to the next `up`.")
+        bool, typer.Option("--keep-data", help="Keep what Redis and Prometheus hold for the next `up`.")
     ] = False,
 ) -> None:
-    """End the lab and leave nothing behind.
+    """Stop the lab and leave nothing behind.
 
-    Every process goes, also after a crash or a killed kernel, and so do sockets, files and data. Safe to repeat.
+    Ends every process, even after a crash or a killed kernel, and removes sockets, files and data. Safe to repeat.
     """
     from labkit.stack import Stack
 
@@ -119,11 +119,11 @@ def down(
 
 @app.command()
 def status(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")] = False,
 ) -> None:
-    """Show how each service is, and its URL.
+    """Show each service's state and URL.
 
-    Exit code 1 unless every one answers.
+    Exit code 1 unless every service answers.
 
     \b
     labkit status --json | python -c 'import json, sys; print(json.load(sys.stdin)["services"]["store"]["url"])'
@@ -150,12 +150,12 @@ def logs(
     service: Annotated[
         str, typer.Argument(metavar="SERVICE", help="redis, store, sidecar, prometheus, or supervisord.")
     ],
-    lines: Annotated[int, typer.Option("-n", "--lines", min=1, help="How many of the last lines.")] = 50,
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until Ctrl-C.")] = False,
+    lines: Annotated[int, typer.Option("-n", "--lines", min=1, help="Number of lines, from the end.")] = 50,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Keep printing until Ctrl-C.")] = False,
 ) -> None:
-    """Print what a service said.
+    """Print a service's log.
 
-    Also after it died or did not start.
+    Works even after it died or failed to start.
 
     \b
     labkit logs store -n 20
@@ -172,9 +172,9 @@ def logs(
 
 @app.command()
 def doctor() -> None:
-    """Say what is here, and what is missing.
+    """Check what is installed and what is missing.
 
-    Packages, programs, ports, the lab and Redis: what was found, where, and what to do about the rest. It changes
+    Packages, programs, ports, the lab and Redis: what was found, where, and what to do about the rest. Changes
     nothing. Exit code 1 if something is missing that the lab cannot get by itself.
     """
     from labkit.stack.doctor import examine
@@ -188,19 +188,20 @@ def doctor() -> None:
 @app.command()
 def exporter(
     redis: RedisUrl = DEFAULT_URL,
-    listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where to answer.")] = "127.0.0.1:9121",
+    listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Address to listen on.")] = "127.0.0.1:9121",
     prefix: Prefix = "metrics",
     web_config: Annotated[
         Path | None,
         typer.Option(
-            "--web.config.file", metavar="FILE", help="TLS, users and tokens, as all exporters of Prometheus read them."
+            "--web.config.file",
+            metavar="FILE",
+            help="TLS, users and tokens, in the format that all Prometheus exporters read.",
         ),
     ] = None,
 ) -> None:
     """Run labkit's sidecar.
 
-    GET /metrics shows Prometheus what the writers left in Redis. SIGHUP: read the script and the web configuration
-    again.
+    GET /metrics shows Prometheus what the writers left in Redis. SIGHUP: reload the script and the web configuration.
 
     \b
     labkit exporter --redis redis://127.0.0.1:6379/0 --listen 127.0.0.1:9121
@@ -215,14 +216,14 @@ def exporter(
 @app.command()
 def store(
     redis: RedisUrl = DEFAULT_URL,
-    listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where to answer.")] = "127.0.0.1:5050",
+    listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Address to listen on.")] = "127.0.0.1:5050",
     flush_interval: FlushInterval = 5.0,
     ttl: Ttl = 1800.0,
     prefix: Prefix = "metrics",
 ) -> None:
-    """Run the store, which is observed.
+    """Run the example store.
 
-    What one can do there is under /docs; what happens is recorded in Redis.
+    Its API is documented under /docs; what happens in it is recorded in Redis.
 
     \b
     labkit store --redis redis://127.0.0.1:6379/0 --listen 127.0.0.1:5050 --flush-interval 1
@@ -236,15 +237,15 @@ def store(
 @app.command()
 def traffic(
     rate: Annotated[float, typer.Option(metavar="R", help="Requests per second.")] = 20.0,
-    duration: Annotated[float, typer.Option(metavar="SECONDS", help="How long.")] = 30.0,
+    duration: Annotated[float, typer.Option(metavar="SECONDS", help="Duration of the traffic.")] = 30.0,
     shape: Annotated[
         Literal["steady", "ramp", "spike"], typer.Option(help="How the rate changes over time.")
     ] = "steady",
-    url: Annotated[str | None, typer.Option(metavar="URL", help="A store; by default the lab's.")] = None,
+    url: Annotated[str | None, typer.Option(metavar="URL", help="URL of a store; by default the lab's.")] = None,
 ) -> None:
     """Send customers through the store.
 
-    Locust sends them; how the store answered is told at the end.
+    Locust sends them; a summary is printed at the end.
 
     \b
     labkit traffic --rate 50 --duration 60 --shape spike
@@ -260,22 +261,22 @@ def traffic(
 
 @app.command()
 def demo(
-    quick: Annotated[bool, typer.Option("--quick", help="Less traffic.")] = False,
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the page and the table go.")] = Path("out"),
+    quick: Annotated[bool, typer.Option("--quick", help="Send less traffic.")] = False,
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where to write the page and the table.")] = Path("out"),
 ) -> None:
     """Run the whole pipeline once.
 
-    Real traffic, the store's ledger beside what Prometheus holds, and a page with the plots, out/demo.html. Exit
-    code 1 if a number differs.
+    Sends real traffic, shows the store's ledger beside what Prometheus holds, and leaves a page with the plots,
+    out/demo.html. Exit code 1 if a number differs.
     """
     from labkit.demo import run as run_demo
 
-    begins("Running the demo, for about half a minute")
+    begins("Running the demo (about half a minute)")
     raise typer.Exit(run_demo(quick=quick, out=out))
 
 
 class _TakesPairs(TyperCommand):
-    """A command whose option `-p` takes two words, for which Typer has no type: they travel as NAME=VALUE."""
+    """A command whose option `-p` takes two words. Typer has no type for that: they travel as NAME=VALUE."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         joined, words = [], iter(args)
@@ -284,7 +285,7 @@ class _TakesPairs(TyperCommand):
             if word in ("-p", "--parameter"):
                 name, value = next(words, None), next(words, None)
                 if value is None:
-                    raise typer.BadParameter("two words are needed: -p NAME VALUE")
+                    raise typer.BadParameter("-p needs two words: -p NAME VALUE")
                 joined.append(f"{name}={value}")
         return super().parse_args(ctx, joined)
 
@@ -294,11 +295,11 @@ def report(
     notebook: Annotated[str, typer.Argument(metavar="NOTEBOOK", help="A file, or one of labkit's own, such as 00.")],
     given: Annotated[
         list[str] | None,
-        typer.Option("-p", "--parameter", metavar="NAME VALUE", help="Repeat it for more."),
+        typer.Option("-p", "--parameter", metavar="NAME VALUE", help="Set a parameter; may be repeated."),
     ] = None,
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="The page; by default out/NOTEBOOK.html.")] = None,
     timeout: Annotated[float, typer.Option(metavar="SECONDS", help="How long one cell may take.")] = 600.0,
-    parameters: Annotated[bool, typer.Option("--parameters", help="Show what can be given, and run nothing.")] = False,
+    parameters: Annotated[bool, typer.Option("--parameters", help="List the parameters, and run nothing.")] = False,
 ) -> None:
     """Run a notebook, and write a page that reads well without its code.
 
@@ -329,8 +330,8 @@ def report(
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code.
 
-    0: done. 1: an error, told in one message on stderr, or a plain no (`status`, `doctor`, `demo`). 2: wrong usage.
-    130: interrupted.
+    0: done. 1: an error, reported in one message on stderr, or a negative result (`status`, `doctor`, `demo`).
+    2: wrong usage. 130: interrupted.
     """
     try:
         app(arguments, prog_name="labkit")
@@ -345,7 +346,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
 def _address(listen: str) -> tuple[str, int]:
     host, _, port = listen.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise typer.BadParameter(f"{listen!r} is no address; one looks like 127.0.0.1:9121.", param_hint="--listen")
+        raise typer.BadParameter(
+            f"{listen!r} is not a valid address; one looks like 127.0.0.1:9121.", param_hint="--listen"
+        )
     return host.strip("[]"), int(port)
 
 

@@ -1,7 +1,7 @@
 """Query: one request to Prometheus, through prometheus-api-client, keeping what that drops.
 
-The client hands on only the result: not its type, its warnings, or Prometheus' message in a form for people. It also
-repeats requests and waits without end unless told otherwise. Here every request is made once, is bounded in time, and
+The client passes on only the result: not its type, its warnings, or Prometheus' message in readable form. It also
+retries requests and waits forever unless told otherwise. Here every request is made once, is bounded in time, and
 gives either Prometheus' whole answer or one clear error.
 """
 
@@ -22,7 +22,7 @@ DEFAULT_URL = "http://127.0.0.1:9090"
 
 Answer = dict[str, Any]
 
-# Prometheus gives up by itself after the timeout, and is given this much longer (s) to say so.
+# Prometheus itself gives up after the timeout; it gets this much longer (s) to say so.
 _GRACE = 1.0
 
 
@@ -67,7 +67,7 @@ class Client:
         return answers[-1]
 
     def _is_local(self) -> bool:
-        # A proxy set for the internet knows nothing of this machine's loopback interface.
+        # A proxy meant for the internet cannot reach this machine's loopback interface.
         return urlsplit(self.url).hostname in {"localhost", "127.0.0.1", "::1"}
 
     def _read(self, response: requests.Response, promql: str) -> Answer:
@@ -98,8 +98,8 @@ class Client:
 
     def _unreachable(self, error: requests.RequestException) -> QueryError:
         return QueryError(
-            f"No Prometheus answers at {redact(self.url)} ({_root(error)}). Start the lab with `labkit up`, or see "
-            "with `labkit status` where it runs."
+            f"No Prometheus answers at {redact(self.url)} ({_root(error)}). Start the lab with `labkit up`, or find "
+            "out where it runs with `labkit status`."
         )
 
 
@@ -110,12 +110,12 @@ def _checked(url: str) -> str:
     except ValueError:
         valid = False
     if not valid:
-        raise QueryError(f"{redact(url)!r} is no URL of a Prometheus; one looks like {DEFAULT_URL!r}.")
+        raise QueryError(f"{redact(url)!r} is not a valid Prometheus URL; one looks like {DEFAULT_URL!r}.")
     return url.rstrip("/")
 
 
 def _pointed(error: str, promql: str) -> str:
-    """The message, and below it the query with a mark at the place that the message names."""
+    """The message, and below it the query with a caret at the position that the message names."""
     lines = promql.split("\n")
     if place := re.search(r"\b(\d+):(\d+): parse error", error):
         line, column = int(place[1]), int(place[2])
@@ -126,7 +126,7 @@ def _pointed(error: str, promql: str) -> str:
 
 
 def _root(error: BaseException) -> str:
-    """What happened at the bottom, without the layers of the HTTP libraries around it."""
+    """The root cause, without the layers of the HTTP libraries around it."""
     while below := error.__cause__ or error.__context__:
         error = below
     return str(getattr(error, "strerror", None) or error)

@@ -18,24 +18,24 @@ _DATABASE, _SOCKET = re.compile(r"/?\d*/?"), re.compile(r"/.+")
 _SECRET = {"password", "ssl_password"}
 _TLS = {"ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile", "ssl_password"}
 _TLS |= {"ssl_cert_reqs", "ssl_check_hostname", "ssl_min_version", "ssl_ciphers"}
-# Those that cannot change how labkit reads a reply, or how often it sends a batch.
+# Options that cannot change how labkit reads a reply, or how often it sends a batch.
 _PLAIN = {"db", "username", "password", "client_name", "socket_timeout", "socket_connect_timeout", "socket_keepalive"}
-_LOOKS = f"one looks like {DEFAULT_URL!r}, with redis, rediss or unix in front; percent-encode signs in a password"
-_BAD_VALUE = "an option has a value that it cannot have"
+_LOOKS = f"one looks like {DEFAULT_URL!r}; the scheme is redis, rediss or unix; percent-encode signs in a password"
+_BAD_VALUE = "an option has an invalid value"
 _BAD_TLS = (
-    "its ssl_ options do not work: the certificates or the key cannot be read, do not belong together or are not "
-    "opened by ssl_password, or no cipher is left"
+    "its ssl_ options do not work: the certificates or the key cannot be read or do not match, ssl_password does not "
+    "decrypt the key, or no cipher is left"
 )
 
 
 def connect(url: str, *, timeout: float = 2.0) -> redis.Redis:
     """Return a client for `url`; nothing is sent yet. `timeout` (s) bounds connecting and every reply.
 
-    A password may stand in the URL or in the environment variable `LABKIT_REDIS_PASSWORD`; the URL's comes first.
+    The password may be in the URL or in the environment variable `LABKIT_REDIS_PASSWORD`; the URL's takes precedence.
     With `rediss://`, the options `ssl_ca_certs`, `ssl_certfile` and `ssl_keyfile` name the certificates.
 
     Raises:
-        ConnectionFailed: the URL is malformed, has an option that is unknown, or names a file that cannot be used.
+        ConnectionFailed: the URL is malformed, has an unknown option, or names a file that cannot be used.
     """
     if objection := _objection(url):
         raise _refusal(url, objection)
@@ -46,16 +46,16 @@ def connect(url: str, *, timeout: float = 2.0) -> redis.Redis:
             password=os.environb.get(b"LABKIT_REDIS_PASSWORD") or None,
             socket_timeout=timeout,
             socket_connect_timeout=timeout,
-            # Repeating a batch is the writer's decision, under its own number: never the client's.
+            # Resending a batch, under its own number, is up to the writer: never to the client.
             retry=Retry(NoBackoff(), 0),
             health_check_interval=0,
-            # Without any, OpenSSL asks the terminal for the password of a key.
+            # Without one, OpenSSL would prompt for the key's password on the terminal.
             **({"ssl_password": ""} if url.startswith("rediss:") else {}),
         )
-        # Made and never opened: it looks at its options.
+        # Created but never opened: the constructor checks the options.
         client.connection_pool.connection_class(**client.connection_pool.connection_kwargs)
     except (ValueError, redis.RedisError):
-        # Their own message may quote a part of the password.
+        # Their messages may quote part of the password.
         raise _refusal(url, _BAD_VALUE) from None
     return client
 
@@ -69,7 +69,7 @@ def redact(url: str) -> str:
     except ValueError:
         return "(unreadable URL)"
     if "@" in f"{parts.path}{parts.query}{parts.fragment}":
-        # The password has a character that ends the host, and where it ends itself nobody can tell.
+        # The password has a character that ends the host, and nobody can tell where the password ends.
         return f"{parts.scheme}://***"
     query = f"?{'&'.join(map(_shown, parts.query.split('&')))}" if parts.query else ""
     return f"{parts.scheme}://{_place(parts)}{parts.path}{query}{'#***' if parts.fragment else ''}"
@@ -79,9 +79,9 @@ def _place(parts: SplitResult) -> str:
     user, at, host = parts.netloc.rpartition("@")
     name, colon, _ = user.partition(":")
     try:
-        parts.port  # noqa: B018  looks at it
+        parts.port  # noqa: B018  raises if it is invalid
     except ValueError:
-        # A password whose @ was forgotten stands where the port should.
+        # A password whose @ was forgotten is where the port should be.
         host = f"{host.rpartition(':')[0]}:***"
     return f"{name}{colon}{'***' if colon else ''}{at}{host}"
 
@@ -94,18 +94,18 @@ def _shown(option: str) -> str:
 
 
 def _refusal(url: str, objection: str) -> ConnectionFailed:
-    return ConnectionFailed(f"{redact(url)!r} is no Redis URL: {objection}.")
+    return ConnectionFailed(f"{redact(url)!r} is not a valid Redis URL: {objection}.")
 
 
 def _objection(url: str) -> str:
-    """Say what is wrong with `url`, quoting nothing of it; "" if nothing is."""
+    """Say what is wrong with `url`, quoting none of it; "" if nothing is wrong."""
     try:
         url.encode()
         parts = urlsplit(url)
         options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
-        # What the resolver does with a name; it fails on an empty part, or a long one.
+        # As the resolver will do; this fails if a part of the name is empty or too long.
         unquote(parts.hostname or "").encode("idna")
-        parts.port  # noqa: B018  looks at it
+        parts.port  # noqa: B018  raises if it is invalid
     except ValueError:
         return _LOOKS
     if not (_has_form(url, parts) and "\0" not in unquote(f"{parts.hostname}{parts.path}")):
@@ -122,7 +122,7 @@ def _objection_to_options(scheme: str, options: dict[str, str]) -> str:
     known = _PLAIN | _TLS if scheme == "rediss" else _PLAIN
     if not known.issuperset(options):
         tls = "" if scheme == "rediss" else " (and, with rediss://, some that begin with ssl_)"
-        return f"it has an unknown option; known are {', '.join(sorted(known))}{tls}"
+        return f"it has an unknown option; the known ones are {', '.join(sorted(known))}{tls}"
     try:
         if not all(0 < float(options.get(name, 1)) <= 3600 for name in ("socket_timeout", "socket_connect_timeout")):
             return _BAD_VALUE
@@ -132,7 +132,7 @@ def _objection_to_options(scheme: str, options: dict[str, str]) -> str:
 
 
 def _objection_to_tls(options: dict[str, str]) -> str:
-    # A missing file, a key without its certificate, a wrong password: without this, found at the first command only.
+    # A missing file, a key without its certificate, a wrong password: without this, the first command would find it.
     authorities = options.get("ssl_ca_certs"), options.get("ssl_ca_path")
     identity = options.get("ssl_certfile", ""), options.get("ssl_keyfile")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -1,4 +1,4 @@
-"""Plot: the Grafana dashboard, drawn with plotly from the same file, for where there is no Grafana.
+"""Plot: the Grafana dashboard, drawn with plotly from the same file, for use without Grafana.
 
 >>> dashboard.overview(prometheus, last="5m")                # all panels, as Grafana arranges them
 >>> dashboard.figures(prometheus)["Events per second"]       # one of them
@@ -35,7 +35,7 @@ def queries(last: Duration = "5m", *, scrape_interval: Duration = SCRAPE_INTERVA
     """Return every query of the dashboard, ready to send, with Grafana's variables replaced.
 
     Args:
-        last: the time the dashboard shows.
+        last: the time range of the dashboard.
         scrape_interval: how often Prometheus scrapes; rates are taken over at least four of these.
         variables: the template variables, `job` and `instance`: a value or several; everything by default.
 
@@ -49,12 +49,12 @@ def queries(last: Duration = "5m", *, scrape_interval: Duration = SCRAPE_INTERVA
 def figures(
     prometheus: Prometheus, last: Duration = "5m", *, end: Moment | None = None, **variables: Choice
 ) -> dict[str, go.Figure]:
-    """Return one figure per panel by its title, of the time `last` that ends now or at `end`.
+    """Return one figure per panel, by title, for the time range `last` that ends now or at `end`.
 
     Args:
-        prometheus: is asked, also for its scrape interval, which decides over how long rates are taken.
-        last: the time to show.
-        end: the end of that time.
+        prometheus: what to query; its scrape interval decides over how long rates are taken.
+        last: the time range to show.
+        end: the end of that range.
         variables: the template variables, `job` and `instance`: a value or several; everything by default.
 
     Raises:
@@ -80,7 +80,7 @@ def overview(
 
 @dataclass(frozen=True)
 class _Source:
-    """Where the data of all panels comes from: one Prometheus, one time, one choice of variables."""
+    """Where the data of all panels comes from: one Prometheus, one time range, one choice of variables."""
 
     prometheus: Prometheus
     window: Window
@@ -126,7 +126,7 @@ def _timeseries(panel: Panel, frames: plot.Named) -> go.Figure:
 
 
 def _stat(panel: Panel, frames: plot.Named) -> go.Figure:
-    """The last value, large, in the colour of its threshold, above a small line of what it was before."""
+    """The last value, large, in the color of its threshold, above a small line of its history."""
     figure = plot.line(frames, title=panel.title, unit=panel.unit)
     values = pd.concat(frames.values())["value"].dropna()
     if len(values):

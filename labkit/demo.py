@@ -1,4 +1,4 @@
-"""The main job, without a screen: run notebook 00, print ledger beside Prometheus, leave a page with the plots."""
+"""The demo, headless: run notebook 00, print the ledger beside Prometheus, leave a page with the plots."""
 
 import re
 from pathlib import Path
@@ -18,7 +18,7 @@ _CELL_TIMEOUT = 120
 def run(*, quick: bool = False, out: Path = Path("out")) -> int:
     """Run the demo and return the exit code: 0 if every row of the table is equal.
 
-    Leaves in `out`: `demo.html`, a report whose figures show without a network; `demo.ipynb`, the notebook as it ran;
+    Leaves in `out`: `demo.html`, a report whose figures need no network; `demo.ipynb`, the notebook as it ran;
     and `ledger.csv`, the table. `quick` sends less traffic.
 
     Raises:

@@ -7,7 +7,7 @@ LabkitError
 ├── QueryError            Prometheus refused a query, or did not answer
 └── StackError            the local lab could not do what was asked
     ├── BinaryNotFound    a program is neither installed nor available for download
-    ├── PortInUse         a port is taken by somebody else
+    ├── PortInUse         a port is in use by another process
     └── ServiceFailed     a process ended, or did not become ready in time
 """
 
@@ -17,7 +17,7 @@ class LabkitError(Exception):
 
 
 class MetricError(LabkitError, ValueError):
-    """A metric was declared or used wrongly: a bad name, label, amount or a second, different declaration."""
+    """A metric was declared or used wrongly: a bad name, label or amount, or a second, different declaration."""
 
 
 class ConnectionFailed(LabkitError):
@@ -37,12 +37,12 @@ class StackError(LabkitError):
 
 
 class BinaryNotFound(StackError):
-    """A program the lab needs is not installed and could not be fetched."""
+    """A program the lab needs is not installed and could not be downloaded."""
 
 
 class PortInUse(StackError):
-    """A port the lab wants belongs to somebody else."""
+    """A port the lab needs is in use by another process."""
 
 
 class ServiceFailed(StackError):
-    """A service ended, or did not answer in time; the message carries the end of its log."""
+    """A service ended, or did not answer in time; the message contains the end of its log."""

@@ -9,21 +9,21 @@ import plotly.graph_objects as go
 from labkit.panels import Panel
 
 _COLUMNS = 24
-# These kinds of panels have names beside them instead of numbers.
+# These kinds of panels have names on the left instead of numbers.
 _NAMED = ("bargauge", "heatmap", "state-timeline")
-# All in pixels. The figure is this wide, also on a narrower page: there it scrolls, and no text runs into another.
-# A cell of JupyterLab has this much room on a laptop, beside the list of files.
+# All in pixels. The figure is this wide even on a narrower page: there it scrolls, and no text overlaps another.
+# A cell of JupyterLab has this much room on a laptop, beside the file browser.
 _WIDTH, _ROW = 920, 34
 _GAP, _TITLE, _LINE, _TICKS, _LABELS, _CHARACTER = 16, 24, 16, 26, 44, 5.7
 _TICK_CHARACTER = 6.9
-# Level, and as many as have room; the date would not have any.
+# Horizontal, and as many as fit; the date would not fit.
 _TIMES, _TIME = {"tickangle": 0, "tickformat": "%H:%M:%S"}, 68
-# The dashes of a line, as they look in a text.
+# The dashes of a line, as text.
 _DASHES = {"solid": "━━", "dash": "╍╍", "dot": "┅┅", "dashdot": "━·", "longdash": "━ ━"}
 
 
 def arrange(panels: Sequence[Panel], figures: Mapping[str, go.Figure]) -> go.Figure:
-    """Return one figure of the panels' figures, given by title: with titles, legends and the headings of rows."""
+    """Combine the panels' figures, given by title, into one, with titles, legends and the headings of rows."""
     bottom = max(panel.place.y + panel.place.height for panel in panels)
     page = go.Figure(layout={"template": "labkit", "width": _WIDTH, "height": bottom * _ROW, "showlegend": False})
     page.update_layout(margin={"l": 8, "r": 8, "t": 8, "b": 8})
@@ -36,7 +36,7 @@ def arrange(panels: Sequence[Panel], figures: Mapping[str, go.Figure]) -> go.Fig
 
 @dataclass(frozen=True)
 class _Cell:
-    """The room of one panel on a page of `bottom` rows, from 0 (left, bottom) to 1 (right, top)."""
+    """The space for one panel on a page of `bottom` rows, from 0 (left, bottom) to 1 (right, top)."""
 
     panel: Panel
     figure: go.Figure
@@ -51,16 +51,16 @@ class _Cell:
         return 1 - self.panel.place.y / self.bottom
 
     def down(self, pixels: float) -> float:
-        """How high it is so many pixels below the top of this cell."""
+        """The height on the page that is `pixels` below the top of this cell."""
         return self.top - pixels / (self.bottom * _ROW)
 
     def across(self) -> list[float]:
-        """From where to where the plot itself goes, right of its labels."""
+        """The horizontal extent of the plot itself, right of its labels."""
         right = self.left + self.panel.place.width / _COLUMNS
         return [self.left + self._labels() / _WIDTH, right - self._room_right() / _WIDTH]
 
     def upwards(self) -> list[float]:
-        """From where to where the plot itself goes, above its times and below title and legend."""
+        """The vertical extent of the plot itself, above its times and below title and legend."""
         low = self.panel.place.height * _ROW - (_GAP if self.panel.kind == "stat" else _TICKS + _GAP)
         return [self.down(low), self.down(_TITLE + _LINE * len(self.legend()) + 6)]
 

@@ -37,7 +37,7 @@ class Keys:
 
     def __post_init__(self) -> None:
         if not _PREFIX.fullmatch(self.prefix):
-            raise MetricError(f"{self.prefix!r} cannot be a key prefix; use letters, digits, '_', '.' and '-'.")
+            raise MetricError(f"{self.prefix!r} is not a valid key prefix; use letters, digits, '_', '.' and '-'.")
 
     @property
     def index(self) -> str:
@@ -64,8 +64,8 @@ class Keys:
         return ":".join(filter(None, (self.prefix, kind, name, encoded)))
 
     def of_metric(self, kind: str, name: str) -> str:
-        """Return the pattern, as Redis matches it, of the keys of all children of one metric."""
-        # Of what may stand in a prefix or a name, nothing means anything in a pattern.
+        """Return the Redis pattern that matches the keys of all children of one metric."""
+        # No character that a prefix or a name may contain is special in a pattern.
         return f"{self.prefix}:{kind}:{name}:*"
 
 
@@ -86,6 +86,6 @@ def parse(key: str) -> tuple[str, str, dict[str, str]]:
     """
     _, kind, name, *labels = key.split(":", 3) if key.count(":") >= 2 else ("", "", "")
     if kind not in KINDS:
-        raise MetricError(f"{key!r} is no series key; one looks like 'metrics:counter:user_events:event=joined'.")
+        raise MetricError(f"{key!r} is not a series key; one looks like 'metrics:counter:user_events:event=joined'.")
     pairs = (pair.partition("=") for pair in "".join(labels).split(",") if pair)
     return kind, name, {label: unquote(value) for label, _, value in pairs}

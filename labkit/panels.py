@@ -1,6 +1,6 @@
 """Plot: the panels of the Grafana dashboard, read from its file, with queries ready for Prometheus.
 
-`configs/grafana/dashboards/labkit.json` is the one description of the dashboard; nothing of it is repeated here.
+`configs/grafana/dashboards/labkit.json` is the only description of the dashboard; nothing in it is repeated here.
 """
 
 import json
@@ -16,10 +16,10 @@ from labkit.resources import resource
 
 Json = dict[str, Any]
 
-# Grafana's names of units, as people write them.
+# Grafana's names for units, and how people write them.
 _UNITS = {"short": "", "ms": "ms", "s": "s", "percentunit": "%", "reqps": "requests/s", "cps": "/s"}
 _VARIABLE = re.compile(r"\$(\w+)|\$\{(\w+)\}")
-# Points in a figure, about; more would not be seen.
+# Roughly the points in a figure; more would not be visible.
 _POINTS = 300
 
 
@@ -46,7 +46,7 @@ class Panel:
     """One panel of the dashboard.
 
     `kind` is Grafana's: stat, timeseries, state-timeline, heatmap or bargauge. `unit` is one that `labkit.plot` knows.
-    `colors` are by name in the legend, `texts` what a value is called, `thresholds` pairs of lower bound and colour,
+    `colors` are by name in the legend, `texts` are names for values, `thresholds` pairs of lower bound and color,
     ascending; `limit` says whether they are lines in the plot; `steps` whether a value holds until the next one.
     """
 
@@ -66,20 +66,20 @@ class Panel:
     steps: bool
 
     def color(self, value: float) -> str:
-        """Return the colour of a value: that of the highest threshold it reaches."""
+        """Return the color of a value: that of the highest threshold it reaches."""
         return [color for bound, color in self.thresholds if bound <= value][-1]
 
 
 @dataclass(frozen=True)
 class Window:
-    """The time that a dashboard shows, and how often Prometheus scrapes, both in seconds."""
+    """The time range that a dashboard shows, and Prometheus' scrape interval, both in seconds."""
 
     last: float
     scrape_interval: float
 
     @property
     def step(self) -> float:
-        """Seconds between two points: never less than a scrape, and no more points than can be seen."""
+        """Seconds between two points: never less than a scrape interval, and no more points than can be seen."""
         seen = self.last / _POINTS
         return self.scrape_interval if seen <= self.scrape_interval else float(ceil(seen))
 
@@ -102,13 +102,13 @@ def panels() -> list[Panel]:
 
 
 def defaults() -> dict[str, str]:
-    """Return the template variables of the dashboard that queries use, by name, each as the regex for all of it."""
+    """Return the template variables that the dashboard's queries use, by name, each as the regex for all its values."""
     listed = _file()["templating"]["list"]
     return {variable["name"]: variable["allValue"] for variable in listed if variable["type"] == "query"}
 
 
 def choose(chosen: Mapping[str, str | Iterable[str]]) -> dict[str, str]:
-    """Return the values of all template variables, of which some are chosen: one value, or several.
+    """Return the values of all template variables, some of them chosen: one value, or several.
 
     Raises:
         QueryError: the dashboard has no such variable.
@@ -123,13 +123,13 @@ def substitute(promql: str, variables: Mapping[str, str]) -> str:
     """Return a query with `$name` and `${name}` replaced.
 
     Raises:
-        QueryError: it has a variable that has no value.
+        QueryError: it uses a variable that has no value.
     """
 
     def value(match: re.Match[str]) -> str:
         name = match[1] or match[2]
         if name not in variables:
-            raise QueryError(f"{promql}: nothing is known of ${name}; there are {', '.join(variables)}.")
+            raise QueryError(f"{promql}: ${name} is unknown; the variables are {', '.join(variables)}.")
         return variables[name]
 
     return _VARIABLE.sub(value, promql)
@@ -175,5 +175,5 @@ def _threshold(step: Json) -> tuple[float, str]:
 
 
 def _regex(values: Iterable[str]) -> str:
-    # It stands inside the quotes of a PromQL string, where a backslash counts twice.
+    # It goes into a quoted PromQL string, where a backslash must be doubled.
     return json.dumps("|".join(map(re.escape, values)), ensure_ascii=False)[1:-1]

@@ -1,8 +1,8 @@
 """Plot: tidy frames in, plotly figures out.
 
 Times are UTC. A legend has only what differs: labels that all series share are left out. What is missing is a gap,
-never a line drawn across it; a frame without rows is a figure that says so. `unit` is written at the axis and in
-the hover text: "ms", "requests/s", …; `labkit.theme.unit` says which are special.
+never a line drawn across it; a frame without rows gives a figure that says so. `unit` is shown on the axis and in the
+hover text: "ms", "requests/s", …; `labkit.theme.unit` says which are special.
 
 >>> plot.line(prometheus.query_range("rate(user_events[20s])"), title="Events", unit="events/s")
 """
@@ -23,7 +23,7 @@ Frames = pd.DataFrame | Named
 
 _UTC = {"title": {"text": "time (UTC)"}, "hoverformat": "%H:%M:%S UTC"}
 _JITTER = 1.5
-# More names than this are a list beside the plot instead of a line above it.
+# More names than this become a list beside the plot instead of a line above it.
 _LEGEND_LINE = 5
 _QUERY_WIDTH = 80
 
@@ -39,11 +39,11 @@ def line(
     """Return lines over time, one per series of a frame, or of several frames given by name.
 
     Args:
-        frames: what `query_range` returned, or several of them by the name that the legend shall show.
+        frames: what `query_range` returned, or several of them by the name that the legend should show.
         title: the figure's title.
         unit: of the values.
-        steps: a value holds until the next one, as that of a gauge does.
-        colors: the colour of a series by its name in the legend; others take the palette's next.
+        steps: a value holds until the next one, as a gauge's does.
+        colors: the color of a series by its name in the legend; others take the palette's next.
     """
     figure = _figure(title, frames, unit)
     for position, (name, series) in enumerate(named(frames)):
@@ -56,7 +56,7 @@ def line(
 
 
 def quantiles(frames: Named, *, title: str = "", unit: str = "") -> go.Figure:
-    """Return quantiles over time, given by name from the lowest to the highest, with the room between them filled."""
+    """Return quantiles over time, given by name from the lowest to the highest, with the area between them filled."""
     figure = line(frames, title=title, unit=unit, colors=dict.fromkeys(frames, theme.BLUE))
     for position, trace in enumerate(figure.data):
         if position:
@@ -102,11 +102,11 @@ def heatmap(frame: pd.DataFrame, *, title: str = "", unit: str = "") -> go.Figur
 
 
 def states(frames: Frames, states: Mapping[float, tuple[str, str]], *, title: str = "") -> go.Figure:
-    """Return one band per series that shows by its colour in which state it was; its name says the last one too.
+    """Return one band per series, colored by the state it was in; its name includes the last one.
 
     Args:
-        frames: what `query_range` returned, or several of them by the name that the axis shall show.
-        states: what a value is called, and its colour.
+        frames: what `query_range` returned, or several of them by the name that the axis should show.
+        states: the name of each value, and its color.
         title: the figure's title.
     """
     figure = _figure(title, frames, "")
@@ -127,17 +127,17 @@ def states(frames: Frames, states: Mapping[float, tuple[str, str]], *, title: st
 
 
 def _bands(colors: Sequence[str]) -> list[tuple[float, str]]:
-    """A colour scale of steps: each colour from one edge of its share to the other."""
+    """A stepped color scale: each color fills its share from edge to edge."""
     return [(edge / len(colors), color) for place, color in enumerate(colors) for edge in (place, place + 1)]
 
 
 def compare(frame: pd.DataFrame, *, title: str = "Ledger and Prometheus") -> go.Figure:
     """Return two sources side by side: a ring for what the ledger says, a dot for what Prometheus holds.
 
-    Where they agree, the dot sits in its ring; where not, the row has another colour and both numbers.
+    Where they agree, the dot sits in its ring; where not, the row has another color and both numbers.
 
     Args:
-        frame: columns `metric`, `labels`, `ledger`, `prometheus`, `equal`, as `labkit.experiments.ledger.compare` has.
+        frame: columns `metric`, `labels`, `ledger`, `prometheus`, `equal`, as from `labkit.experiments.ledger.compare`.
         title: the figure's title.
     """
     rows = frame.iloc[::-1]
@@ -164,8 +164,8 @@ _SOURCES = (
 def named(frames: Frames) -> list[tuple[str, pd.DataFrame]]:
     """Return the series of one or several frames, each with the name it has in a legend.
 
-    The name is made of the values of those labels that differ between the series of its frame. The name of a frame
-    comes before it; a series alone in a frame without a name has none.
+    The name consists of the values of those labels that differ between the series of its frame. The name of a frame
+    comes before it; a lone series in a frame without a name has none.
     """
     if isinstance(frames, pd.DataFrame):
         return list(_split(frames))
@@ -198,7 +198,7 @@ def _with_gaps(series: pd.DataFrame) -> tuple[pd.DatetimeIndex, list[float]]:
 def _buckets(frame: pd.DataFrame) -> pd.DataFrame:
     """Observations per second, not cumulative: one row per bucket from the first to the last one that is ever hit."""
     table = frame.assign(le=frame["le"].astype("float64")).pivot_table(index="le", columns="time", values="value")
-    # The rates of two buckets are computed apart; the difference of two equal ones may be a hair below zero.
+    # The rates of two buckets are computed separately; the difference of equal ones may be a hair below zero.
     each = table.diff().fillna(table.iloc[:1]).clip(lower=0)
     hit = np.flatnonzero((each > 0).any(axis=1))
     bounds = [f"{bound:g}" for bound in each.index]

@@ -1,4 +1,4 @@
-"""How far long work is, for somebody who watches: in a notebook that a person runs, or on a terminal.
+"""The progress of long work, for a person who watches: in a notebook that they run, or on a terminal.
 
 Papermill, nbval and nbconvert run notebooks that nobody watches: there, nothing is shown, and outputs stay the same.
 """
@@ -13,19 +13,19 @@ _FORMAT = "{l_bar}{bar}| {elapsed}<{remaining}"
 
 
 def watched() -> bool:
-    """Return whether a person looks at what this process prints now."""
+    """Return whether a person is watching what this process prints."""
     kernel = _kernel()
     if kernel is None:
         return sys.stderr is not None and sys.stderr.isatty()
-    # Those who run notebooks for people let cells ask for input; programs that run them do not.
+    # Front ends for people let cells ask for input; programs that run notebooks do not.
     return bool(kernel._allow_stdin)
 
 
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[float], object]]:
-    """Show a bar for the block, which tells the function it is given the share that is done, 0 to 1.
+    """Show a bar during the block, which passes the share done, 0 to 1, to the function it gets.
 
-    Nothing of it stays when the block ends.
+    Nothing of it remains when the block ends.
     """
     if not watched():
         yield lambda _: None
@@ -46,7 +46,7 @@ def _widget(what: str) -> Iterator[Callable[[float], object]]:
 
     bar: Any = tqdm(total=1.0, desc=what, bar_format=_FORMAT, display=False)
     with bar:
-        # By our own hand, so that it can be taken away: a saved notebook would look for a widget that is gone.
+        # Displayed by us, so that it can be removed: a saved notebook would look for a widget that is gone.
         shown = display(bar.container, display_id=True)
         try:
             yield lambda share: bar.update(share - bar.n)
@@ -62,6 +62,6 @@ def _has_widgets() -> bool:
 
 
 def _kernel() -> Any:
-    # Whoever has not imported IPython is not in a notebook.
+    # A process that has not imported IPython does not run a notebook.
     ipython = sys.modules.get("IPython")
     return ipython and getattr(ipython.get_ipython(), "kernel", None)

@@ -1,6 +1,6 @@
-"""The tiles of the lab's services in JupyterLab's launcher, by jupyter-server-proxy.
+"""The tiles of the lab's services in JupyterLab's launcher, through jupyter-server-proxy.
 
-It asks each function here, an entry point of the group `jupyter_serverproxy_servers`, once, when JupyterLab starts.
+It calls each function here, an entry point of the group `jupyter_serverproxy_servers`, once, when JupyterLab starts.
 """
 
 import posixpath
@@ -11,9 +11,9 @@ from typing import Any
 
 from labkit.resources import resource
 
-# The one category in which JupyterLab shows the icons of tiles that are not its own.
+# The only category in which JupyterLab shows the icons of tiles that are not its own.
 CATEGORY = "Notebook"
-# Seconds until a relay that was just started listens; it imports the stack first.
+# Seconds for a new relay to start listening; it imports the stack first.
 START_TIMEOUT = 30.0
 
 _ROOTED = re.compile(rb"""((?:href|src|action)=["'])/(?!/)""")
@@ -21,13 +21,13 @@ _PATH_PREFIX = re.compile(rb"""(var PATH_PREFIX = ["'])(["'];)""")
 
 
 def lead_back(response: Any, request: Any, path: str) -> None:
-    """Turn what Debian's Prometheus says about its own root into what is true behind the proxy.
+    """Rewrite the absolute paths of Debian's Prometheus so that they work behind the proxy.
 
-    Its pages and redirects name whole paths. Those of Prometheus' own releases are relative and stay as they are.
+    They are in its pages and redirects. Those of Prometheus' own releases are relative and stay as they are.
     """
     location = response.headers.get("Location", "")
     if location.startswith("/"):
-        # Relative, because some versions of the proxy rewrite whole paths themselves, and others do not.
+        # Relative, because some versions of the proxy rewrite absolute paths themselves, and others do not.
         response.headers["Location"] = posixpath.relpath(location, posixpath.dirname(path))
     if response.headers.get("Content-Type", "").startswith("text/html"):
         base = request.path.removesuffix(path).encode()
@@ -39,7 +39,7 @@ def _tile(name: str, title: str, path: str = "", *, sub_path: bool = False) -> d
     return {
         "command": [sys.executable, "-m", "labkit.relay", name, "{port}"],
         "timeout": START_TIMEOUT,
-        # True: the service knows under which path it lives, and wants to see it.
+        # True: the service knows the path under which it is served, and expects requests to contain it.
         "absolute_url": sub_path,
         "launcher_entry": {
             "title": title,
@@ -47,13 +47,13 @@ def _tile(name: str, title: str, path: str = "", *, sub_path: bool = False) -> d
             "path_info": f"{name}/{path}",
             "icon_path": str(resource("configs", "jupyter", "icons", f"{name}.svg")),
         },
-        # A tab of the browser: most of these pages want all of it.
+        # A browser tab: most of these pages need all of it.
         "new_browser_tab": True,
     }
 
 
 def prometheus() -> dict[str, Any]:
-    """Return the tile of Prometheus' web page. Compressed pages could not be corrected."""
+    """Return the tile of Prometheus' web page. Compressed pages could not be rewritten."""
     plain = {"Accept-Encoding": "identity"}
     return _tile("prometheus", "Prometheus") | {"rewrite_response": lead_back, "request_headers_override": plain}
 

@@ -1,14 +1,14 @@
-"""Fixtures for everybody's tests: the real lab, its Redis and its Prometheus. pytest loads them by itself.
+"""Fixtures for users' tests: the real lab, its Redis and its Prometheus. pytest loads them automatically.
 
-`labkit_stack`       the lab: a session's own, in a home of its own, on free ports
+`labkit_stack`       the lab: one per session, in a home of its own, on free ports
 `labkit_redis`       a client of its Redis
 `labkit_prometheus`  the queries of its Prometheus, with `wait_until`
-`labkit_options`     what the lab is started with: settings of pytest's ini file; override it for more
+`labkit_options`     what the lab is started with: settings from pytest's ini file; override it for more
 
-With pytest-xdist each worker has a lab of its own. The report of a test that failed says how the services were, with
+With pytest-xdist each worker has a lab of its own. The report of a failed test shows the state of the services, with
 the end of the log of each that did not answer.
 
-Whoever has labkit installed imports this module in every run, so what is heavy is imported by the fixtures.
+Where labkit is installed, every run of pytest imports this module, so the fixtures do the heavy imports.
 """
 
 import os
@@ -37,7 +37,7 @@ SETTINGS: dict[str, tuple[type, str, str]] = {
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Take the settings `labkit_scrape_interval` and the like from the ini file."""
+    """Read the settings `labkit_scrape_interval` and the like from the ini file."""
     for name, (_, default, meaning) in SETTINGS.items():
         parser.addini(f"labkit_{name}", f"the lab of the fixture labkit_stack: {meaning}", default=default)
 
@@ -52,9 +52,9 @@ def labkit_options(pytestconfig: pytest.Config) -> dict[str, Any]:
 def labkit_stack(labkit_options: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Stack]":
     """A running lab: Redis, the store, the sidecar and Prometheus, which end with the session.
 
-    It has a home and free ports of its own, so it disturbs no other lab. While it runs, LABKIT_HOME names it: notebooks
-    and programs that a test starts find it with `Stack.attach()`. A test that breaks a service should mend it: use
-    `with labkit_stack.stopped("redis"):` or `.paused`.
+    It has a home and free ports of its own, so it disturbs no other lab. While it runs, LABKIT_HOME is its home:
+    notebooks and programs that a test starts find it with `Stack.attach()`. A test that breaks a service should restore
+    it: use `with labkit_stack.stopped("redis"):` or `.paused`.
     """
     home = tmp_path_factory.mktemp("labkit")
     with pytest.MonkeyPatch.context() as patch, _up(home, labkit_options) as stack:
@@ -66,7 +66,7 @@ def labkit_stack(labkit_options: dict[str, Any], tmp_path_factory: pytest.TempPa
 def labkit_redis(labkit_stack: "Stack") -> "Iterator[redis.Redis]":
     """A client of the lab's Redis, closed after the test; replies are text.
 
-    What is there stays from test to test, as in life: count what a test adds, or give it a label of its own.
+    Its data stays from test to test, as in real life: count what a test adds, or give it a label of its own.
     """
     import redis
 
@@ -76,7 +76,7 @@ def labkit_redis(labkit_stack: "Stack") -> "Iterator[redis.Redis]":
 
 @pytest.fixture(scope="session")
 def labkit_prometheus(labkit_stack: "Stack") -> "Prometheus":
-    """The queries of the lab's Prometheus: `query`, `query_range`, and `wait_until` for what is on its way."""
+    """Queries to the lab's Prometheus: `query`, `query_range`, and `wait_until` for what is on its way."""
     from labkit import Prometheus
 
     return Prometheus(labkit_stack.urls["prometheus"])
@@ -84,7 +84,7 @@ def labkit_prometheus(labkit_stack: "Stack") -> "Prometheus":
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Say how the lab was when a test failed that uses it."""
+    """Add the state of the lab to the report of a failed test that uses it."""
     report = yield
     stack = getattr(item, "funcargs", {}).get("labkit_stack")
     if report.failed and stack:
@@ -124,4 +124,4 @@ def _setting(config: pytest.Config, name: str, kind: type) -> object:
     try:
         return kind(text)
     except ValueError:
-        pytest.fail(f"labkit_{name} = {text!r} in the ini file: a number is expected.", pytrace=False)
+        pytest.fail(f"labkit_{name} = {text!r} in the ini file is not a number.", pytrace=False)

@@ -1,4 +1,4 @@
-"""Query: PromQL in, tidy data frames out. What their columns hold is said in `labkit.answers`.
+"""Query: PromQL in, tidy data frames out. `labkit.answers` describes their columns.
 
 >>> prometheus = Prometheus("http://127.0.0.1:9090")
 >>> prometheus.query("sum by (event) (user_events)")
@@ -31,17 +31,19 @@ _DURATION = re.compile("".join(rf"(?:(\d+){unit})?" for unit in _UNITS))
 def seconds(duration: Duration) -> float:
     """Return a duration in seconds: "5s", "1h30m" and the like as in PromQL, a number of seconds, or a timedelta.
 
-    The number may be text, as Prometheus' own API takes it.
+    The number may be text, as in Prometheus' own API.
 
     Raises:
-        QueryError: it is none of these, or not longer than nothing.
+        QueryError: it is none of these, or not above zero.
     """
     if isinstance(duration, str):
         result = float(duration) if _NUMBER.fullmatch(duration) else _spelled(duration)
     else:
         result = duration.total_seconds() if isinstance(duration, timedelta) else float(duration)
     if not 0 < result < float("inf"):
-        raise QueryError(f"{duration!r} is no duration; write '5s', '1h30m', a number of seconds, or a timedelta.")
+        raise QueryError(
+            f"{duration!r} is not a valid duration; write '5s', '1h30m', a number of seconds, or a timedelta."
+        )
     return result
 
 
@@ -78,11 +80,11 @@ class Prometheus:
     """The queries of one Prometheus.
 
     Args:
-        url: where it answers, such as `http://127.0.0.1:9090`; a sub-path is welcome.
-        timeout: seconds to wait for an answer. Prometheus itself gives up after as long.
+        url: where it answers, such as `http://127.0.0.1:9090`; a sub-path is allowed.
+        timeout: seconds to wait for an answer. Prometheus itself gives up after the same time.
 
     Raises:
-        QueryError: the URL cannot be one. That nothing answers there is found by the first query.
+        QueryError: the URL is invalid. If nothing answers there, the first query finds out.
     """
 
     def __init__(self, url: str = DEFAULT_URL, *, timeout: float = 10.0) -> None:
@@ -93,11 +95,11 @@ class Prometheus:
 
     @property
     def url(self) -> str:
-        """Where it answers."""
+        """The URL it answers at."""
         return self._client.url
 
     def query(self, promql: str, at: Moment | None = None) -> pd.DataFrame:
-        """Return what `promql` is now, or was `at` a moment (an aware datetime, or seconds since 1970).
+        """Return the value of `promql` now, or `at` a moment (an aware datetime, or seconds since 1970).
 
         Raises:
             QueryError: Prometheus refused the query, or did not answer; the message says why and what to do.
@@ -109,9 +111,9 @@ class Prometheus:
     def query_range(
         self, promql: str, last: Duration = "5m", step: Duration = "5s", end: Moment | None = None
     ) -> pd.DataFrame:
-        """Return what `promql` was every `step`, over the time `last` that ends now or at `end`.
+        """Return the value of `promql` at every `step`, over the time range `last` that ends now or at `end`.
 
-        `attrs["step"]` has the step in seconds: a longer distance between two samples of a series is a gap.
+        `attrs["step"]` has the step in seconds: a longer time between two samples of a series is a gap.
 
         Raises:
             QueryError: as for `query`; also for more than 11,000 steps.
@@ -135,14 +137,12 @@ class Prometheus:
         deadline = monotonic() + timeout
         while not condition(frame := self.query(promql)):
             if monotonic() > deadline:
-                raise QueryError(
-                    f"{promql}: what was waited for did not happen within {timeout:g} s; last seen: {_text(frame)}"
-                )
+                raise QueryError(f"{promql}: the condition was not met within {timeout:g} s; last seen: {_text(frame)}")
             sleep(_POLL)
         return frame
 
     def scrape_interval(self, job: str) -> float | None:
-        """Return how often Prometheus scrapes a job, in seconds, or None if it has no target of that name.
+        """Return the scrape interval of a job in seconds, or None if Prometheus has no target of that name.
 
         Raises:
             QueryError: Prometheus did not answer.

@@ -1,8 +1,8 @@
-"""One address for a service of the lab, whatever its port is today: bytes in, bytes out.
+"""One address for a service of the lab, whatever its current port is: bytes in, bytes out.
 
-jupyter-server-proxy starts a relay for each launcher tile that somebody opens, and keeps the port it gave it. The lab
-may come, go and change its ports meanwhile: every connection asks anew where the service is, and while it is nowhere,
-the answer is a page that says how to start it, and looks again by itself.
+jupyter-server-proxy starts a relay for each launcher tile that somebody opens, on a port that stays the same. The lab
+may come, go and change its ports meanwhile: every connection looks up where the service is, and while it is not
+running, the answer is a page that says how to start it, and reloads by itself.
 
 $ python -m labkit.relay prometheus 40123
 """
@@ -17,7 +17,7 @@ from labkit.errors import LabkitError
 from labkit.stack import Stack
 from labkit.stack.ports import HOST
 
-# Services that may run beside the lab, where they listen when the lab does not say, and how to start them.
+# Services that may run beside the lab, where they listen unless the lab says otherwise, and how to start them.
 BESIDE = {
     "grafana": (3000, "<code>docker compose up grafana</code>"),
     "locust": (8089, "<code>Stack.attach().start_traffic()</code> in a notebook"),
@@ -28,12 +28,12 @@ LONGEST_HEAD = 64 * 1024
 PATIENCE = 5.0  # seconds
 
 _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="2">
-<title>{name} does not run</title><style>
+<title>{name} is not running</title><style>
 :root {{ color-scheme: light dark }}
 body {{ font: 1.1rem/1.5 system-ui, sans-serif; max-width: 36rem; margin: 15vh auto; padding: 0 1rem }}
 code {{ font-size: 1.05em; padding: .1em .4em; border-radius: .3em; background: color-mix(in srgb, currentColor 12%, transparent) }}
-</style></head><body><h1>{name} does not run</h1><p>{why}</p>
-<p>Start it with {start}.</p><p>This page looks again every two seconds.</p></body></html>
+</style></head><body><h1>{name} is not running</h1><p>{why}</p>
+<p>Start it with {start}.</p><p>This page reloads every two seconds.</p></body></html>
 """  # noqa: E501  a style is best read in one line
 
 
@@ -44,14 +44,14 @@ def find(name: str) -> tuple[int | None, str]:
     except LabkitError as error:
         return None, str(error)
     if stack and name in stack.urls:
-        return int(stack.urls[name].rpartition(":")[2].partition("/")[0]), "The lab runs, but it does not answer."
+        return int(stack.urls[name].rpartition(":")[2].partition("/")[0]), "The lab is running, but it does not answer."
     if name in BESIDE:
-        return BESIDE[name][0], "It does not belong to the lab's own services, and was not started."
-    return None, "No lab runs here."
+        return BESIDE[name][0], "It is not one of the lab's own services, and was not started."
+    return None, "No lab is running here."
 
 
 def page(name: str, why: str) -> bytes:
-    """Return the answer, with its head, that is given in place of the service's own."""
+    """Return the response, headers included, that is sent in place of the service's own."""
     start = BESIDE[name][1] if name in BESIDE else _LAB
     body = _PAGE.format(name=html.escape(name.capitalize()), why=html.escape(why), start=start).encode()
     head = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/html; charset=utf-8\r\nCache-Control: no-store\r\n"
@@ -79,7 +79,7 @@ async def serve(name: str, port: int) -> None:
     async with await asyncio.start_server(
         lambda reader, writer: connect(name, reader, writer), HOST, port, limit=LONGEST_HEAD
     ):
-        # A Jupyter that is killed ends nobody.
+        # A Jupyter that is killed ends none of its children.
         while os.getppid() == parent:
             await asyncio.sleep(PATIENCE)
 
@@ -105,7 +105,7 @@ async def _explain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, a
     await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE)
     writer.write(answer)
     writer.write_eof()
-    # What is still on its way is read: a connection closed before that would take the answer with it.
+    # Read what still arrives: closing the connection before that would discard the answer.
     async with asyncio.timeout(PATIENCE):
         while await reader.read(CHUNK):
             pass

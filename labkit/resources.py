@@ -1,4 +1,4 @@
-"""Where the files that are not Python are found: the Lua scripts and the configurations.
+"""Where to find the files that are not Python: the Lua scripts and the configurations.
 
 In a checkout they are `lua/` and `configs/` beside the package; in an installed wheel they travel inside it.
 """
@@ -18,5 +18,5 @@ def resource(*parts: str) -> Path:
     """
     path = _ROOT.joinpath(*parts)
     if not path.exists():
-        raise FileNotFoundError(f"{path} is missing; reinstall labkit, it should have come with it.")
+        raise FileNotFoundError(f"{path} is missing, but comes with labkit: reinstall labkit.")
     return path

@@ -1,4 +1,4 @@
-"""Lua: one file of `lua/`, which the server knows by its digest once it was loaded."""
+"""Lua: one file of `lua/`, which the server knows by its digest once it is loaded."""
 
 from functools import cached_property
 from hashlib import sha1

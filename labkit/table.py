@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from html import escape
 
-# Okabe and Ito's colours; the word stands beside the mark, so that colour is never the only difference.
+# Okabe and Ito's colors; the word is beside the mark, so that color is never the only difference.
 _MARKS = {
     **dict.fromkeys(("answering", "ok"), ("●", "#009E73")),
     **dict.fromkeys(("silent", "paused", "warning"), ("◐", "#E69F00")),
@@ -12,7 +12,7 @@ _MARKS = {
 
 
 class Html:
-    """Something that shows itself as HTML in a notebook, and as text elsewhere."""
+    """Something shown as HTML in a notebook, and as text elsewhere."""
 
     def __init__(self, html: str, text: str) -> None:
         self._html, self._text = html, text

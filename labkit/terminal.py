@@ -1,4 +1,4 @@
-"""What a person at a terminal sees: in colour there, plain behind a pipe."""
+"""What a person at a terminal sees: in color there, plain in a pipe."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ COLOURS = {"answering": "green", "ok": "green", "silent": "yellow", "paused": "y
 
 
 def table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    """Print a table; behind a pipe, lines with tabs."""
+    """Print a table; in a pipe, tab-separated lines."""
     if not sys.stdout.isatty():
         say("\n".join("\t".join(row) for row in rows))
         return
@@ -40,14 +40,14 @@ def complain(text: str) -> None:
 
 
 def begins(what: str) -> None:
-    """Say on stderr what takes long, where no bar or spinner shows it: behind a pipe."""
+    """Announce long work on stderr where no bar or spinner shows it: in a pipe."""
     if not sys.stderr.isatty():
         print(f"{what}…", file=sys.stderr, flush=True)  # noqa: T201  plain, for logs
 
 
 @contextmanager
 def waiting(what: str) -> Iterator[Callable[[str], None]]:
-    """Show that something goes on. What takes long is told to the function given."""
+    """Show that work is in progress; pass each long step to the function that this yields."""
     if not sys.stderr.isatty():
         yield lambda step: print(f"{step}…", file=sys.stderr)  # noqa: T201  plain, for logs
         return
@@ -58,7 +58,7 @@ def waiting(what: str) -> Iterator[Callable[[str], None]]:
 
 
 def watch(path: Path) -> None:
-    """Print what a file gets from now on, until interrupted."""
+    """Print what is appended to a file from now on, until interrupted."""
     with path.open(encoding="utf-8", errors="replace") as log:
         log.seek(0, 2)
         while True:

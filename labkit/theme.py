@@ -1,7 +1,7 @@
-"""Plot: how every figure looks: one plotly template named `labkit`, and the colours, dashes and units it goes with.
+"""Plot: how every figure looks: one plotly template named `labkit`, and the colors, dashes and units to go with it.
 
-The backgrounds are transparent and the greys lie in the middle, so that a figure reads on a light page and on a
-dark one.
+The backgrounds are transparent and the grays of medium lightness, so that a figure is readable on a light page and on
+a dark one.
 """
 
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 import plotly.io as pio
 
-# Okabe and Ito's colours, which colour-blind people can tell apart, without yellow and black: a page hides them.
+# Okabe and Ito's colors, which color-blind people can tell apart, without yellow and black: some pages hide them.
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, GREY = (
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#666666",
 )  # fmt: skip
 PALETTE = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, GREY)
-# Colour is never the only difference; both rows together repeat after 35 lines.
+# Color is never the only difference; both rows together repeat after 35 lines.
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 
-# The more, the stronger, on a light page and on a dark one.
+# The more, the stronger the color, on a light page and on a dark one.
 HEAT = ((0, "rgba(86, 180, 233, 0.14)"), (0.4, "rgba(43, 147, 206, 0.7)"), (1, "rgba(0, 114, 178, 1)"))
 
 TEXT = "#6E7379"
@@ -30,7 +30,7 @@ _AXIS = {
 
 @dataclass(frozen=True)
 class Unit:
-    """How the values of one unit are written: what an axis needs, and a d3 format with what follows the number."""
+    """How the values of one unit are written: what an axis needs, and a d3 format with the number's suffix."""
 
     axis: dict[str, str]
     format: str
@@ -44,7 +44,7 @@ class Unit:
 def unit(name: str) -> Unit:
     """Return how a unit is written: "s", "ms" and "%" at every tick of an axis, others as the title of the axis.
 
-    "s" takes the prefix it needs, so that 0.0023 is 2.3ms; "%" is of a share between 0 and 1.
+    "s" takes the prefix it needs, so that 0.0023 is 2.3ms; "%" is for a share between 0 and 1.
     """
     if name == "s":
         return Unit({"title_text": "", "tickformat": "~s", "ticksuffix": "s"}, ".3~s", "s")
@@ -56,7 +56,7 @@ def unit(name: str) -> Unit:
 
 
 def dash(position: int) -> str:
-    """Return the dash of the line at a position; its colour is `PALETTE[position % len(PALETTE)]`."""
+    """Return the dash of the line at a position; its color is `PALETTE[position % len(PALETTE)]`."""
     return DASHES[position % len(DASHES)]
 
 

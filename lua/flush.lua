@@ -22,7 +22,7 @@
 --            ["histogram", create, bounds, adds, sum]  bounds as text, 5,10,25; adds as bucket, n, bucket, n…:
 --                                                    buckets from 1, one more than bounds; each at most once
 --            ["remove"]
---          create false, adding zero: a refresh. It leaves a series alone that was removed in the last ttl.
+--          create false, adding zero: a refresh. It does not touch a series that was removed within the last ttl.
 -- Returns  {status, epoch, fence, known, {key, reason, …}, {key, …}, {key, …}}
 --          status  applied    the batch is in Redis now, all but the series skipped
 --                  duplicate  it was there already; nothing was done
@@ -31,7 +31,7 @@
 --          known   "1" if there was a fence of this writer, else ""
 --          5th     series that were skipped, and why: wrongtype, json, value, bounds
 --          6th     histograms whose counts were folded into the other bounds that Redis holds
---          7th     series that were to be refreshed and have been removed
+--          7th     series that were to be refreshed but have been removed
 -- Errors   before anything is written, when a key other than a series has the wrong type.
 --
 -- A script that fails half-way keeps its writes, so everything is read and checked before the first of them.
@@ -71,7 +71,7 @@ local function finite(n)
   return type(n) == "number" and n == n and n ~= math.huge and n ~= -math.huge
 end
 
--- What `..` turns into text that reads back as the same double. By itself it keeps 14 digits.
+-- What `..` turns into text that reads back as the same double. Of a plain number it keeps 14 digits.
 local function text(n)
   if n % 1 == 0 and n < 1e14 and n > -1e14 then return n end
   if n % 1 == 0 and n < 2 ^ 53 and n > -2 ^ 53 then return format("%.0f", n) end
@@ -236,7 +236,7 @@ local function shape_of(bounds)
   return shape
 end
 
--- {counts…, sum, carry, count, created} as texts, if labkit wrote it with these bounds; one text per bucket is turned into a
+-- {counts…, sum, carry, count, created} as texts, if labkit wrote it with these bounds; the text of a bucket becomes a
 -- number only when something is added to it.
 local function take_apart(json, shape)
   if shape.rest and string.find(json, shape.start, 1, true) == 1 then
@@ -307,7 +307,7 @@ local function plan(key, json, operation)
   end
   local merged, reason, was_folded
   if not json and call("EXISTS", key) == 1 then
-    -- MGET has nothing to say of a list or a hash.
+    -- MGET returns nothing for a list or a hash.
     reason = "wrongtype"
   elseif not json and not create and was_removed(key) then
     removed[#removed + 1] = key
@@ -333,7 +333,7 @@ end
 
 -- Write ------------------------------------------------------------------------
 
--- Removed series stay in the index for a while, so that readers learn of it.
+-- Removed series stay in the index for a while, so that readers learn of the removal.
 local function remove_all()
   local times = {}
   for i, key in ipairs(removals) do

@@ -4,34 +4,39 @@
 --
 -- 1. The stock redis_exporter, or a person:  redis-cli EVAL "$(cat lua/redis-exporter.lua)" 0
 --    KEYS  none, ARGV ignored: all series in the index of the prefix "metrics".
---    Returns  a flat list {sample, value, sample, value, …}, all of it text, every value one that Go can parse;
---             last come labkit_sidecar_series and labkit_sidecar_series_skipped{reason="…"}.
+--    Returns  a flat list {sample, value, sample, value, …}, all of it text, every value one that Go can parse, no
+--             sample twice; last come labkit_sidecar_series and labkit_sidecar_series_skipped{reason="…"}.
 --
 -- 2. labkit's exporter, with EVALSHA_RO.
 --    KEYS  1  <prefix>.state   hash: epoch, version
 --          2  <prefix>.index   zset: series key -> version of its last change
 --          3… read: one key per series
---    ARGV  1  page | read
---          2  page: the epoch that the caller knows, or ""
---          3  page: the version that the caller has reached
---          4  page: the most series to return
---    Returns  page: {epoch, version, key, ms, JSON, key, ms, JSON, …}
---          version  the version reached: ask for what came since, next time
---          ms       ms to live; -2: the series is gone; -1: for ever
---          JSON     as it is held; false if the key holds no string. What labkit wrote, its caller can expose without
---                   the server's help; for anything else it asks with read.
---             read: {entry, entry, …}
+--    ARGV  1  changed | all | read
+--          2  changed, all: after this version
+--          3  changed, all: the most series to return
+--    Returns  changed, all: {epoch, version, reached, key, ms, JSON, key, ms, JSON, …}
+--             changed has the series up to the server's version. all has those beyond it, too: after a loss of
+--             <prefix>.state, versions begin anew, and the index still has greater ones.
+--          version  the server's
+--          reached  the version of the last series returned: ask for those after it, or "" if there are no more
+--          ms       ms to live; -2: the series is gone; -1: forever
+--          JSON     as it is held; false if the key holds no string, or a longer one than any series. What labkit
+--                   wrote, its caller can expose without the server's help; for anything else it asks with read.
+--             read: {entry, entry, …}, for as many of the keys as fit into a short call: ask again for the others
 --          entry    {key, ms, lines, created, p50, p95, p99}: text ready to expose, the last three of a histogram
 --                   only; when it was created, s, or ""
 --                   {key, ms, false, reason}: a series that cannot be read; reasons below
 --          ms       ms for which the entry holds (then read it again), or as above
---    A caller whose epoch or version is not of this server's past is given everything from the start;
---    it sees that by an epoch other than its own, or a version below its own.
+--    A caller that finds an epoch other than its own, or a version below its own, knows a past that is not this
+--    server's: it begins with all, after version 0, and goes on with what changed since the first version it was given.
 --
--- Reasons: wrongtype, json, value, bounds, counts, labels, name, kind.
+-- Reasons: wrongtype, length, json, value, bounds, counts, labels, name, kind, prefix; and conflict: of families that
+-- claim one name, the first in alphabetical order has it; of one name, histogram before counter before gauge.
 
 local call, format, match = redis.call, string.format, string.match
 local QUANTILES = {{"p50", 0.50}, {"p95", 0.95}, {"p99", 0.99}}
+-- A call blocks the server: longer JSON cannot be a series, and these end a reply. In bytes, and in samples.
+local LONGEST, REPLY_BYTES, REPLY_SAMPLES = 32 * 1024, 256 * 1024, 1600
 
 -- Numbers ---------------------------------------------------------------------
 
@@ -53,7 +58,7 @@ local function numbers(list)
   local result, n = {}, 0
   for word in list:gmatch("[^,]+") do
     n = n + 1
-    -- What is no number must not leave a hole in the list.
+    -- What is not a number must not leave a hole in the list.
     result[n] = tonumber(word) or 0 / 0
   end
   return result
@@ -76,6 +81,15 @@ end
 
 -- Keys ------------------------------------------------------------------------
 
+-- Byte by byte, as Python compares: Lua's own `<` follows the locale in which the server was started.
+local function before(a, b)
+  for i = 1, math.min(#a, #b) do
+    local x, y = a:byte(i), b:byte(i)
+    if x ~= y then return x < y end
+  end
+  return #a < #b
+end
+
 local function valid_utf8(s)
   if not s:find("[\128-\255]") then return true end
   local i, n = 1, #s
@@ -95,7 +109,7 @@ end
 
 local ESCAPES = {["\\"] = "\\\\", ['"'] = '\\"', ["\n"] = "\\n"}
 
--- Only what a key cannot hold is encoded, in capitals: written otherwise, two keys could name one series.
+-- Only what a key cannot hold is encoded, in uppercase: otherwise, two keys could name one series.
 local function decoded(hex)
   local char = string.char(tonumber(hex, 16))
   return hex == hex:upper() and char:find("[%%,%c]") and char
@@ -116,21 +130,23 @@ local function label_value(encoded)
   return (value:gsub('[\\"\n]', ESCAPES))
 end
 
--- "endpoint=/a,method=GET" -> 'endpoint="/a",method="GET"', or nil. Labels not in order could name one series twice.
+-- "endpoint=/a,method=GET" -> 'endpoint="/a",method="GET"', or nil. Labels out of order could name one series twice.
 local function labels_of(encoded)
   local labels, previous = {}, ""
   for pair in (encoded .. ","):gmatch("(.-),") do
     local name, rest = pair:match("^([a-zA-Z_][a-zA-Z0-9_]*)=(.+)$")
     local value = name and label_value(rest)
-    if not value or name <= previous or name:sub(1, 2) == "__" or name == "le" or name == "quantile" then return nil end
+    if not value or not before(previous, name) then return nil end
+    if name:sub(1, 2) == "__" or name == "le" or name == "quantile" then return nil end
     labels[#labels + 1] = name .. '="' .. value .. '"'
     previous = name
   end
   return table.concat(labels, ",")
 end
 
-local function parse(key)
-  local kind, rest = key:match("^[^:]*:([^:]*):(.*)$")
+local function parse(key, prefix)
+  if key:sub(1, #prefix + 1) ~= prefix .. ":" then return nil, "prefix" end
+  local kind, rest = key:match("^([^:]*):(.*)$", #prefix + 2)
   if kind ~= "counter" and kind ~= "gauge" and kind ~= "histogram" then return nil, "kind" end
   local name, encoded = rest:match("^([a-zA-Z_][a-zA-Z0-9_]*):(.+)$")
   if not name then
@@ -178,7 +194,7 @@ local REDUCE = {
 }
 
 -- A writer whose lease has ended no longer counts. Returns the value, nil if no writer is left, and when the next
--- lease ends, s; false if the leases make no sense.
+-- lease ends, s; false if the leases are invalid.
 local function reduce(held, now)
   local value, next_end
   for _, entry in pairs(held.writers) do
@@ -198,7 +214,7 @@ local function gauge(series, json, now)
   if held.shared ~= nil then
     if not REDUCE[held.shared] or type(held.writers) ~= "table" then return nil, "value" end
     value, holds_until = reduce(held, now)
-    -- All leases have ended: gone. Nobody holds anything, yet or any more: what the writer made of that.
+    -- All leases have ended: gone. Nobody holds anything, not yet or no longer: what the writer made of that.
     if value == nil and next(held.writers) then return {} end
     if value == nil then value = held.value end
   end
@@ -277,16 +293,30 @@ end
 
 local SAMPLES_OF = {counter = counter, gauge = gauge, histogram = histogram}
 
--- key -> samples, kind, holds_until, created; {} when the series is gone; nil, reason when it cannot be read.
-local function read(key, now)
-  local series, reason = parse(key)
+-- key -> JSON; "" when there is none; false and a reason when it cannot be the JSON of a series.
+local function held_at(key)
+  local json = redis.pcall("GETRANGE", key, 0, LONGEST)
+  if type(json) == "table" then return false, "wrongtype" end
+  if #json > LONGEST then return false, "length" end
+  return json
+end
+
+-- When the series was created, s, if that is a time at all: what Go cannot parse would cost the whole page.
+local function created_of(json)
+  local seconds, fraction = match(json, '"created":(%d+)(%.?%d*)[,}]')
+  return seconds and #seconds <= 12 and #fraction <= 12 and fraction ~= "." and seconds .. fraction or ""
+end
+
+-- key -> samples, series, holds_until, created; {} when the series is gone; nil, reason when it cannot be read.
+local function read(key, prefix, now)
+  local series, reason = parse(key, prefix)
   if not series then return nil, reason end
-  local reply = redis.pcall("GET", key)
-  if type(reply) == "table" then return nil, "wrongtype" end
-  if not reply then return {}, series.kind end
-  local samples, more = SAMPLES_OF[series.kind](series, reply, now)
+  local json, no = held_at(key)
+  if not json then return nil, no end
+  if json == "" and call("EXISTS", key) == 0 then return {}, series end
+  local samples, more = SAMPLES_OF[series.kind](series, json, now)
   if not samples then return nil, more end
-  return samples, series.kind, more, match(reply, '"created":([%d.]+)') or ""
+  return samples, series, more, created_of(json)
 end
 
 local function clock()
@@ -296,16 +326,59 @@ end
 
 -- 1. Everything, flat -----------------------------------------------------------
 
-local function everything(index)
-  local flat, held, skipped, now = {}, 0, {}, clock()
-  for _, key in ipairs(call("ZRANGE", index, 0, -1)) do
-    local samples, reason = read(key, now)
-    if samples then
-      for _, item in ipairs(samples) do flat[#flat + 1] = item end
-      if #samples > 0 then held = held + 1 end
+-- Names on the page beside the series: ours, the exporter's, and what Prometheus itself adds to a target.
+local RESERVED = {
+  "labkit_sidecar_series", "labkit_sidecar_series_skipped", "redis_up", "up", "scrape_duration_seconds",
+  "scrape_samples_scraped", "scrape_samples_post_metric_relabeling", "scrape_series_added",
+}
+local PARTS = {"_bucket", "_sum", "_count", "_p50", "_p95", "_p99"}
+
+local function names_of(family)
+  local names = {family.name}
+  if family.kind == "histogram" then
+    for _, part in ipairs(PARTS) do names[#names + 1] = family.name .. part end
+  end
+  return names
+end
+
+local RANK = {histogram = "1", counter = "2", gauge = "3"}
+
+-- Families in their order, without those of which another one before them has a name.
+local function without_conflicts(families, skipped)
+  local order, taken, kept = {}, {}, {}
+  for id in pairs(families) do order[#order + 1] = id end
+  table.sort(order, before)
+  for _, name in ipairs(RESERVED) do taken[name] = true end
+  for _, id in ipairs(order) do
+    local family, free = families[id], true
+    for _, name in ipairs(names_of(family)) do free = free and not taken[name] end
+    if free then
+      for _, name in ipairs(names_of(family)) do taken[name] = true end
+      kept[#kept + 1] = family
     else
-      skipped[reason] = (skipped[reason] or 0) + 1
+      skipped.conflict = (skipped.conflict or 0) + family.series
     end
+  end
+  return kept
+end
+
+local function everything(prefix)
+  local families, skipped, now = {}, {}, clock()
+  for _, key in ipairs(call("ZRANGE", prefix .. ".index", 0, -1)) do
+    local samples, series = read(key, prefix, now)
+    if not samples then
+      skipped[series] = (skipped[series] or 0) + 1
+    elseif #samples > 0 then
+      local id = series.name .. ":" .. RANK[series.kind]
+      local family = families[id] or {name = series.name, kind = series.kind, series = 0, samples = {}}
+      for _, item in ipairs(samples) do family.samples[#family.samples + 1] = item end
+      family.series, families[id] = family.series + 1, family
+    end
+  end
+  local flat, held = {}, 0
+  for _, family in ipairs(without_conflicts(families, skipped)) do
+    for _, item in ipairs(family.samples) do flat[#flat + 1] = item end
+    held = held + family.series
   end
   flat[#flat + 1] = "labkit_sidecar_series"
   flat[#flat + 1] = text(held)
@@ -327,39 +400,58 @@ local function lines(samples, first, last)
   return table.concat(out)
 end
 
-local function entry(key, now)
-  local samples, kind, holds_until, created = read(key, now)
+-- Returns the entry, and how many samples it cost.
+local function entry(key, prefix, now)
+  local samples, series, holds_until, created = read(key, prefix, now)
   local ms = call("PTTL", key)
-  if not samples then return {key, ms, false, kind} end
-  if #samples == 0 then return {key, -2, ""} end
+  if not samples then return {key, ms, false, series}, 1 end
+  if #samples == 0 then return {key, -2, ""}, 1 end
   if holds_until then ms = math.ceil(math.min(ms < 0 and math.huge or ms, (holds_until - now) * 1000)) end
-  if kind ~= "histogram" then return {key, ms, lines(samples, 1, #samples), created} end
+  if series.kind ~= "histogram" then return {key, ms, lines(samples, 1, #samples), created}, 1 end
   local made, body = {key, ms}, #samples - 2 * #QUANTILES
   made[3], made[4] = lines(samples, 1, body), created
   for i = 1, #QUANTILES do made[4 + i] = lines(samples, body + 2 * i - 1, body + 2 * i) end
-  return made
+  return made, #samples / 2
 end
 
-local function page(state, index, known_epoch, since, limit)
-  local epoch, version = call("HGET", state, "epoch") or "", tonumber(call("HGET", state, "version") or 0)
-  if epoch ~= known_epoch or since > version then since = 0 end
-  local changed = call("ZRANGEBYSCORE", index, "(" .. text(since), "+inf", "WITHSCORES", "LIMIT", 0, limit)
-  local keys, reply = {}, {epoch, text(version)}
-  for i = 1, #changed, 2 do keys[#keys + 1] = changed[i] end
-  local held = #keys > 0 and call("MGET", unpack(keys)) or {}
-  for i, key in ipairs(keys) do
-    reply[3 * i], reply[3 * i + 1], reply[3 * i + 2] = key, call("PTTL", key), held[i]
+-- The epoch and the version of the server; "" and 0 if somebody deleted them.
+local function state_of(key)
+  local held = redis.pcall("HMGET", key, "epoch", "version")
+  return held[1] or "", tonumber(held[2] or 0) or 0
+end
+
+local function changes(state, index, since, limit, all)
+  local epoch, version = state_of(state)
+  local last = all and "+inf" or text(version)
+  local changed = call("ZRANGEBYSCORE", index, "(" .. text(since), last, "WITHSCORES", "LIMIT", 0, limit)
+  local reply, n, bytes = {epoch, text(version), ""}, 3, 0
+  for i = 1, #changed, 2 do
+    local key = changed[i]
+    local json = held_at(key)
+    reply[n + 1], reply[n + 2], reply[n + 3] = key, call("PTTL", key), json
+    n, bytes = n + 3, bytes + #key + (json and #json or 0)
+    local more = i + 1 < #changed or #changed == 2 * limit
+    if bytes > REPLY_BYTES or i + 1 == #changed then
+      if more then reply[3] = changed[i + 1] end
+      break
+    end
   end
-  if #keys == limit then reply[2] = changed[#changed] end
   return reply
 end
 
-local function named(keys)
-  local reply, now = {}, clock()
-  for i = 3, #keys do reply[#reply + 1] = entry(keys[i], now) end
+local function named(keys, prefix)
+  local reply, now, samples = {}, clock(), 0
+  for i = 3, #keys do
+    local made, cost = entry(keys[i], prefix, now)
+    reply[#reply + 1], samples = made, samples + cost
+    if samples >= REPLY_SAMPLES then break end
+  end
   return reply
 end
 
-if ARGV[1] == "page" then return page(KEYS[1], KEYS[2], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])) end
-if ARGV[1] == "read" then return named(KEYS) end
-return everything("metrics.index")
+local what = ARGV[1]
+if what == "changed" or what == "all" then
+  return changes(KEYS[1], KEYS[2], tonumber(ARGV[2]), tonumber(ARGV[3]), what == "all")
+end
+if what == "read" then return named(KEYS, match(KEYS[2], "^(.*)%.index$")) end
+return everything("metrics")

@@ -1,6 +1,6 @@
 """Run notebooks and keep the outputs that nbval compares: `python scripts/refresh_notebooks.py [NAME …]`.
 
-Cells tagged `nbval-check-output` say the same every time; the outputs of all others are live, and are not committed.
+Cells tagged `nbval-check-output` print the same every time; the outputs of all others are live, and not committed.
 """
 
 import sys

@@ -13,7 +13,7 @@ from tests.redis_server import RedisServer
 
 
 def pytest_configure() -> None:
-    """Let the programs that tests start hear Ctrl-C, also when the tests themselves run in the background."""
+    """Let the programs that tests start receive Ctrl-C, even when the tests themselves run in the background."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -52,6 +52,6 @@ def own_server(tmp_path: Path) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def metrics(redis_url: str) -> Iterator[RedisMetricsService]:
-    """A writer that sends only when it is told to."""
+    """A writer that sends only when told to."""
     with RedisMetricsService(redis_url, flush_interval=600) as service:
         yield service

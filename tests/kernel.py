@@ -41,7 +41,7 @@ class Notebook:
         return str(self._client.execute(source, allow_stdin=watched))
 
     def end(self, cell: str) -> Outcome:
-        """Return how a cell ended that was started."""
+        """Wait for a cell that was started, and return how it ended."""
         shown: list[dict[str, Any]] = []
         while True:
             message = self._client.get_iopub_msg(timeout=LIMIT)
@@ -66,7 +66,7 @@ class Notebook:
         return self.end(cell)
 
     def children(self) -> list[str]:
-        """The command lines of what the kernel started, and has not left to itself."""
+        """The command lines of what the kernel started, and has not detached."""
         kernel = psutil.Process(self._manager.provisioner.pid)  # type: ignore[union-attr]  # it runs
         alive = (child for child in kernel.children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE)
         return [" ".join(child.cmdline()) for child in alive]

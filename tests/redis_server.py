@@ -44,7 +44,7 @@ class RedisServer:
         wait_until(self._answers, f"{self._command[0]} answering on port {self.port}")
 
     def kill(self) -> None:
-        """End it as a crash would."""
+        """Kill it, as a crash would."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 

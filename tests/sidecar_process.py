@@ -51,7 +51,7 @@ class SidecarProcess:
 
     def _listens(self) -> bool:
         assert self.process.poll() is None, self.log
-        # The port is taken before anything else starts, so it is asked for a page.
+        # The port is bound before anything else starts, so ask for a page.
         return "shows" in self.log and _connects(self.port)
 
 

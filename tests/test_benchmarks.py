@@ -11,7 +11,7 @@ FOLDER = Path(__file__).parent.parent / "benchmarks"
 
 
 def rows(script: str) -> dict[str, list[str]]:
-    """Run a benchmark in its quick mode; return each row of its tables by what stands first in it."""
+    """Run a benchmark in its quick mode; return each row of its tables by its first cell."""
     command = [sys.executable, str(FOLDER / script), "--quick"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
@@ -51,7 +51,7 @@ def test_scrape_measures_every_side_of_every_change() -> None:
 
 
 def test_start_measures_every_process() -> None:
-    """Python and IPython have their rows, with and without labkit, and the goals stand beside them."""
+    """Python and IPython have their rows, with and without labkit, and the goals are beside them."""
     found = rows("start.py")
     assert {"python", "IPython's shell", "import pandas"} <= set(found)
     assert (found["import labkit"][-1], found["%load_ext labkit"][-1]) == ("150", "500")

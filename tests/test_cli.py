@@ -1,4 +1,4 @@
-"""The command line as a person or a script has it: a real process, its output and its exit code."""
+"""The command line as a person or a script uses it: a real process, its output and its exit code."""
 
 import json
 import os
@@ -45,7 +45,7 @@ def test_help_shows_every_command_and_an_example(tmp_path: Path) -> None:
     page = labkit(tmp_path, "--help").stdout
     assert all(re.search(rf"^  {command} ", page, re.MULTILINE) for command in COMMANDS)
     assert "labkit traffic --rate 50" in page
-    assert "Show how each service is" in labkit(tmp_path).stderr + labkit(tmp_path).stdout
+    assert "Show each service's state" in labkit(tmp_path).stderr + labkit(tmp_path).stdout
     for command in ("up", "logs", "exporter", "store", "traffic"):
         assert f"  labkit {command} " in labkit(tmp_path, command, "--help").stdout
 
@@ -71,7 +71,7 @@ def test_the_command_line_loads_what_it_needs_and_no_more() -> None:
 
 
 def test_status_and_down_without_a_lab(tmp_path: Path) -> None:
-    """Both say so, in words or in JSON; only `status` calls it a no, and neither leaves a trace."""
+    """Both say so, in words or in JSON; only for `status` it is a failure, and neither leaves a trace."""
     status, as_json, down = (labkit(tmp_path, *words) for words in (["status"], ["status", "--json"], ["down"]))
     assert (status.returncode, as_json.returncode, down.returncode) == (1, 1, 0)
     assert status.stdout == f"No lab runs in {tmp_path}. Start one with: labkit up\n"
@@ -81,7 +81,7 @@ def test_status_and_down_without_a_lab(tmp_path: Path) -> None:
 
 
 def test_status_is_plain_in_a_pipe(lab: Path) -> None:
-    """One line per service, tabs between, no colours and no frames; exit code 0 when all answer."""
+    """One line per service, tab-separated, no colors and no frames; exit code 0 when all answer."""
     done = labkit(lab, "status", FORCE_COLOR="1")
     assert done.returncode == 0
     rows = [line.split("\t") for line in done.stdout.splitlines()]
@@ -164,7 +164,7 @@ def test_wrong_usage_is_two(tmp_path: Path, arguments: list[str], message: str) 
         (["logs", "store"], "There is no log of store"),
         (["traffic", "--duration", "1"], "No lab runs in"),
         (["traffic", "--url", "http://127.0.0.1:1"], "No store answers at http://127.0.0.1:1"),
-        (["exporter", "--redis", "http://127.0.0.1", "--listen", f"127.0.0.1:{free_port()}"], "no Redis URL"),
+        (["exporter", "--redis", "http://127.0.0.1", "--listen", f"127.0.0.1:{free_port()}"], "not a valid Redis URL"),
         (["store", "--redis", "127.0.0.1:6379", "--listen", "127.0.0.1:0"], ""),
     ],
 )

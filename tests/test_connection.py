@@ -1,4 +1,4 @@
-"""URLs: what cannot be one fails at once with the way out, no password is ever shown, and TLS is checked."""
+"""URLs: an invalid one fails at once with the way out, no password is ever shown, and TLS is checked."""
 
 import traceback
 from collections.abc import Iterator
@@ -50,11 +50,11 @@ from tests.redis_server import RedisServer, free_port
     ],
 )
 def test_a_password_is_hidden(url: str, shown: str) -> None:
-    """Wherever it stands, and also where the URL is broken by it."""
+    """Wherever it is, even where it breaks the URL."""
     assert redact(url) == shown
 
 
-# Two ends that are found again, whatever stands between them.
+# Two ends that can be found again, whatever is between them.
 passwords = st.text(max_size=8).map(lambda middle: f"s3c{middle}r3t")
 encoded = passwords.map(lambda password: quote(password, safe="", errors="surrogatepass"))
 hosts = st.sampled_from(["host", "127.0.0.1:6379", "[::1]:6379", "a..b", "host:port", ""])
@@ -116,18 +116,18 @@ def test_a_wrong_url_is_refused_without_its_password(url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("redis://host?nonsense=1", r"nonsense=\*\*\*.*unknown option; known are client_name, db, "),
+        ("redis://host?nonsense=1", r"nonsense=\*\*\*.*unknown option; the known ones are client_name, db, "),
         ("redis://host?decode_responses=1", "unknown option"),
         ("redis://host?ssl_cert_reqs=none", "with rediss://, some that begin with ssl_"),
-        ("redis://host?db=x", "a value that it cannot have"),
-        ("rediss://host?ssl_cert_reqs=perhaps", "a value that it cannot have"),
+        ("redis://host?db=x", "an invalid value"),
+        ("rediss://host?ssl_cert_reqs=perhaps", "an invalid value"),
         ("rediss://host?ssl_ca_certs=/none.pem", "certificates or the key cannot be read"),
         ("rediss://host?ssl_certfile=/none.pem", "certificates or the key cannot be read"),
-        ("rediss://host?ssl_keyfile=%00", "a value that it cannot have"),
-        ("rediss://host?ssl_min_version=9", "a value that it cannot have"),
+        ("rediss://host?ssl_keyfile=%00", "an invalid value"),
+        ("rediss://host?ssl_min_version=9", "an invalid value"),
         ("rediss://host?ssl_ciphers=none", "no cipher is left"),
-        ("redis://host?socket_timeout=nan", "a value that it cannot have"),
-        ("redis://host?socket_connect_timeout=-1", "a value that it cannot have"),
+        ("redis://host?socket_timeout=nan", "an invalid value"),
+        ("redis://host?socket_connect_timeout=-1", "an invalid value"),
     ],
 )
 def test_a_wrong_option_is_refused(url: str, reason: str) -> None:
@@ -137,7 +137,7 @@ def test_a_wrong_option_is_refused(url: str, reason: str) -> None:
 
 
 def test_the_password_of_the_url_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment has the one for URLs without; it need not be UTF-8."""
+    """The environment's is for URLs without one; it need not be UTF-8."""
     monkeypatch.setenv("LABKIT_REDIS_PASSWORD", "s3\udcff")
     assert connect("redis://host").get_connection_kwargs()["password"] == b"s3\xff"
     assert connect("redis://:of-url@host").get_connection_kwargs()["password"] == "of-url"  # noqa: S105  none
@@ -168,7 +168,7 @@ class Tls:
 
 
 def write_certificates(folder: Path) -> None:
-    """An authority, a server, a client; the client's key once more, encrypted; and a stranger of another authority."""
+    """An authority, a server, a client; the client's key once more, encrypted; a stranger from another authority."""
     ours, theirs = trustme.CA(), trustme.CA()
     ours.cert_pem.write_to_path(folder / "ca.pem")
     theirs.cert_pem.write_to_path(folder / "other-ca.pem")
@@ -206,7 +206,7 @@ def test_values_travel_over_tls(tls: Tls, key: str) -> None:
         assert "s3cret" not in repr(metrics)
 
 
-# A server says nothing to a client it does not know; how the connection ends is a matter of time.
+# A server says nothing to a client it does not know; how the connection ends is a matter of timing.
 ENDED = "(?i)EOF|alert|certificate|closed|reset|broken pipe"
 
 
@@ -233,7 +233,7 @@ def test_a_wrong_certificate_is_an_outage(tls: Tls, authority: str, identity: st
 @pytest.mark.parametrize("option", ["", "ssl_password=wr0ng"])
 def test_a_locked_key_is_refused_at_once(tls: Tls, option: str) -> None:
     """Without its password or with a wrong one, and no question is asked on the terminal."""
-    with pytest.raises(ConnectionFailed, match="not opened by ssl_password") as caught:
+    with pytest.raises(ConnectionFailed, match="ssl_password does not decrypt the key") as caught:
         connect(tls.url(tls.trust, *tls.identity("locked"), *filter(None, [option])))
     assert "wr0ng" not in str(caught.value)
 

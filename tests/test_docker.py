@@ -37,7 +37,7 @@ UNCHECKED = {"redis-exporter"}
 NOT_HERE = {"grafana"}
 # Asked by us: the first has no healthcheck, and promtool 2.42, Debian's, does not know its own `check ready` yet.
 PAGES = {"redis-exporter": "/health", "prometheus": "/-/ready"}
-# How a container calls itself; every other address names a service.
+# What a container calls itself; every other address names a service.
 SELF = ("0.0.0.0", "127.0.0.1", "localhost")  # noqa: S104  a container listens on its own network
 
 
@@ -80,7 +80,7 @@ def test_only_this_machine_reaches_a_service(name: str) -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_service_comes_back_and_says_how_it_is(name: str) -> None:
-    """Every service restarts, and has a healthcheck unless its image cannot run one; who waits for it uses it."""
+    """Every service restarts, and has a healthcheck unless its image cannot run one; what waits for it uses it."""
     service = SERVICES[name]
     assert service["restart"] == "unless-stopped"
     assert ("healthcheck" in service) == (name not in UNCHECKED)
@@ -163,7 +163,7 @@ class Containers:
         service = self._services[name]
         command, environment = program(name, service)
         command += [self._argument(argument, service) for argument in service["command"] if argument != "redis-server"]
-        if name == "redis":  # inside its container it needs to be told neither
+        if name == "redis":  # inside its container it needs neither option
             command += ["--port", self._ports["6379"], "--bind", "127.0.0.1"]
         home = self._folder / name
         home.mkdir()
@@ -187,7 +187,7 @@ class Containers:
         return checked.returncode == 0
 
     def stop(self) -> None:
-        """End all as `docker stop` does: SIGTERM, and SIGKILL only after ten seconds, which nobody should need."""
+        """End all as `docker stop` does: SIGTERM, and SIGKILL only after ten seconds, which none should need."""
         for process in reversed(self._running.values()):
             process.terminate()
             process.wait(10)
@@ -264,7 +264,7 @@ def start_order(services: dict[str, Fields]) -> list[str]:
 
 
 def test_an_event_travels_through_the_composed_lab(containers: Containers) -> None:
-    """With the commands and mounted files of the compose file, what happens in the store arrives in Prometheus."""
+    """With the commands and mounted files of the compose file, what happens in the store reaches Prometheus."""
     for _ in range(3):
         assert httpx.post(f"{containers.url('store')}/api/store/join").is_success
 
@@ -393,7 +393,7 @@ def test_environment_has_what_the_lab_needs() -> None:
 
 
 def test_environment_names_what_conda_forge_has() -> None:
-    """What conda-forge does not have, or has only dead, comes by pip; labkit itself comes from the checkout."""
+    """What conda-forge lacks, or has only abandoned, comes from pip; labkit itself comes from the checkout."""
     conda, pip = environment()
     assert not conda.keys() & NOT_ON_CONDA_FORGE
     extras = PYPROJECT["project"]["optional-dependencies"]

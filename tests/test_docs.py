@@ -37,7 +37,7 @@ def test_make_targets_in_the_readme_exist() -> None:
 
 
 def test_labkit_commands_in_the_readme_exist() -> None:
-    """Every `labkit …` with its options is understood by the command line."""
+    """The command line understands every `labkit …` with its options."""
     group = get_command(app)
     for command, rest in re.findall(r"`labkit ([a-z]+)([^`]*)`", README):
         known = group.commands[command].params  # type: ignore[attr-defined]  # a group has commands

@@ -18,7 +18,7 @@ from tests.redis_server import wait_until
 ROOT = Path(__file__).parent.parent
 BINDER = ROOT / ".binder"
 DEVCONTAINER = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text())
-# What belongs to the person who runs this is not seen, but labkit's cache: that it can be filled is tested elsewhere.
+# Nothing of the person who runs this is seen, except labkit's cache: that it can be filled is tested elsewhere.
 CACHE = "LABKIT_CACHE"
 MADE = (".git", ".venv", ".labkit", "out", "dist", "build", ".hypothesis", ".*_cache", "__pycache__")
 FOREIGN = ("VIRTUAL_ENV", "LABKIT_", "JUPYTER", "IPYTHON", "PYTHON", "MAKE", "MFLAGS", "PYTEST")
@@ -41,7 +41,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str])
     """The project's files, without what its targets made, after the devcontainer's first command."""
     folder = tmp_path_factory.mktemp("clone") / "labkit"
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*MADE))
-    # An environment that `make` made here, and would leave as it is, is what it would make there.
+    # An environment that `make` made here, and considers up to date, is what it would make there.
     finished = subprocess.run(["make", "--question", ".venv/.lab"], cwd=ROOT, env=environment, check=False)
     if Path(sys.prefix) == ROOT / ".venv" and finished.returncode == 0:
         (folder / ".venv").symlink_to(sys.prefix)

@@ -1,4 +1,4 @@
-"""The stop button: a cell that is interrupted leaves all running, or nothing, and the next cell works."""
+"""The stop button: a cell that is interrupted leaves everything running, or nothing, and the next cell works."""
 
 from collections.abc import Iterator
 
@@ -38,7 +38,7 @@ def lab(notebook: Notebook) -> Notebook:
 
 @pytest.mark.parametrize("file", ["lock", "state.json", "supervisord.conf", "supervisord.pid", "logs/prometheus.log"])
 def test_an_interrupted_start_leaves_nothing(notebook: Notebook, file: str) -> None:
-    """Wherever it had come to: no process stays, and the next cell starts the lab."""
+    """However far it had got: no process stays, and the next cell starts the lab."""
     Stack.clear(notebook.home)
     outcome = notebook.interrupt(UP, (notebook.home / ".labkit" / file).exists)
     assert outcome.error == "KeyboardInterrupt"
@@ -48,7 +48,7 @@ def test_an_interrupted_start_leaves_nothing(notebook: Notebook, file: str) -> N
 
 
 def test_an_interrupted_end_is_finished(lab: Notebook) -> None:
-    """In haste, but whole: no process and no file stays, and the next cell starts a new lab."""
+    """Hurried, but complete: no process and no file stays, and the next cell starts a new lab."""
     store = processes.of_lab(lab.home, "store")
     lab.interrupt("stack.down()", lambda: not any(process.is_running() for process in store))
     assert processes.of_lab(lab.home) == []
@@ -58,7 +58,7 @@ def test_an_interrupted_end_is_finished(lab: Notebook) -> None:
 
 
 def test_interrupted_traffic_stops(lab: Notebook) -> None:
-    """No load generator goes on sending; the store answers, and takes traffic again."""
+    """No load generator keeps sending; the store answers, and takes traffic again."""
     begun = lambda: any("locustfile" in command for command in lab.children())  # noqa: E731
     outcome = lab.interrupt("traffic.drive(stack.urls['store'], rate=20, duration=60)", begun)
     assert outcome.error == "KeyboardInterrupt"
@@ -106,7 +106,7 @@ def test_interrupted_customers_come_again(lab: Notebook) -> None:
 
 @pytest.mark.parametrize("moment", ["labkit.report.execution", "ipykernel_launcher"])
 def test_an_interrupted_report_leaves_no_kernel(lab: Notebook, moment: str) -> None:
-    """Neither while its process starts nor while its cells run; the lab that it looked at goes on."""
+    """Neither while its process starts nor while its cells run; the lab that it looked at keeps running."""
     seen = lambda: any(moment in command for command in lab.children())  # noqa: E731
     outcome = lab.interrupt("report.run(report.find('04'), output=Path('report.html'))", seen)
     assert outcome.error == "KeyboardInterrupt"

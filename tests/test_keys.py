@@ -12,7 +12,7 @@ LABEL_VALUES = st.text(st.characters(exclude_categories=["Cs"], exclude_characte
 
 
 def test_a_key_reads_like_its_series() -> None:
-    """Labels stand sorted behind kind and name; slashes and colons stay as they are."""
+    """Labels are sorted, after kind and name; slashes and colons stay as they are."""
     key = Keys().series("histogram", "took", [("method", "GET"), ("endpoint", "/api/store/join")])
     assert key == "metrics:histogram:took:endpoint=/api/store/join,method=GET"
 
@@ -24,7 +24,7 @@ def test_an_empty_label_is_no_label() -> None:
 
 @given(labels=st.dictionaries(LABEL_NAMES, LABEL_VALUES, max_size=4))
 def test_any_labels_come_back(labels: dict[str, str]) -> None:
-    """Whatever a label value holds, its key can be taken apart again, and has one line."""
+    """Whatever a label value holds, its key can be taken apart again, and is one line."""
     key = Keys().series("gauge", "depth", labels.items())
     assert parse(key) == ("gauge", "depth", labels)
     assert key.isprintable() or not set(key) & {chr(c) for c in range(32)}
@@ -45,6 +45,6 @@ def test_a_prefix_that_breaks_keys_is_refused(prefix: str) -> None:
 
 @pytest.mark.parametrize("key", ["", "metrics", "metrics:counter", "metrics:summary:x", "other"])
 def test_other_keys_are_not_taken_apart(key: str) -> None:
-    """What is no series key is named in the error."""
+    """What is not a series key is named in the error."""
     with pytest.raises(MetricError, match="series key"):
         parse(key)

@@ -24,7 +24,7 @@ QUICK: dict[str, dict[str, object]] = {
 
 @pytest.fixture
 def lab_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A home that kernels inherit, so that no test meets another one's lab; also a failed test leaves nothing."""
+    """A home that kernels inherit, so that no test meets another one's lab; even a failed test leaves nothing."""
     monkeypatch.setenv("LABKIT_HOME", str(tmp_path))
     yield tmp_path
     Stack.clear(tmp_path)
@@ -60,7 +60,7 @@ def test_the_demo_leaves_its_page_and_an_equal_table(
     """Exit code 0, every row equal, at least six figures, and nothing that needs a network."""
     monkeypatch.setenv("PLOTLY_RENDERER", "whatever this user likes")
     assert demo.run(quick=True, out=lab_home / "out") == 0
-    # How many rows there are is chance: in so short a time, there may be nobody who leaves.
+    # The number of rows varies: in so short a time, there may be nobody who leaves.
     assert re.search(r"^(1\d) of \1 rows equal", capsys.readouterr().out, re.MULTILINE)
     page = (lab_home / "out" / "demo.html").read_text()
     executed = nbformat.read(lab_home / "out" / "demo.ipynb", as_version=4)

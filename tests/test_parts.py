@@ -55,4 +55,4 @@ def test_the_exporter_needs_the_sidecar_part_only() -> None:
     """`labkit exporter` starts without pandas, plotly and the stack; here it stops at a wrong URL."""
     code = "from labkit.__main__ import main; main()"
     done = run(LAB, code, "exporter", "--redis", "http://x", "--listen", f"127.0.0.1:{free_port()}")
-    assert "no Redis URL" in done.stderr
+    assert "not a valid Redis URL" in done.stderr

@@ -1,4 +1,4 @@
-"""Long work shows how far it is to whoever watches, and nothing to those who do not."""
+"""Long work shows its progress to a person who watches, and nothing when nobody does."""
 
 import subprocess
 import sys
@@ -28,7 +28,7 @@ def shown(outcome: Outcome) -> str:
 
 
 def test_a_person_sees_a_bar(notebook: Notebook) -> None:
-    """It is a widget, with what is done for its name."""
+    """It is a widget, labeled with what is being done."""
     told = shown(notebook.end(notebook.begin(BAR)))
     assert WIDGET in told
     assert "Something" in told

@@ -43,7 +43,7 @@ def relay(tmp_path: Path) -> Iterator[httpx.Client]:
     command = [sys.executable, "-m", "labkit.relay", "prometheus", str(port)]
     process = subprocess.Popen(command, env=os.environ | {"LABKIT_HOME": str(tmp_path)})
     wait_until(lambda: answers(f"http://127.0.0.1:{port}"), "The relay's start")
-    # A connection that is kept would be kept to a service that is gone.
+    # A connection that is kept open would lead to a service that is gone.
     alone = {"connection": "close"}
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=alone, trust_env=False, timeout=60) as client:
         yield client
@@ -60,7 +60,7 @@ def answers(url: str) -> bool:
 
 
 def test_every_service_with_a_page_has_a_tile() -> None:
-    """Each entry point gives a command, a title and an icon that is there."""
+    """Each entry point gives a command, a title and an icon that exists."""
     tiles = {entry.name: entry.load()() for entry in entry_points(group="jupyter_serverproxy_servers")}
     assert set(SERVICES) - {"redis"} | set(BESIDE) <= set(tiles)
     for name in {*SERVICES, *BESIDE} - {"redis"}:
@@ -78,7 +78,7 @@ def test_the_launcher_is_told_of_the_tiles(client: httpx.Client) -> None:
 
 
 def test_prometheus_answers_behind_the_base(client: httpx.Client) -> None:
-    """From its root to its page; what the page names whole lies under the base; the API answers."""
+    """From its root to its page; absolute paths in the page lie under the base; the API answers."""
     page = client.get("prometheus/")
     assert page.status_code == 200
     assert page.url.path.startswith(f"{BASE}prometheus/")
@@ -88,7 +88,7 @@ def test_prometheus_answers_behind_the_base(client: httpx.Client) -> None:
 
 
 def test_the_store_makes_links_that_lead_back(client: httpx.Client) -> None:
-    """Its documentation finds its script and its description there, and a simulation says where to ask for it."""
+    """Its documentation finds its script and its description there, and a simulation says where to find it."""
     page = client.get("store/docs").text
     assert f'src="{BASE}store/static-offline-docs/swagger-ui-bundle.js"' in page
     assert client.get("store/static-offline-docs/swagger-ui-bundle.js").status_code == 200

@@ -1,4 +1,4 @@
-"""The surface that users rely on, the way imports run, and what an import costs."""
+"""The names that users rely on, the direction of imports, and what an import costs."""
 
 import ast
 import subprocess
@@ -14,14 +14,14 @@ def _within(package: str, *modules: str) -> list[str]:
     return [f"{package}.{module}" for module in modules]
 
 
-# From the ground to the edge. A module imports only from what stands before it; a package that stands here by its own
+# From the ground to the edge. A module imports only from what comes before it; a package that is here by its own
 # name is one step.
 JOURNEY = (
     *("errors", "resources", "connection", "listening", "keys", "digits", "script"),
     *_within("writer", "declaration", "timer", "metrics", "registry", "timing", "batch", "scripts", "backoff"),
     *_within("writer", "telemetry", "delivery", "flusher", "lifetime", "service"),
-    *_within("sidecar", "rendering", "scripts", "deadlines", "exposition", "mirror", "negotiation", "openmetrics"),
-    *_within("sidecar", "filtering", "sidecar", "web_config", "authentication", "serving", "exporter"),
+    *_within("sidecar", "rendering", "scripts", "deadlines", "exposition", "families", "unreadable", "mirror"),
+    *_within("sidecar", "negotiation", "openmetrics", "filtering", "sidecar", "web_config", "authentication", "serving", "exporter"),
     *("answers", "client", "query", "theme", "plot", "panels", "grid", "dashboard"),
     *("table", "progress", "store", "stack", "experiments", "live_figure", "control_panel"),
     *("relay", "proxies", "pytest_plugin"),
@@ -31,7 +31,7 @@ JOURNEY = (
 
 
 def _step(name: str) -> str:
-    """The step of the journey that a dotted name is part of; nothing if it is none of ours."""
+    """The step of the journey that a dotted name is part of; "" if it is not ours."""
     parts = name.removeprefix("labkit.").split(".")
     dotted = [".".join(parts[:end]) for end in range(len(parts), 0, -1)]
     return next((step for step in dotted if step in JOURNEY), "")
@@ -59,14 +59,14 @@ def test_public_names_are_sorted_and_present() -> None:
 
 
 def test_imports_run_one_way() -> None:
-    """No module imports one that stands later on the journey."""
+    """No module imports one that comes later on the journey."""
     for step, path in _modules():
         later = {name for name in _imports(path) if JOURNEY.index(name) > JOURNEY.index(step)}
         assert not later, f"{path.relative_to(PACKAGE)} imports {later}, which come later"
 
 
 def test_every_module_has_its_place_on_the_journey() -> None:
-    """A new module is put into the order above, where readers look for it; and what stands there, is."""
+    """A new module is put into the order above, where readers look for it; and every name there exists."""
     steps = [step for step, _ in _modules()]
     assert all(steps), [path for step, path in _modules() if not step]
     assert set(steps) == set(JOURNEY)

@@ -35,7 +35,7 @@ def write(folder: Path, test: str, ini: str = "") -> Path:
 
 
 def test_the_example_passes(tmp_path: Path) -> None:
-    """Copied out of this tree, as a reader would; and it leaves no process behind."""
+    """Copied out of this tree, as a reader would copy it; and it leaves no process behind."""
     folder = Path(shutil.copytree(EXAMPLE, tmp_path / "example"))
     done = run_pytest(folder, "-W", "error")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -66,7 +66,7 @@ def test_a_failure_says_how_the_lab_was(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("labkit_scrape_interval = soon", "labkit_scrape_interval = 'soon' in the ini file: a number is expected."),
+        ("labkit_scrape_interval = soon", "labkit_scrape_interval = 'soon' in the ini file is not a number."),
         ("labkit_sidecar = mine", "The lab did not start. sidecar='mine'"),
         ("labkit_flush_interval = -1", "The lab did not start. flush_interval"),
     ],
@@ -100,7 +100,7 @@ def test_a_lab_that_is_not_installed_is_named(tmp_path: Path) -> None:
 
 
 def test_the_guide_shows_what_runs() -> None:
-    """Each block of Python and each setting in the guide stands in the example, word for word."""
+    """Each block of Python and each setting in the guide is in the example, word for word."""
     files = "\n".join(path.read_text(encoding="utf-8") for path in sorted(EXAMPLE.iterdir()) if path.is_file())
     blocks = re.findall(r"^```(?:python|ini)\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
     assert len(blocks) >= 4

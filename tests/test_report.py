@@ -92,13 +92,13 @@ def test_what_does_not_fit_is_refused(parameters: dict[str, Parameter], name: st
 
 
 def test_every_mistake_is_told_at_once(parameters: dict[str, Parameter]) -> None:
-    """An unknown name brings its neighbours, beside the value that does not fit."""
+    """An unknown name comes with similar ones, beside the value that does not fit."""
     with pytest.raises(LabkitError) as refusal:
         checked(parameters, [("raet", "1"), ("count", "many"), ("zzz", "1")])
     told = str(refusal.value).splitlines()
     assert "Did you mean rate?" in told[0]
     assert "a whole number such as 40" in told[1]
-    assert "There are: count, rate, title" in told[2]
+    assert "Its parameters: count, rate, title" in told[2]
 
 
 def test_the_page_stands_alone(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_a_failed_run_leaves_what_came_before(tmp_path: Path) -> None:
 
 
 def test_a_cell_that_is_meant_to_fail_tells_how_and_the_run_goes_on(tmp_path: Path) -> None:
-    """What it said on stderr is part of the lesson; what other cells say there is no news."""
+    """What it said on stderr is part of the lesson; what other cells say there is left out."""
     warn = "import sys\nprint('no news', file=sys.stderr)"
     path = notebook(tmp_path / "n.ipynb", "count: int = 3", warn, "%no_such_magic", "print(count)")
     meant = nbformat.read(path, as_version=4)
@@ -168,7 +168,7 @@ def test_a_cell_that_takes_too_long_ends_the_run(tmp_path: Path) -> None:
     """The page says so, and which option allows more."""
     path = notebook(tmp_path / "n.ipynb", "x: int = 1", "print('early')", "import threading; threading.Event().wait()")
     report = run(path, output=tmp_path / "n.html", timeout=2)
-    assert report.failure == "A cell took longer than 2 s; `labkit report` has `--timeout` to allow more."
+    assert report.failure == "A cell took longer than 2 s; allow more with `labkit report --timeout`."
     assert "early" in report.output.read_text()
 
 

@@ -27,7 +27,7 @@ Fields = dict[str, Any]
 
 
 def promtool(*arguments: str | Path) -> str:
-    """What promtool says; it is content, or the test fails with its words."""
+    """What promtool prints; if it finds a fault, the test fails with its words."""
     command = [str(binaries.find("promtool").path), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -77,7 +77,7 @@ def test_every_recorded_series_has_expected_samples() -> None:
 
 
 def test_every_alert_is_explained() -> None:
-    """docs/alerts.md has a chapter for each, in the same order; each says how grave it is, and where its chapter is."""
+    """docs/alerts.md has a chapter for each, in the same order; each names its severity and its chapter."""
     page = (ROOT / "docs/alerts.md").read_text(encoding="utf-8")
     assert re.findall(r"^## (Labkit\w+)$", page, re.MULTILINE) == list(ALERTS)
     for name, rule in ALERTS.items():
@@ -136,7 +136,7 @@ def alerts(lab: Stack) -> dict[str, Fields]:
 
 
 def poison(url: str) -> None:
-    """Leave a value where a series should be: nobody can read it, and a writer's change cannot be applied."""
+    """Leave a value where a series should be: it cannot be read, and a writer's change cannot be applied."""
     key = "metrics:counter:poisoned"
     with redis.Redis.from_url(url) as client:
         client.set(key, "garbage")
@@ -147,7 +147,7 @@ def poison(url: str) -> None:
 
 def test_a_lab_has_what_the_rules_ask_for(lab: Stack) -> None:
     """With either sidecar: every series that a rule names is there after a fault, every rule can be evaluated, and a
-    drop is told at once."""
+    drop raises its alert at once."""
     httpx.post(f"{lab.urls['store']}/api/store/join").raise_for_status()
     poison(lab.urls["redis"])
     every = (*ALERTS.values(), *RECORDED.values())

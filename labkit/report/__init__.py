@@ -1,4 +1,4 @@
-"""A notebook for readers: run with parameters, and left as one page.
+"""A notebook for readers: run with parameters, and turned into one page.
 
 ```
 parameters   what a notebook can be given, checked before anything runs

@@ -1,7 +1,7 @@
 """A notebook run by papermill, in a process of its own: interrupted, it leaves neither a kernel nor a thread behind.
 
-The process reads one line of JSON, a `Run`; prints how many cells of how many are done, and at last what failed; and
-ends at once when its standard input does.
+The process reads one line of JSON, a `Run`; prints how many cells out of how many are done, and finally what failed;
+and ends at once when its standard input does.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from labkit.progress import progress
 
 @dataclass(frozen=True)
 class Run:
-    """What to run: `executed` gets the notebook with its outputs, also when a cell fails. `timeout`: s per cell."""
+    """What to run: `executed` gets the notebook with its outputs, even when a cell fails. `timeout`: s per cell."""
 
     notebook: str
     executed: str
@@ -33,12 +33,12 @@ class Run:
 
 
 def execute(notebook: Path, executed: Path, parameters: Mapping[str, object], timeout: float) -> str:
-    """Run the notebook in its own folder; return what failed, in a sentence, or nothing.
+    """Run the notebook in its own folder; return what failed, in a sentence, or "".
 
-    Whoever watches is shown how far it is.
+    A person who watches is shown the progress.
 
     Raises:
-        LabkitError: it did not even come to a failure; the message has what was said last.
+        LabkitError: the process ended without a result; the message has the end of its output.
     """
     wanted = Run(str(notebook.resolve()), str(executed.resolve()), parameters, timeout)
     with progress(f"Running {notebook.stem}") as tell, tempfile.TemporaryFile("w+") as log:
@@ -58,13 +58,13 @@ def execute(notebook: Path, executed: Path, parameters: Mapping[str, object], ti
 
 
 def _environment() -> dict[str, str]:
-    # Figures stay in the notebook, as data, wherever this user has them drawn otherwise.
+    # Figures stay in the notebook, as data, whatever renderer this user prefers.
     return os.environ | {"PLOTLY_RENDERER": "plotly_mimetype"}
 
 
 def _attend(child: "subprocess.Popen[bytes]", wanted: Run, tell: Callable[[float], object]) -> str:
     stdin, stdout = cast("IO[bytes]", child.stdin), cast("IO[bytes]", child.stdout)
-    # It stays open: its end is ours, and the child's.
+    # It stays open: when this process ends, so does the pipe, and with it the child.
     stdin.write(json.dumps(asdict(wanted)).encode() + b"\n")
     stdin.flush()
     for line in stdout:
@@ -77,7 +77,7 @@ def _attend(child: "subprocess.Popen[bytes]", wanted: Run, tell: Callable[[float
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:
-    """With its kernel, and what that is just starting. A lab that runs is nobody's child, and stays."""
+    """End it with its kernel, and what that is just starting. A running lab is nobody's child, and stays."""
     family = [psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True)]
     for process in family:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -98,7 +98,7 @@ def _run(wanted: Run) -> str:
             cwd=str(Path(wanted.notebook).parent),
             progress_bar={"file": sys.stdout, "bar_format": "{n} {total}\n", "mininterval": 0},
             execution_timeout=wanted.timeout,
-            # Every kernel on TCP warns that it is one, also on loopback.
+            # Every kernel on TCP warns about that, even on loopback.
             extra_arguments=["--log-level=ERROR"],
         )
     except PapermillExecutionError as error:
@@ -106,7 +106,7 @@ def _run(wanted: Run) -> str:
         first = error.source.strip().partition("\n")[0]
         return f"The cell that begins with `{first}` failed: {error.ename}: {error.evalue}"
     except CellTimeoutError:
-        return f"A cell took longer than {wanted.timeout:g} s; `labkit report` has `--timeout` to allow more."
+        return f"A cell took longer than {wanted.timeout:g} s; allow more with `labkit report --timeout`."
     except (DeadKernelError, CellExecutionError, PapermillException) as error:
         return f"The notebook could not be run: {error}"
     return ""
@@ -116,7 +116,7 @@ def _end_with_who_started_us() -> None:
     # Not sys.stdin: a thread that waits in it would hold up the end of the interpreter.
     while os.read(0, 1):
         pass
-    os._exit(1)  # without a word to the kernel, which looks after its own parent
+    os._exit(1)  # without telling the kernel, which watches for its parent's end
 
 
 if __name__ == "__main__":

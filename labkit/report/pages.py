@@ -17,10 +17,10 @@ PLOTLY = "application/vnd.plotly.v1+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
-# A link to a file beside the notebook leads nowhere from a page that travels alone.
+# A link to a file beside the notebook leads nowhere from a page that is passed on alone.
 _NEARBY = re.compile(r'<a href="(?!https?:|mailto:|#)[^"]*"[^>]*>(.*?)</a>', re.DOTALL)
 _EXERCISE = re.compile(r"^#+ Exercise\b", re.MULTILINE)
-# The first as Jupyter Book has it; the others are the course's own, and papermill's mark of a failure.
+# The first is Jupyter Book's; the others are the course's own, and papermill's mark of a failure.
 _HIDDEN = {"remove-cell", "exercise", "solution", "papermill-error-cell-tag"}
 
 STYLE = """
@@ -72,7 +72,7 @@ def page(notebook: Any, source: Path, rows: list[Row], when: datetime, failure: 
 
 
 def _title(notebook: Any) -> str:
-    """Take the first heading away, for the head of the page, and return its text."""
+    """Remove the first heading, which goes to the head of the page, and return its text."""
     for cell in notebook.cells:
         if cell.cell_type == "markdown" and (match := re.match(r"\s*# +(.+?)\s*(?:\n|$)", cell.source)):
             cell.source = cell.source[match.end() :]
@@ -81,11 +81,11 @@ def _title(notebook: Any) -> str:
 
 
 def _for_readers(cells: list[Any]) -> list[Any]:
-    """Leave out what is tagged so, and the exercises: the question, the empty cell and the solution."""
+    """Leave out cells tagged as hidden, and the exercises: the question, the empty cell and the solution."""
     kept = [cell for cell in cells if not _HIDDEN & set(cell.metadata.get("tags", ()))]
     for cell in kept:
         if cell.cell_type == "markdown":
-            # What stands before the question closes the section above.
+            # What is before the question closes the section above.
             cell.source = _EXERCISE.split(cell.source)[0]
     return kept
 
@@ -104,13 +104,13 @@ def _table(rows: list[Row]) -> str:
 def _cell(cell: Any, folder: Path) -> str:
     if cell.cell_type == "markdown":
         return _NEARBY.sub(r"\1", _rendered([cell], folder))
-    # What is meant to fail says on stderr how it fails.
+    # A cell meant to fail says on stderr how it fails.
     told = ("stdout", "stderr") if "raises-exception" in cell.metadata.get("tags", ()) else ("stdout",)
     return "".join(_output(output, folder, told) for output in cell.get("outputs", ()))
 
 
 def _output(output: Any, folder: Path, told: Sequence[str]) -> str:
-    """One output: a figure, an error in brief, or what nbconvert makes of it; progress and warnings are no news."""
+    """One output: a figure, an error in brief, or what nbconvert makes of it; progress and warnings are left out."""
     if output.output_type == "error":
         trace = html.escape(_ANSI.sub("", "\n".join(output.traceback)))
         told = html.escape(f"{output.ename}: {output.evalue}")
@@ -120,7 +120,7 @@ def _output(output: Any, folder: Path, told: Sequence[str]) -> str:
         return printed and f'<div class="output"><pre>{printed}</pre></div>'
     if PLOTLY in output.data:
         return f'<div class="output">{_figure(output.data[PLOTLY])}</div>'
-    output.data.pop(WIDGET, None)  # it would ask a server for its script; its static picture stands beside it
+    output.data.pop(WIDGET, None)  # it would load its script from a server; its static picture is beside it
     cell = nbformat.v4.new_code_cell(outputs=[output])
     return f'<div class="output">{_rendered([cell], folder)}</div>' if output.data else ""
 

@@ -2,7 +2,7 @@
 
     rate: float = 20.0  # requests per second
 
-A declaration has a type (else that of its default counts), a default and, as a comment, its meaning. Types are int,
+A declaration has a type (if not, that of its default counts), a default and, as a comment, its meaning. Types are int,
 float, bool, str, list, dict, `Literal[…]`, and any of these `| None`.
 """
 
@@ -41,7 +41,7 @@ class Parameter:
         """Return `text`, as it was typed on a command line, as a value of this type.
 
         Raises:
-            LabkitError: it is none; the message says what is expected.
+            LabkitError: it does not fit; the message says what is expected.
         """
         for type_ in _alternatives(ast.parse(self.type, mode="eval").body):
             try:
@@ -62,7 +62,7 @@ def declared(notebook: Path) -> dict[str, Parameter]:
     """Return the parameters that a notebook declares, in its order; none if it has no such cell.
 
     Raises:
-        LabkitError: the file is no notebook.
+        LabkitError: the file is not a notebook.
     """
     try:
         cells = nbformat.read(notebook, as_version=4).cells
@@ -95,7 +95,7 @@ def _known(parameters: dict[str, Parameter], name: str) -> Parameter:
     if name in parameters:
         return parameters[name]
     near = get_close_matches(name, parameters, n=3)
-    hint = f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(parameters) or 'none'}."
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"Its parameters: {', '.join(parameters) or 'none'}."
     raise LabkitError(f"The notebook has no parameter {name!r}. {hint}")
 
 

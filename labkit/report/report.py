@@ -38,7 +38,7 @@ def find(notebook: str) -> Path:
     own = sorted(resource("notebooks").glob("*.ipynb"))
     named = next((item for item in own if notebook in (item.name, item.stem, item.stem.partition("-")[0])), None)
     if named is None:
-        raise LabkitError(f"{notebook} is no file, and none of {', '.join(item.stem for item in own)}.")
+        raise LabkitError(f"{notebook} is neither a file nor one of {', '.join(item.stem for item in own)}.")
     return named
 
 
@@ -50,7 +50,7 @@ def run(
     executed: Path | None = None,
     timeout: float = 600.0,
 ) -> Report:
-    """Execute `notebook` and write the page, also when a cell fails: then with all that came before.
+    """Execute `notebook` and write the page, even when a cell fails: then with all that came before.
 
     Args:
         notebook: its cell tagged `parameters` declares what can be given.

@@ -3,8 +3,10 @@
 ```
 scripts      lua/redis-exporter.lua, which reads what changed
 rendering    the JSON of one series -> its lines
-deadlines    when which series expires
+deadlines    when each series expires
 exposition   lines -> families
+families     who has which name on the page
+unreadable   what cannot stand there, and why
 mirror       every series of one Redis, kept up to date
 sidecar      the mirror, metrics of its own, and the page made of both
 filtering    name[]: part of a page

@@ -1,4 +1,4 @@
-"""Who may ask the sidecar: users with a password (bcrypt), and bearers of a token."""
+"""Who may read from the sidecar: users with a password (bcrypt), and bearers of a token."""
 
 import asyncio
 import base64
@@ -15,16 +15,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from labkit.sidecar.web_config import WebConfig
 
-# A hash takes long to check on purpose, so few are checked at a time, and good ones are remembered.
+# Checking a hash is slow on purpose, so few are checked at a time, and good ones are remembered.
 CHECKS_AT_ONCE, REMEMBERED = 2, 100
-# More than bcrypt looks at; a longer password would be compared in part.
+# bcrypt looks at no more; only part of a longer password would be compared.
 LONGEST_PASSWORD = 72
 
 
 class Authentication:
     """Lets a request through to `app`, or answers 401; adds the headers of the web configuration to every answer.
 
-    `config` is asked at each request, because the configuration may change.
+    `config` is called for each request, because the configuration may change.
     """
 
     def __init__(self, app: ASGIApp, config: Callable[[], WebConfig]) -> None:
@@ -59,10 +59,10 @@ class Authentication:
         name, password = _decode(credentials)
         if not config.users or len(password) > LONGEST_PASSWORD:
             return False
-        # An unknown user takes as long as a wrong password, so that nobody learns names from the time.
+        # An unknown user takes as long as a wrong password, so that timing reveals no names.
         hashed = config.users.get(name, next(iter(config.users.values())))
         proof = hmac.digest(self._secret, b"\0".join((name.encode(), hashed, password)), "sha256")
-        if proof in self._admitted:
+        if proof in self._admitted and name in config.users:
             return True
         async with self._checks:
             right = await run_in_threadpool(bcrypt.checkpw, password, hashed)
@@ -78,7 +78,7 @@ class Authentication:
 
 
 def _decode(credentials: str) -> tuple[str, bytes]:
-    """Return the user and the password; neither if it is not readable."""
+    """Return the user and the password; both empty if they are not readable."""
     try:
         name, _, password = base64.b64decode(credentials.strip(), validate=True).partition(b":")
         return ("", b"") if b"\0" in password else (name.decode(), password)

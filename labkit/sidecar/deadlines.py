@@ -1,11 +1,11 @@
-"""When each key is due, to the second, with one place in the queue for a key however often its time moves on."""
+"""When each key is due, to the second, with one place in the queue per key however often its time moves on."""
 
 import heapq
 from math import ceil, inf
 
 
 class Deadlines:
-    """Keys and their times, in seconds of any one clock; each is due up to a second late.
+    """Keys and their times, in seconds on any one clock; each is due up to a second late.
 
     Whole seconds, because the keys of one second then share a place: for a hundred thousand of them, an object each
     costs more than the times themselves.
@@ -23,7 +23,7 @@ class Deadlines:
         """Move the time of `key` to `at`."""
         second, before = ceil(at), self._at.get(key, inf)
         self._at[key] = second
-        # A later time waits until the earlier one comes up: most are moved on again long before.
+        # A later time waits until the earlier one comes up: most are moved on again long before that.
         if second < before:
             self._queue(key, second)
 

@@ -34,9 +34,9 @@ log = logging.getLogger("labkit")
 
 T = TypeVar("T")
 
-# What is sent at a time: a slow client holds this much of the page, not a copy of all of it.
+# What is sent at a time. The page itself is shared by all that are given it, and held until the slowest has taken it.
 CHUNK = 256 * 1024
-# The quickest: it saves most of the bytes already.
+# The fastest: it already saves most of the bytes.
 GZIP_LEVEL = 1
 
 LANDING_PAGE = """<!doctype html><html lang="en"><title>labkit sidecar</title>
@@ -67,32 +67,32 @@ class Exporter:
         )
 
     def reload(self) -> None:
-        """Read the web configuration and the Lua script again; keep what cannot be replaced, and say so."""
+        """Reload the web configuration and the Lua script; keep what cannot be replaced, and log that."""
         with self._reloading:
             if self._path:
                 self._reload_web(self._path)
             self._sidecar.reload()
 
     def tls(self) -> TlsContext | None:
-        """Return a context that always has the present certificates; None if the configuration has none."""
+        """Return a context that always has the current certificates; None if the configuration has none."""
         return TlsContext.of(lambda: self.web.tls) if self.web.tls else None
 
     def _reload_web(self, path: Path) -> None:
         try:
             self.web = self._replacement(path)
-            log.warning("%s is read again.", path)
+            log.warning("%s has been reloaded.", path)
         except LabkitError as error:
-            log.warning("%s The web configuration stays as it was.", error)
+            log.warning("%s The old web configuration stays in use.", error)
 
     def _replacement(self, path: Path) -> WebConfig:
         web = read_web_config(path)
         if (web.tls is None) != (self.web.tls is None):
-            raise LabkitError(f"{path}: TLS cannot be switched on or off while the sidecar runs: start it again.")
+            raise LabkitError(f"{path}: TLS cannot be switched on or off while the sidecar runs: restart it.")
         return web
 
     async def _metrics(self, request: Request) -> Response:
         if "match[]" in request.query_params:
-            return PlainTextResponse("match[] is not supported; choose with name[]=NAME.\n", 400)
+            return PlainTextResponse("match[] is not supported; select with name[]=NAME.\n", 400)
         started = perf_counter()
         up = await self._refresh()
         wanted = negotiate(",".join(request.headers.getlist("accept")))
@@ -109,7 +109,7 @@ class Exporter:
     async def _ready(self, _: Request) -> Response:
         if await self._refresh():
             return PlainTextResponse("labkit sidecar is ready.\n")
-        return PlainTextResponse("Redis does not answer, or may not be read.\n", 503)
+        return PlainTextResponse("Redis does not answer, or refuses to be read.\n", 503)
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -121,7 +121,7 @@ class Exporter:
 
 
 class SingleFlight(Generic[T]):
-    """Whoever comes while the work is being done waits for it and shares its result."""
+    """Callers that come while the work is being done wait for it and share its result."""
 
     def __init__(self, work: Callable[[], T]) -> None:
         self._work = work
@@ -130,12 +130,12 @@ class SingleFlight(Generic[T]):
     async def __call__(self) -> T:
         if self._flight is None or self._flight.done():
             self._flight = asyncio.create_task(run_in_threadpool(self._work))
-        # The others still wait for it when one of them goes.
+        # The others still wait for it when one of them is canceled.
         return await asyncio.shield(self._flight)
 
 
 class _Page(Response):
-    """Sends its body in pieces, each when the client has taken the one before."""
+    """Sends its body in pieces, each once the client has taken the one before."""
 
     def __init__(self, pieces: tuple[bytes, ...], headers: dict[str, str]) -> None:
         super().__init__(headers={**headers, "Content-Length": str(sum(map(len, pieces)))})
@@ -159,22 +159,22 @@ async def _landing(_: Request) -> Response:
 
 
 def create_app(redis_url: str, *, prefix: str = "metrics", web_config: Path | None = None) -> Starlette:
-    """Return the sidecar as an ASGI application; `web_config` names users and tokens, TLS is the server's business.
+    """Return the sidecar as an ASGI application; `web_config` names users and tokens; TLS is up to the server.
 
     Raises:
-        ConnectionFailed: the URL is malformed. That nothing answers there is no error: the page says so.
+        ConnectionFailed: the URL is malformed. If nothing answers there, that is not an error: the page says so.
         LabkitError: the web configuration cannot be used.
     """
     return Exporter(redis_url, prefix, web_config).application()
 
 
 def serve(redis_url: str, host: str, port: int, *, prefix: str = "metrics", web_config: Path | None = None) -> None:
-    """Run the sidecar until SIGTERM or SIGINT; a scrape in hand is answered first. SIGHUP: see `Exporter.reload`.
+    """Run the sidecar until SIGTERM or SIGINT; a scrape in progress is answered first. SIGHUP: see `Exporter.reload`.
 
     Raises:
         ConnectionFailed: the URL is malformed.
-        MetricError: the prefix cannot be one.
-        PortInUse: the port belongs to somebody else.
+        MetricError: the prefix is invalid.
+        PortInUse: another process uses the port.
         LabkitError: the web configuration cannot be used.
     """
     with listen(host, port) as listener:

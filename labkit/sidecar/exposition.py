@@ -14,8 +14,8 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 class Family:
     """All samples of one metric: `lines` has the text of each series by its key, ready to expose.
 
-    A histogram has `quantiles`, too: gauges over the life of each series, which stand on the page as families of
-    their own.
+    A histogram also has quantiles: gauges over the life of each series, which are on the page as families of their
+    own.
     """
 
     name: str
@@ -32,10 +32,12 @@ class Family:
         if self.lines.pop(key, None):
             self._text = None
 
-    def explain(self, text: str) -> None:
-        """Set the help."""
-        if text != self.help:
+    def explain(self, text: str) -> bool:
+        """Set the help; return whether it changed."""
+        changed = text != self.help
+        if changed:
             self.help, self._text = text, None
+        return changed
 
     @property
     def names(self) -> list[str]:
@@ -45,7 +47,7 @@ class Family:
         return [self.name, *(f"{self.name}_{suffix}" for suffix in ("bucket", "sum", "count", *QUANTILES))]
 
     def text(self) -> tuple[bytes, ...]:
-        """Return the family as it stands on the page, in pieces. Kept: most do not change between two scrapes."""
+        """Return the family as it appears on the page, in pieces. Cached: most do not change between two scrapes."""
         if self._text is None:
             series = self.lines.values()
             self._text = (
@@ -79,14 +81,16 @@ def help_of(quantile: str, text: str) -> str:
     return f"{quantile[1:]}th percentile since the series began: {text}" if text else ""
 
 
-def read_metadata(raw: Mapping[bytes, bytes]) -> dict[str, str]:
-    """Return the help text of every metric, from what `<prefix>.meta` holds; unreadable entries are left out."""
+def read_metadata(raw: Mapping[str, bytes | None]) -> dict[str, str]:
+    """Return the help of metrics, from what `<prefix>.meta` holds of each; what cannot be read is left out."""
     helps: dict[str, str] = {}
     for name, entry in raw.items():
         try:
-            helps[name.decode(errors="replace")] = str(json.loads(entry)["help"])
-        except (ValueError, TypeError, KeyError):
+            text = str(json.loads(entry or b"{}")["help"])
+        except (ValueError, TypeError, KeyError, RecursionError):
             continue
+        # JSON can spell half of a surrogate pair, which no page can.
+        helps[name] = text.encode(errors="replace").decode()
     return helps
 
 

@@ -1,4 +1,4 @@
-"""Exposition: a page with some names only, as `?name[]=` asks for it."""
+"""Exposition: a page with only some names, as `?name[]=` asks for."""
 
 import re
 from collections.abc import Collection, Iterable

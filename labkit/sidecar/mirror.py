@@ -5,7 +5,6 @@ costs what changed, not what is there. What changes without a version (a key tha
 by hand) is found by the time to live of each entry, and by `walk`, which steps through the keyspace meanwhile.
 """
 
-import logging
 import threading
 from collections import Counter
 from collections.abc import Iterable
@@ -18,66 +17,71 @@ import redis
 from labkit.keys import Keys
 from labkit.sidecar.deadlines import Deadlines
 from labkit.sidecar.exposition import Family, page, read_metadata
+from labkit.sidecar.families import Families, name_and_kind
 from labkit.sidecar.rendering import Lines, render
-from labkit.sidecar.scripts import PAGE_SIZE, READ_SIZE, Page, ReadScripts
+from labkit.sidecar.scripts import LONGEST, READ_SIZE, Held, ReadScripts
+from labkit.sidecar.unreadable import Unreadable
 
-log = logging.getLogger("labkit")
-
-COMPLAIN_EVERY, NAMED_AT_ONCE = 60.0, 10
-KEYS_PER_SCAN = 500
+KEYS_PER_SCAN, NAMES_AT_ONCE = 500, 200
 # Between two SCAN steps, so that a walk never has Redis to itself.
 SCAN_PAUSE = 0.002
+# In seconds, less than Prometheus waits for a page: it must learn that Redis is slow, not get nothing at all.
+REFRESH_TIME = 8.0
+_BEGINNING = "-inf"
 
 
 class Mirror:
     """A copy of the series under one prefix, as text ready to expose.
 
-    `reserved` names belong to somebody else on the same page. All methods may be called from different threads.
+    `reserved` names belong to something else on the same page. All methods may be called from different threads.
     """
 
     def __init__(self, client: redis.Redis, keys: Keys, reserved: Iterable[str] = ()) -> None:
         self._client, self._keys = client, keys
+        self._prefix = f"{keys.prefix}:".encode()
         self._scripts = ReadScripts(client, keys)
         self._reserved = frozenset(reserved)
+        self._unreadable = Unreadable()
         self._lock = threading.RLock()
         self._run_id = ""
-        self._text: tuple[bytes, ...] | None = None
-        self._complained_at = -inf
         self.pages_read = 0
+        self._text: tuple[bytes, ...] | None = None
         self._forget_all()
 
     def __len__(self) -> int:
         with self._lock:
-            return sum(len(family.lines) for family in self._families.values())
+            return sum(len(family.lines) for family in self._families.shown)
 
     @property
     def skipped(self) -> Counter[str]:
-        """How many series cannot be read at present, by reason."""
+        """How many series cannot be shown at present, by reason."""
         with self._lock:
-            return Counter(self._bad.values())
+            conflicts = sum(len(family.lines) for family in self._families.hidden)
+            return self._unreadable.by_reason() + Counter(conflict=conflicts)
 
     def refresh(self) -> None:
         """Bring the copy up to date.
 
         Raises:
-            redis.RedisError: Redis is away or refuses; the copy is as old as it was.
+            redis.RedisError: Redis is away, refuses or is slow; the copy is older than it should be.
         """
         with self._lock:
             self._meet_server()
-            self._read_changed()
-            self._read(self._deadlines.pop_due(monotonic()))
-            self._complain(monotonic())
+            self._read_changed(monotonic() + REFRESH_TIME)
+            self._read_due()
+            self._explain()
+            self._unreadable.complain(monotonic())
 
     def families(self) -> list[Family]:
-        """Return the families of all readable series, each name once, in alphabetical order."""
+        """Return the families on the page, each name once, in alphabetical order."""
         with self._lock:
-            return [family for _, family in sorted(self._families.items())]
+            return self._families.shown
 
     def page(self) -> tuple[bytes, ...]:
-        """Return the page with all families, in pieces. Kept until something changes."""
+        """Return the page with all families, in pieces. Cached until something changes."""
         with self._lock:
             if self._text is None:
-                self._text = page(self.families())
+                self._text = page(self._families.shown)
             return self._text
 
     def walk(self, stop: threading.Event) -> None:
@@ -88,146 +92,146 @@ class Mirror:
         """
         self.refresh()
         with self._lock:
-            unseen, cursor = {key for family in self._families.values() for key in family.lines} | {*self._bad}, 0
-        pattern = f"{self._keys.prefix}:*"
+            unseen, cursor = {key for family in self._families for key in family.lines} | {*self._unreadable}, 0
         while not stop.is_set():
-            cursor, found = self._client.scan(cursor, match=pattern, count=KEYS_PER_SCAN)
+            cursor, found = self._client.scan(cursor, match=f"{self._keys.prefix}:*", count=KEYS_PER_SCAN)
             keys = cast(list[bytes], found)
             unseen.difference_update(keys)
             if differing := self._differing(keys):
-                # What a writer changed since the last refresh comes as pages, which hold Redis for less.
+                # What a writer changed since the last refresh comes as pages, which block Redis for less time.
                 self.refresh()
                 self._read(self._differing(differing))
             if cursor == 0:
                 self._read(list(unseen))
+                with self._lock:
+                    self._touched.update(family.name for family in self._families)
+                    self._explain()
                 return
             stop.wait(SCAN_PAUSE)
 
     def _forget_all(self) -> None:
-        self._epoch, self._version = "", 0
-        self._families: dict[str, Family] = {}
-        # Name on the page -> name of the family that has it.
-        self._owners: dict[str, str] = {}
-        # Series that cannot be read, and why.
-        self._bad: dict[bytes, str] = {}
-        # Those that the log has not named yet.
-        self._unnamed: set[bytes] = set()
+        self._epoch, self._version = b"", 0.0
+        # The version after which to continue, and whether everything is being read for the first time.
+        self._cursor, self._catching_up = _BEGINNING, True
+        self._families = Families(self._reserved)
+        self._unreadable.clear()
         self._deadlines = Deadlines()
-        self._helps: dict[str, str] = {}
+        # The names of the series that came since their help was read.
+        self._touched: set[str] = set()
         self._text = None
 
+    # Reading ---------------------------------------------------------------------------------------------------
+
     def _meet_server(self) -> None:
-        """A server that was restarted or replaced may have another past: read everything from it."""
+        """A server that was restarted or replaced may have a different past: read everything from it."""
         run_id = str(self._client.info("server")["run_id"])
         if run_id != self._run_id:
             self._forget_all()
             self._run_id = run_id
 
-    def _read_changed(self) -> None:
+    def _read_changed(self, deadline: float) -> None:
+        """Take page after page, up to the version that the server has now."""
+        goal = inf
         while True:
-            changed = self._page_since(self._version)
-            if changed.epoch != self._epoch or changed.version < self._version:
+            changes = self._scripts.changed(self._cursor, everything=self._catching_up)
+            self.pages_read += 1
+            if changes.epoch != self._epoch or changes.version < self._version:
+                # This server has a different past from the one we have seen.
                 self._forget_all()
-                self._epoch = changed.epoch
-                changed = self._page_since(0)
-            strange = []
-            for held in changed.series:
-                lines = render(held.key, held.json) if held.json is not None else None
-                if lines or held.gone:
-                    self._store(held.key, held.ms, lines)
-                else:
-                    strange.append(held.key)
-            self._read(strange)
-            self._version = changed.version
-            if len(changed.series) < PAGE_SIZE:
-                break
-        self._read_metadata()
+                self._epoch, self._version = changes.epoch, changes.version
+            elif self._catching_up:
+                self._take(changes.series)
+                self._catching_up = bool(changes.reached)
+                self._cursor = changes.reached or f"{self._version:.17g}"
+            else:
+                self._take(changes.series)
+                self._version, goal = changes.version, min(goal, changes.version)
+                self._cursor = changes.reached or f"{self._version:.17g}"
+                if float(self._cursor) >= goal:
+                    return
+            if monotonic() > deadline:
+                raise redis.TimeoutError(f"what changed could not be read within {REFRESH_TIME:g} s")
 
-    def _page_since(self, version: int) -> Page:
-        self.pages_read += 1
-        return self._scripts.page(self._epoch, version)
+    def _take(self, series: list[Held]) -> None:
+        strange = []
+        for held in series:
+            ours = held.json is not None and held.key.startswith(self._prefix)
+            lines = render(held.key, held.json or b"") if ours else None
+            if lines or held.gone:
+                self._store(held.key, held.ms, lines)
+            else:
+                strange.append(held.key)
+        self._read(strange)
 
-    def _read_metadata(self) -> None:
-        helps = read_metadata(cast(dict[bytes, bytes], self._client.hgetall(self._keys.meta)))
-        if helps != self._helps:
-            self._helps, self._text = helps, None
-            for name, family in self._families.items():
-                family.explain(helps.get(name, ""))
+    def _read_due(self) -> None:
+        """Read those whose time has come again."""
+        now = monotonic()
+        due = self._deadlines.pop_due(now)
+        try:
+            self._read(due)
+        except Exception:
+            for key in due:
+                self._deadlines.set(key, now)
+            raise
+
+    def _read(self, keys: list[bytes]) -> None:
+        """Let the script expose these series, in small steps."""
+        done = 0
+        while done < len(keys):
+            with self._lock:
+                entries = self._scripts.read(keys[done : done + READ_SIZE])
+                for entry in entries:
+                    self._store(entry.key, entry.ms, entry.lines, entry.reason)
+            done += len(entries)
 
     def _differing(self, keys: list[bytes]) -> list[bytes]:
-        """Return those that do not hold what we have of them; after a refresh, nobody gave that change a version."""
-        held = self._client.mget(keys) if keys else []
+        """Return those that do not hold what we have for them; after a refresh, that change has no version."""
+        pipeline = self._client.pipeline(transaction=False)
+        for key in keys:
+            # One by one, because Redis serves others in between, and no more of each than a series may have.
+            pipeline.getrange(key, 0, LONGEST)
+        # What is not a string has an error in its place, which differs from everything.
+        held = pipeline.execute(raise_on_error=False)
         with self._lock:
             return [key for key, json in zip(keys, held, strict=True) if self._digest(key) != hash(json)]
 
     def _digest(self, key: bytes) -> int | None:
-        family = self._families.get(_kind_and_name(key)[1])
-        lines = family.lines.get(key) if family else None
+        lines = self._families.lines_of(key)
         return lines.digest if lines else None
-
-    def _read(self, keys: list[bytes]) -> None:
-        """Let the script expose these series, in small steps."""
-        for start in range(0, len(keys), READ_SIZE):
-            with self._lock:
-                for entry in self._scripts.read(keys[start : start + READ_SIZE]):
-                    self._store(entry.key, entry.ms, entry.lines, entry.reason)
 
     def _store(self, key: bytes, ms: int, lines: Lines | None, reason: str = "") -> None:
         """Take over what was read: its lines, or the reason why there are none; neither if the series is gone."""
         self._text = None
-        if lines and not reason and not self._place(key, lines):
-            lines, reason = None, "conflict"
-        if not lines:
-            self._remove(key)
-        if reason:
-            if self._bad.get(key) != reason:
-                self._unnamed.add(key)
-            self._bad[key] = reason
-        elif self._bad.pop(key, None):
-            self._unnamed.discard(key)
+        if lines:
+            self._families.put(key, lines)
+            self._touched.add(name_and_kind(key)[0])
+        else:
+            self._families.remove(key)
+        self._unreadable.note(key, reason)
         if ms >= 0:
             self._deadlines.set(key, monotonic() + ms / 1000)
         else:
             self._deadlines.drop(key)
 
-    def _place(self, key: bytes, lines: Lines) -> bool:
-        """Put the lines into their family, unless another one, or one of another kind, has one of its names."""
-        kind, name = _kind_and_name(key)
-        family = self._families.get(name)
-        if family is None:
-            family = Family(name, kind, self._helps.get(name, ""))
-            if any(other in self._owners or other in self._reserved for other in family.names):
-                return False
-            self._families[name] = family
-            self._owners |= dict.fromkeys(family.names, name)
-        elif family.kind != kind:
-            return False
-        family.put(key, lines)
-        return True
+    # Explaining ------------------------------------------------------------------------------------------------
 
-    def _complain(self, now: float) -> None:
-        """Name the series that have become unreadable, in one line, at most once a minute."""
-        if not self._unnamed or now < self._complained_at + COMPLAIN_EVERY:
-            return
-        named = sorted(self._unnamed)[:NAMED_AT_ONCE]
-        keys = ", ".join(f"{key.decode(errors='backslashreplace')!r} ({self._bad[key]})" for key in named)
-        more = len(self._unnamed) - len(named)
-        log.warning("Left out, because it cannot be read: %s%s", keys, f", and {more} more." if more else ".")
-        self._unnamed.clear()
-        self._complained_at = now
+    def _explain(self) -> None:
+        """Read the help of those families that got a series: only that may be new."""
+        names = sorted(self._touched)
+        for start in range(0, len(names), NAMES_AT_ONCE):
+            some = names[start : start + NAMES_AT_ONCE]
+            helps = self._helps(some)
+            changed = [self._families.explain(name, helps.get(name, "")) for name in some]
+            if any(changed):
+                self._text = None
+        self._touched.clear()
 
-    def _remove(self, key: bytes) -> None:
-        family = self._families.get(_kind_and_name(key)[1])
-        if family is None:
-            return
-        family.drop(key)
-        if not family.lines:
-            del self._families[family.name]
-            for name in family.names:
-                del self._owners[name]
-
-
-def _kind_and_name(key: bytes) -> tuple[str, str]:
-    """Return what a series key says; what is no series key has neither."""
-    parts = key.decode(errors="replace").split(":", 3)
-    return (parts[1], parts[2]) if len(parts) > 2 else ("", "")
+    def _helps(self, names: list[str]) -> dict[str, str]:
+        try:
+            found = self._client.hmget(self._keys.meta, names)
+        except redis.ResponseError as error:
+            if not str(error).startswith("WRONGTYPE"):
+                raise
+            # Somebody overwrote it: the values are as good as before.
+            return {}
+        return read_metadata(dict(zip(names, cast(list[bytes | None], found), strict=True)))

@@ -1,6 +1,6 @@
-"""Exposition: which form of the page a client gets, by what it says it accepts.
+"""Exposition: which format of the page a client gets, by what it says it accepts.
 
-Text 0.0.4 is for everybody, also for those who accept nothing that we have; OpenMetrics 1.0 for those who ask for it.
+Text 0.0.4 is for all clients, even those that accept neither format; OpenMetrics 1.0 is for those that ask for it.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ CONTENT_TYPES: dict[Format, str] = {
     "openmetrics": "application/openmetrics-text; version=1.0.0; charset=utf-8",
 }
 
-# Wildcards are no wish for OpenMetrics. Without a version, the client takes any.
+# A wildcard does not ask for OpenMetrics. Without a version, the client takes any.
 _FORMATS: dict[str, tuple[Format, str | None]] = {
     "application/openmetrics-text": ("openmetrics", "1.0.0"),
     "text/plain": ("text", "0.0.4"),
@@ -38,7 +38,7 @@ def negotiate(accept: str) -> Format:
 
 
 def compresses(accept_encoding: str, client: str | None) -> bool:
-    """Whether to send gzip: only to whom asks for it, and not within this machine, where it costs more than it saves.
+    """Whether to send gzip: only to clients that ask, and not on this machine, where it costs more than it saves.
 
     `client` is the address of the peer, None for a Unix socket.
     """

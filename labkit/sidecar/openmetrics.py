@@ -1,7 +1,7 @@
 """Exposition: families of samples -> an OpenMetrics 1.0 page, where their names and values allow one.
 
 The samples are those of the text format, so that a series keeps its name and labels whichever format is asked for
-(also its `le="10"`, for which OpenMetrics would rather see 10.0). What it adds: when each series began, `_created`.
+(even its `le="10"`, where OpenMetrics would prefer 10.0). What it adds: when each series began, `_created`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,10 +14,10 @@ _SUFFIXES = {"counter": ("", "_total", "_created"), "histogram": ("", "_bucket",
 
 
 def openmetrics(families: Sequence[Family], reserved: Iterable[str] = ()) -> bytes | None:
-    """Return the families as OpenMetrics, without the end mark; None if they cannot be.
+    """Return the families as OpenMetrics, without the end marker; None if that is impossible.
 
-    They can unless a counter's name does not end in `_total`, a family needs a name that another has or that is
-    `reserved` for somebody else on the page, or a histogram has a negative bound or sum: there is no way to say it.
+    It is if a counter's name does not end in `_total`, a family needs a name that another has or that is `reserved`
+    for something else on the page, or a histogram has a negative bound or sum: OpenMetrics cannot express these.
     """
     if any(family.kind == "counter" and not family.name.endswith("_total") for family in families):
         return None
@@ -40,8 +40,8 @@ def _base(family: Family) -> str:
 
 
 def _chunks(family: Family) -> Iterator[bytes]:
-    """Yield the family in pieces; an empty piece is a series that cannot be said."""
-    # One step for the interpreter: other threads may add series meanwhile.
+    """Yield the family in pieces; an empty piece is a series that cannot be expressed."""
+    # Atomic in the interpreter: other threads may add series meanwhile.
     series = list(family.lines.values())
     base = _base(family).encode()
     yield _head(base, family.kind, family.help)
@@ -59,7 +59,7 @@ def _chunks(family: Family) -> Iterator[bytes]:
 
 
 def _labels(body: bytes, length: int) -> bytes:
-    """Return the labels as they stand on the last line, behind a name that is so long."""
+    """Return the labels as they are on the last line, after a name of this length."""
     return body[body.rfind(b"\n", 0, -1) + 1 + length : body.rindex(b" ")]
 
 

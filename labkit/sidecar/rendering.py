@@ -1,7 +1,7 @@
 """Exposition: the JSON of one series -> its lines on the page, for what labkit itself wrote.
 
 Everything else, and whatever looks the least bit strange, is for `lua/redis-exporter.lua` to judge: `render` returns
-None. So hostile data has one judge, and Redis need not spend its one thread on the text of well-known series.
+None. So hostile data has one judge, and Redis need not spend its one thread on the text of ordinary series.
 """
 
 import re
@@ -15,9 +15,10 @@ from labkit.digits import shortest
 QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 
 _NUMBER = rb"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:e[+-]\d+)?"
-# What a double cannot hold of the number before it: nothing that a page could show.
+# The part of the number before it that a double cannot hold: nothing that a page could show.
 _CARRY = rb'(?:,"carry":' + _NUMBER + rb")?"
-_TIMES = rb',"created":(\d+(?:\.\d+)?),"updated":\d+(?:\.\d+)?}'
+# As many digits as Go's parser takes: one number that it does not would cost the whole page.
+_TIMES = rb',"created":(\d{1,12}(?:\.\d{1,12})?),"updated":\d+(?:\.\d+)?}'
 _VALUE = re.compile(rb'{"value":(' + _NUMBER + rb")" + _CARRY + _TIMES)
 _HISTOGRAM = re.compile(
     rb'{"bounds":\[([\d.,e+-]*)\],"counts":\[(\d{1,15}(?:,\d{1,15})*)\],"sum":('
@@ -29,16 +30,16 @@ _HISTOGRAM = re.compile(
 )
 _KEY = re.compile(rb"[^:]*:(counter|gauge|histogram):([a-zA-Z_][a-zA-Z0-9_]*)(?::(.+))?")
 _NAME = re.compile(rb"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
-# Printable ASCII that stands for itself in a key and on the page.
-_PLAIN = re.compile(rb"[ !#$&-\[\]-~]+")
+# Text that stands for itself in a key and on the page, if it is UTF-8.
+_PLAIN = re.compile(rb"[ !#$&-\[\]-~\x80-\xff]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Lines:
     """What one series has on the page; `created` in seconds, as text.
 
-    `quantiles` are the three lines of a histogram, in one piece: a hundred thousand series make small things large.
-    `digest` tells the JSON that they were made of from others; None if it was not seen here.
+    `quantiles` are the three lines of a histogram, in one piece: with a hundred thousand series, small things add up.
+    `digest` identifies the JSON that they were made from; None if it was not seen here.
     """
 
     body: bytes
@@ -61,7 +62,7 @@ class _Shape:
 
 
 def render(key: bytes, json: bytes) -> Lines | None:
-    """Return the lines of a series as labkit wrote it; None if it is not exactly that."""
+    """Return the lines of a series that is exactly as labkit writes it; None for any other."""
     parts = _KEY.fullmatch(key)
     if parts is None:
         return None
@@ -97,7 +98,7 @@ def _histogram(name: bytes, labels: bytes, json: bytes) -> Lines | None:
 
 
 def quantile(q: float, bounds: tuple[float, ...], counts: list[int], cumulative: list[int]) -> float:
-    """Return what PromQL's `histogram_quantile` says of these buckets: `counts` one by one, and `cumulative`."""
+    """Return what PromQL's `histogram_quantile` says for these buckets: `counts` one by one, and `cumulative`."""
     if not bounds or not cumulative[-1]:
         return nan
     rank = q * cumulative[-1]
@@ -119,14 +120,24 @@ def _labels(encoded: bytes) -> bytes | None:
     pairs = [pair.partition(b"=") for pair in encoded.split(b",")]
     if not _sound(tuple([name for name, _, _ in pairs])):
         return None
-    if not all(_PLAIN.fullmatch(value) for _, _, value in pairs):
+    if not all(_PLAIN.fullmatch(value) for _, _, value in pairs) or not _is_utf8(encoded):
         return None
     return b",".join([b'%b="%b"' % (name, value) for name, _, value in pairs])
 
 
+def _is_utf8(text: bytes) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 @lru_cache(maxsize=1024)
 def _sound(names: tuple[bytes, ...]) -> bool:
-    """Whether these label names stand in order, each once, and are none of those that Prometheus keeps for itself."""
+    """Whether these label names are in order, each once, and none is reserved by Prometheus."""
     return (
         all(_NAME.fullmatch(name) for name in names)
         and list(names) == sorted(set(names))

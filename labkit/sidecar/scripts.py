@@ -1,11 +1,11 @@
-"""Lua: `redis-exporter.lua` behind typed methods. Nobody else sees its KEYS and ARGV; its header is the contract."""
+"""Lua: `redis-exporter.lua` behind typed methods. Nothing else sees its KEYS and ARGV; its header is the contract."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import redis
-from redis.exceptions import NoScriptError
+from redis.exceptions import InvalidResponse, NoScriptError
 
 from labkit.keys import Keys
 from labkit.script import Script
@@ -13,13 +13,15 @@ from labkit.sidecar.rendering import Lines
 
 # Series in one call, so that each holds Redis for a millisecond or two: passed on as they are, or rendered there.
 PAGE_SIZE, READ_SIZE = 200, 50
+# Bytes; the script reads no more of a series.
+LONGEST = 32 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """One series as Redis holds it: `json` is None if that is no string.
+    """One series as Redis holds it: `json` is None if that is not a string.
 
-    `ms` is its time to live in milliseconds (-1: for ever).
+    `ms` is its time to live in milliseconds (-1: forever).
     """
 
     key: bytes
@@ -35,7 +37,7 @@ class Held:
 class Entry:
     """One series as the script exposes it.
 
-    `ms` is how long it holds, in milliseconds (-1: for ever; -2: it is gone).
+    `ms` is how long it holds, in milliseconds (-1: forever; -2: it is gone).
     `lines` is None if there are none; `reason` says why, if it cannot be read.
     """
 
@@ -46,30 +48,49 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Page:
-    """The series that changed, the epoch they belong to and the version reached."""
+class Changes:
+    """Some series that changed, in the order of their versions, and the epoch and the version of the server.
 
-    epoch: str
-    version: int
+    `reached` is the version of the last of them if there are more, else empty. It is text, to be passed back as it is.
+    """
+
+    epoch: bytes
+    version: float
+    reached: str
     series: list[Held]
 
 
 class ReadScripts:
-    """What the sidecar may call: `redis-exporter.lua`, read-only."""
+    """What the sidecar may call: `redis-exporter.lua`, read-only.
+
+    Raises:
+        redis.RedisError: Redis is away, refuses, or gives an answer that no server of ours would.
+    """
 
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
         self._client, self._keys = client, keys
         self._exporter = Script("redis-exporter.lua")
 
-    def page(self, epoch: str, since: int, limit: int = PAGE_SIZE) -> Page:
-        """Return the series that changed after version `since` of `epoch`, at most `limit` of them."""
-        found_epoch, version, *flat = self._call([], "page", epoch, since, limit)
-        series = [Held(*row) for row in zip(flat[::3], flat[1::3], flat[2::3], strict=True)]
-        return Page(found_epoch.decode(), int(version), series)
+    def changed(self, since: str, *, everything: bool = False, limit: int = PAGE_SIZE) -> Changes:
+        """Return the series that changed after the version `since`, at most `limit` of them.
+
+        With `everything`, those beyond the server's version are among them.
+        """
+        reply = self._call([], "all" if everything else "changed", since, limit)
+        try:
+            epoch, version, reached, *flat = reply
+            series = [Held(*row) for row in zip(flat[::3], flat[1::3], flat[2::3], strict=True)]
+            return Changes(epoch, float(version), reached.decode(), series)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise _strange(error) from error
 
     def read(self, keys: Sequence[bytes]) -> list[Entry]:
-        """Return these series as they are now, changed or not; at most `READ_SIZE` at a time."""
-        return [_entry(*entry) for entry in self._call(keys, "read")]
+        """Return the first of these series as they are now, changed or not: as many as fit into a short call."""
+        entries = self._call(keys[:READ_SIZE], "read")
+        try:
+            return [_entry(*entry) for entry in entries]
+        except (ValueError, TypeError, AttributeError) as error:
+            raise _strange(error) from error
 
     def _call(self, series: Iterable[bytes], *arguments: str | int) -> list[Any]:
         keys: tuple[str | bytes, ...] = (self._keys.state, self._keys.index, *series)
@@ -82,6 +103,10 @@ class ReadScripts:
     def _evalsha_ro(self, count: int, *arguments: str | int | bytes) -> list[Any]:
         # redis-py passes arguments of any of its own types on, whatever its annotation says.
         return cast(list[Any], self._client.evalsha_ro(self._exporter.sha, count, *cast(tuple[str, ...], arguments)))
+
+
+def _strange(error: Exception) -> InvalidResponse:
+    return InvalidResponse(f"redis-exporter.lua gave an answer that labkit does not understand: {error}")
 
 
 def _entry(key: bytes, ms: int, lines: bytes | None, more: bytes = b"", *quantiles: bytes) -> Entry:

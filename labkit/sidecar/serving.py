@@ -1,4 +1,4 @@
-"""Uvicorn, with limits that hold against slow and hostile clients, certificates that can change, and a quick end."""
+"""Uvicorn, with limits that hold against slow and hostile clients, certificates that can change, and a quick exit."""
 
 import asyncio
 import signal
@@ -8,7 +8,9 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from typing import Any, cast
+from weakref import WeakSet
 
 import uvicorn
 from starlette.applications import Starlette
@@ -17,9 +19,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What one client, and all of them together, may take. Times in seconds, sizes in bytes.
+    """What one client, and all of them together, may use. Times in seconds, sizes in bytes.
 
-    Usage: `Limits(connections=200)`. More connections are answered 503, and from twice as many on not at all.
+    Usage: `Limits(connections=200)`. Further connections are answered 503, and beyond twice as many not at all.
     """
 
     connections: int = 100
@@ -31,35 +33,51 @@ class Limits:
     # Longer than a scrape interval of a minute.
     idle_time: int = 75
     tls_time: float = 5
-    # For requests in hand at the end; with what comes around it, the end takes less than 2.
+    # For requests in progress at shutdown; the whole shutdown takes less than 2.
     last_time: int = 1
 
 
 class TlsContext(ssl.SSLContext):
-    """Gives each new connection the context that `current` returns, so that certificates can be changed."""
+    """Gives each new connection the context that `current` returns, so that certificates can be changed.
+
+    At most `most` connections exist at a time: before its handshake, no connection is known to anybody else.
+    """
 
     current: Callable[[], ssl.SSLContext | None]
+    most: float = inf
+    _open: "WeakSet[ssl.SSLObject]"
 
     @classmethod
     def of(cls, current: Callable[[], ssl.SSLContext | None]) -> "TlsContext":
         context = cls(ssl.PROTOCOL_TLS_SERVER)
-        context.current = current
+        context.current, context._open = current, WeakSet()
         return context
 
     def wrap_bio(self, *arguments: Any, **options: Any) -> ssl.SSLObject:
+        if len(self._open) >= self.most:
+            return cast(ssl.SSLObject, _NoHandshake())
         present = self.current()
-        # Without one there is no certificate, and the handshake fails: never a connection in the clear.
-        return present.wrap_bio(*arguments, **options) if present else super().wrap_bio(*arguments, **options)
+        # Without one there is no certificate, and the handshake fails: never an unencrypted connection.
+        made = present.wrap_bio(*arguments, **options) if present else super().wrap_bio(*arguments, **options)
+        self._open.add(made)
+        return made
+
+
+class _NoHandshake:
+    """In place of the TLS of a connection that is one too many: asyncio closes it, as if the handshake had failed."""
+
+    def do_handshake(self) -> None:
+        raise ssl.SSLError("too many connections")
 
 
 def server(app: Starlette, limits: Limits, tls: TlsContext | None = None) -> uvicorn.Server:
     """Return a server for the application, not started yet."""
     config = _Config(
         app,
-        # Uvicorn calls it, and asks for no more.
+        # Uvicorn calls it, and needs no more.
         http=cast(type[asyncio.Protocol], partial(_Connection, limits)),
         ws="none",
-        # The peer is who connects, whatever a header says of somebody behind it.
+        # The client is the peer that connects, whatever a header says about somebody behind it.
         proxy_headers=False,
         server_header=False,
         access_log=False,
@@ -71,6 +89,8 @@ def server(app: Starlette, limits: Limits, tls: TlsContext | None = None) -> uvi
     )
     config.limits = limits
     config.load()
+    if tls:
+        tls.most = 2 * limits.connections
     config.ssl = tls
     return _Server(config)
 
@@ -86,7 +106,7 @@ def run(running: uvicorn.Server, listener: socket.socket, on_hangup: Callable[[]
 
 
 class _Config(uvicorn.Config):
-    """Uvicorn's options, and those it has none for."""
+    """Uvicorn's options, and the limits that it has no options for."""
 
     limits: Limits
 
@@ -95,10 +115,10 @@ class _Config(uvicorn.Config):
 
 
 class _Server(uvicorn.Server):
-    """Ends after SIGTERM with exit code 0: it did what it was told. Who does not take the answer is not waited for."""
+    """Exits with code 0 after SIGTERM: it was asked to. A client that does not take its answer is not waited for."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # A moment before Uvicorn would cancel the request, and log that as an error.
+        # Just before Uvicorn would cancel the request, and log that as an error.
         asyncio.get_running_loop().call_later(self.config.timeout_graceful_shutdown or 0, self._let_go)
         await super().shutdown(sockets)
 
@@ -114,7 +134,7 @@ class _Server(uvicorn.Server):
 
 
 class _Loop(asyncio.SelectorEventLoop):
-    """Waits for a handshake, and for the end of TLS, no longer than the limits say."""
+    """Waits for a TLS handshake, and for TLS to shut down, no longer than the limits say."""
 
     def __init__(self, limits: Limits) -> None:
         super().__init__()
@@ -127,7 +147,7 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 class _Connection(H11Protocol):
-    """One connection that ends when its client takes too long: to say what it wants, or to take the answer."""
+    """One connection that ends when its client takes too long: to send its request, or to take the answer."""
 
     def __init__(self, limits: Limits, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -147,7 +167,9 @@ class _Connection(H11Protocol):
         waiting = self._is_idle()
         super().data_received(data)
         if waiting and not self._is_idle():
-            self._give(None)
+            # Not while the answer before still waits to be taken: its time is running.
+            if not self.flow.write_paused:
+                self._give(None)
         elif waiting and self._deadline is None:
             self._give(self._limits.head_time)
 
@@ -174,7 +196,7 @@ class _Connection(H11Protocol):
         return self.cycle is None or self.cycle.response_complete
 
     def _give(self, seconds: float | None) -> None:
-        """Abort the connection in so many seconds, and no longer at the time set before; never, if None."""
+        """Abort the connection in this many seconds, instead of at the time set before; never, if None."""
         if self._deadline:
             self._deadline.cancel()
         self._deadline = None if seconds is None else self.loop.call_later(seconds, self.transport.abort)

@@ -22,14 +22,23 @@ from labkit.sidecar.openmetrics import openmetrics
 
 log = logging.getLogger("labkit")
 
-# When a histogram of ours began is of no use to anybody, and doubles the page.
+# When a histogram of ours began is of no use, and doubles the page.
 prom.disable_created_metrics()
 
-# A page, not put together: the largest part of it is what the mirror keeps anyway.
+# A page, not joined: the largest part of it is what the mirror keeps anyway.
 Pieces = tuple[bytes, ...]
 
+# Prometheus itself adds these to what it scrapes.
+_OF_PROMETHEUS = {
+    "up",
+    "scrape_duration_seconds",
+    "scrape_samples_scraped",
+    "scrape_samples_post_metric_relabeling",
+    "scrape_series_added",
+}
+
 WALK_INTERVAL = 60.0
-# Less than a scrape of every second waits for us: a Redis that hangs must show as redis_up 0, not as a dead sidecar.
+# Less than the timeout of a scrape every second: a Redis that hangs must show as redis_up 0, not as a dead sidecar.
 REDIS_TIMEOUT = 0.7
 
 
@@ -37,7 +46,7 @@ class Sidecar:
     """Reads the series of one Redis and puts them on a page, together with metrics of its own.
 
     Raises:
-        ConnectionFailed: the URL is malformed. That nothing answers there is no error: the page says so.
+        ConnectionFailed: the URL is malformed. If nothing answers there, that is not an error: the page says so.
     """
 
     def __init__(self, redis_url: str, *, prefix: str = "metrics") -> None:
@@ -60,6 +69,11 @@ class Sidecar:
                 said = str(error).rstrip(".")
                 log.warning("%s: %s. The page says redis_up 0 until it answers.", redact(self._url), said)
             return False
+        except Exception:
+            # A page without series says more than none.
+            if self._up_is(False):
+                log.exception("%s could not be read. The page says redis_up 0 until it can.", redact(self._url))
+            return False
         if self._up_is(True):
             log.warning("%s answers.", redact(self._url))
         self._telemetry.refreshed(perf_counter() - started)
@@ -68,7 +82,7 @@ class Sidecar:
     def page(self, up: bool, wanted: Format, names: Collection[str]) -> tuple[Pieces, Format]:
         """Return the page as of the last refresh, in pieces, and its format; with `names`, only these, and as text.
 
-        Unless the refresh says that Redis was `up`, it has no series of the application.
+        Unless Redis was `up` at the refresh, it has no series of the application.
         """
         if names:
             return self._selected(up, names), "text"
@@ -83,15 +97,15 @@ class Sidecar:
         self._telemetry.scrape_seconds.observe(seconds)
 
     def reload(self) -> None:
-        """Take the Lua script as it is now, if Redis accepts it, and read everything again with it."""
-        mirror = self._new_mirror()
+        """Load the Lua script as it is now, if Redis accepts it, and read everything again with it."""
         try:
+            mirror = self._new_mirror()
             mirror.walk(threading.Event())
         except (redis.RedisError, OSError) as error:
-            log.warning("%s: %s. The script stays as it was.", redact(self._url), str(error).rstrip("."))
+            log.warning("%s: %s. The old script stays in use.", redact(self._url), str(error).rstrip("."))
         else:
             self._mirror = mirror
-            log.warning("The script is read again.")
+            log.warning("The script has been reloaded.")
 
     def walk_forever(self, stop: threading.Event) -> None:
         """Walk the keyspace now and then every `WALK_INTERVAL`, until `stop` is set."""
@@ -100,13 +114,16 @@ class Sidecar:
                 self._mirror.walk(stop)
             except (redis.RedisError, OSError) as error:
                 log.warning("%s: the keyspace could not be walked: %s", redact(self._url), error)
+            except Exception:
+                # A sidecar that never walks again would show deleted series forever.
+                log.exception("%s: the keyspace could not be walked.", redact(self._url))
             stop.wait(WALK_INTERVAL)
 
     def _new_mirror(self) -> Mirror:
         return Mirror(self._client, self._keys, self._telemetry.names)
 
     def _as_openmetrics(self, text: Pieces) -> bytes | None:
-        """Return the series as OpenMetrics, made once as long as their text is the same."""
+        """Return the series as OpenMetrics, made again only when their text changes."""
         with self._lock:
             if self._text is not text:
                 families = self._mirror.families() if text else []
@@ -147,6 +164,7 @@ class Telemetry:
         info.labels(version("labkit")).set(1)
         own = [*registry.collect(), *_MirrorCollector(mirror).describe()]
         self.names = {family.name for family in own} | {sample.name for family in own for sample in family.samples}
+        self.names |= _OF_PROMETHEUS
         registry.register(_MirrorCollector(mirror))
 
     def refreshed(self, seconds: float) -> None:
@@ -174,7 +192,7 @@ class _MirrorCollector(Collector):
             GaugeMetricFamily(
                 "labkit_sidecar_series_skipped", "Series that cannot be read at present, by reason.", labels=["reason"]
             ),
-            CounterMetricFamily("labkit_sidecar_pages_read", "Pages of changed series that were asked of Redis."),
+            CounterMetricFamily("labkit_sidecar_pages_read", "Pages of changed series requested from Redis."),
         )
 
     def collect(self) -> tuple[GaugeMetricFamily, GaugeMetricFamily, CounterMetricFamily]:

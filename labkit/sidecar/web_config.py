@@ -1,12 +1,12 @@
 """The sidecar's web configuration: the file that Prometheus' exporters take with `--web.config.file`.
 
 docs/sidecar.md says which of its fields labkit knows. What it does not know is refused, never ignored: a protection
-that somebody asked for and that is not there would be worse than none.
+that somebody asked for but that is missing would be worse than none.
 """
 
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ Fields = dict[str, Any]
 
 @dataclass(frozen=True)
 class WebConfig:
-    """How the sidecar protects what it serves; without anything, it does not.
+    """How the sidecar protects what it serves; by default, it does not.
 
     `users` has the bcrypt hash of each user's password, `tokens` the SHA-256 of each token in hexadecimal.
     """
@@ -51,12 +51,12 @@ def read_web_config(path: Path) -> WebConfig:
     """Return what the file says; the files it names are read, too, relative to its own folder.
 
     Raises:
-        LabkitError: a file cannot be read, or says what labkit does not know or cannot do.
+        LabkitError: a file cannot be read, or contains what labkit does not know or cannot do.
     """
     try:
         fields = _section(_parse(path), "the file", _SECTIONS)
         return WebConfig(
-            tls=_tls(fields["tls_server_config"], path.parent) if fields.get("tls_server_config") else None,
+            tls=_tls(fields["tls_server_config"], path.parent) if fields.get("tls_server_config") is not None else None,
             users={name: text.encode() for name, text in _secrets(fields, "basic_auth_users", _BCRYPT).items()},
             tokens=_secrets(fields, "bearer_tokens", _SHA256),
             headers=_headers(fields.get("http_server_config")),
@@ -74,14 +74,23 @@ class _Refused(Exception):
 def _parse(path: Path) -> object:
     import yaml
 
+    class Loader(yaml.SafeLoader):
+        """Refuses a field that is there twice: the last one would silently win, and it may be empty."""
+
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+            names = [str(key.value) for key, _ in node.value]
+            if len(set(names)) < len(names):
+                raise yaml.MarkedYAMLError(problem_mark=node.start_mark)
+            return super().construct_mapping(node, deep)
+
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.load(path.read_text(encoding="utf-8"), Loader)  # noqa: S506  a SafeLoader
     except yaml.MarkedYAMLError as error:
         # The error itself may quote a secret.
         where = f", in line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise _Refused(f"it is no YAML{where}") from None
-    except (yaml.YAMLError, UnicodeError):
-        raise _Refused("it is no YAML in UTF-8") from None
+        raise _Refused(f"it is not valid YAML{where}") from None
+    except (yaml.YAMLError, UnicodeError, RecursionError):
+        raise _Refused("it is not valid YAML in UTF-8") from None
 
 
 def _section(value: object, name: str, known: set[str]) -> Fields:
@@ -97,17 +106,17 @@ def _section(value: object, name: str, known: set[str]) -> Fields:
 
 def _texts(value: object, name: str) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(item, str) for pair in value.items() for item in pair):
-        raise _Refused(f"{name} must have names and texts, as in `name: text`")
-    if any("\n" in item or "\r" in item for pair in value.items() for item in pair):
+        raise _Refused(f"{name} must map names to texts, as in `name: text`")
+    if any(control in item for control in "\n\r\0" for pair in value.items() for item in pair):
         raise _Refused(f"{name} has a text of more than one line")
     return value
 
 
 def _secrets(fields: Fields, name: str, form: re.Pattern[str]) -> dict[str, str]:
-    secrets = _texts(fields.get(name) or {}, name)
-    wanted = "a bcrypt hash" if form is _BCRYPT else "a SHA-256 in small hexadecimal digits"
+    secrets = _texts({} if fields.get(name) is None else fields[name], name)
+    wanted = "a bcrypt hash" if form is _BCRYPT else "a SHA-256 in lowercase hexadecimal digits"
     if wrong := [user for user, secret in secrets.items() if not form.fullmatch(secret)]:
-        raise _Refused(f"what {name} has for {', '.join(wrong)} is not {wanted}")
+        raise _Refused(f"the value in {name} for {', '.join(wrong)} is not {wanted}")
     return secrets
 
 
@@ -129,7 +138,7 @@ def _tls(value: object, folder: Path) -> ssl.SSLContext:
         raise _Refused("min_version is above max_version")
     verify = _choice(fields, "client_auth_type", "NoClientCert", _CLIENT_AUTH)
     if (verify is ssl.CERT_NONE) != ("client_ca_file" not in fields):
-        raise _Refused("client_ca_file and a client_auth_type that verifies need each other")
+        raise _Refused("client_ca_file and a client_auth_type that verifies require each other")
     _load(context, fields, folder)
     context.verify_mode = verify
     return context
@@ -143,12 +152,12 @@ def _choice(fields: dict[str, str], name: str, default: str, choices: dict[str, 
 
 def _load(context: ssl.SSLContext, fields: dict[str, str], folder: Path) -> None:
     try:
-        # Without a password, OpenSSL would ask the terminal for that of an encrypted key.
+        # Without a password, OpenSSL would prompt on the terminal for that of an encrypted key.
         context.load_cert_chain(folder / fields["cert_file"], folder / fields["key_file"], "")
         if "client_ca_file" in fields:
             context.load_verify_locations(folder / fields["client_ca_file"])
     except ssl.SSLError:
-        raise _Refused("a certificate or key is none, they do not belong together, or the key is encrypted") from None
+        raise _Refused("a certificate or key is invalid, they do not match, or the key is encrypted") from None
     except OSError as error:
         named = ", ".join(value for name, value in fields.items() if name.endswith("_file"))
         raise _Refused(f"one of {named} cannot be read: {error.strerror}") from None

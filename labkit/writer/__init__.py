@@ -9,7 +9,7 @@ batch        what is sent, frozen and numbered
 scripts      lua/flush.lua, which applies a batch at most once
 delivery     batches on their way, and what became of them; backoff says when to try again
 flusher      fold, freeze, deliver: what the flush thread does
-telemetry    what the writer says of itself
+telemetry    what the writer says about itself
 lifetime     forks, exits, children
 service      RedisMetricsService: all of it, with its thread
 ```

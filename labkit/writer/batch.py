@@ -18,7 +18,7 @@ from labkit.writer.timing import Timing
 SERIES_PER_BATCH = 64
 # The key of a series, its operation, and how many records are in it.
 Change = tuple[str, str, int]
-# The fence outlives the series by far: it must be there when a writer comes back that was cut off for hours
+# The fence far outlives the series: it must still be there when a writer comes back that was cut off for hours
 # and does not know whether its last batch arrived.
 FENCE_TTL_MS = 24 * 3600 * 1000
 
@@ -28,7 +28,7 @@ class Batch:
     """One numbered call of `flush.lua`, independent of what is recorded after it was built."""
 
     writer: str
-    # The name of its entries in shared gauges, which stays when the writer is renamed.
+    # The name of its entries in shared gauges, which stays the same when the writer is renamed.
     owner: str
     number: int
     ttl_ms: int
@@ -62,7 +62,7 @@ class Outbox:
         return len(self._batches)
 
     def __iter__(self) -> Iterator[Batch]:
-        """Go through the batches, oldest first. A copy: another thread may be asking for stats."""
+        """Iterate over the batches, oldest first. A copy: another thread may be asking for stats."""
         return iter(list(self._batches))
 
     @property
@@ -79,11 +79,11 @@ class Outbox:
         return self._batches[0].number
 
     def retime(self, timing: Timing) -> None:
-        """Give batches from now on these durations; those that wait keep theirs."""
+        """Give new batches these durations; those that wait keep theirs."""
         self._ttl_ms, self._lease_ms = round(timing.ttl * 1000), round(timing.effective_lease * 1000)
 
     def add(self, changes: Sequence[Change], metadata: Mapping[str, Any]) -> Batch:
-        """Freeze `changes`, each of another series, into one batch; `metadata` goes with them."""
+        """Freeze `changes`, each to a different series, into one batch; `metadata` goes with them."""
         keys, operations, records = zip(*changes, strict=True)
         text = f"[{','.join(operations)}]"
         times = (self._ttl_ms, self._lease_ms)
@@ -97,7 +97,7 @@ class Outbox:
         return self._batches.popleft()
 
     def start_over(self, fence: int) -> int:
-        """The server came back with an older state: go on under a new name. Return how many batches it forgot.
+        """The server came back with an older state: continue under a new name. Return how many batches it forgot.
 
         Safe, because a fence below the last acknowledged number proves that nothing waiting here was applied.
         """

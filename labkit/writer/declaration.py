@@ -11,9 +11,9 @@ from labkit.errors import MetricError
 
 Shared = Literal["last", "sum", "min", "max"]
 
-# Powers of ten times 1, 2.5 and 5: milliseconds from a cache hit to a time-out.
+# Powers of ten times 1, 2.5 and 5: milliseconds from a cache hit to a timeout.
 DEFAULT_BUCKETS = (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
-# The label values of the series that counts what found no room of its own.
+# The label values of the series that counts what has no room for a series of its own.
 OVERFLOW = "__overflow__"
 
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
@@ -22,7 +22,7 @@ _RESERVED = ("le", "quantile")
 
 @dataclass(frozen=True)
 class Declaration:
-    """What a metric is: all that must agree when it is declared again."""
+    """What a metric is: everything that must match when it is declared again."""
 
     kind: str
     name: str
@@ -34,10 +34,10 @@ class Declaration:
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
-            raise MetricError(f"{self.name!r} is no metric name; use letters, digits and '_', no digit first.")
+            raise MetricError(f"{self.name!r} is not a valid metric name; use letters, digits and '_', no digit first.")
         for label in self.labels:
             if not _NAME.fullmatch(label) or label.startswith("__") or label in _RESERVED:
-                raise MetricError(f"{self.name}: {label!r} is no label name, or is reserved by Prometheus.")
+                raise MetricError(f"{self.name}: {label!r} is not a valid label name, or is reserved by Prometheus.")
         if len(set(self.labels)) < len(self.labels):
             raise MetricError(f"{self.name}: a label is named twice in {self.labels}.")
         if self.shared not in ("last", "sum", "min", "max"):

@@ -22,7 +22,7 @@ ATTEMPTS = 5
 
 
 class Delivery:
-    """Sends one outbox; `where` is the server as logs may name it. Belongs to the flush thread."""
+    """Sends one outbox; `where` is the server as logs may show it. Belongs to the flush thread."""
 
     def __init__(
         self, outbox: Outbox, scripts: WriteScripts, registry: Registry, telemetry: Telemetry, where: str
@@ -30,7 +30,7 @@ class Delivery:
         self.outbox, self.where = outbox, where
         self._scripts, self._registry, self._telemetry = scripts, registry, telemetry
         self._epoch = ""
-        # Up to this number, under our present name, batches were counted as forgotten.
+        # Up to this number, under our current name, batches have been counted as forgotten.
         self._forgotten = 0
 
     def deliver(self, fresh: Iterator[Batch]) -> None:
@@ -45,14 +45,14 @@ class Delivery:
                     return
             except NoScriptError:
                 self._scripts.load()
-        raise ResponseError("it forgets scripts or batches again and again; do several servers share its address?")
+        raise ResponseError("it keeps forgetting scripts or batches; do several servers share its address?")
 
     def keys_like(self, pattern: str) -> list[str]:
         """Return the keys of series in Redis that match; the same errors as `deliver`."""
         return self._scripts.keys_like(pattern)
 
     def _send(self, fresh: Iterator[Batch]) -> bool:
-        """Return whether all is acknowledged; if not, the server missed a batch, and wants the outbox again."""
+        """Return whether all is acknowledged; if not, the server is missing a batch, and needs the outbox again."""
         with self._scripts.stream() as stream:
             for batch in chain(self.outbox, fresh):
                 stream.send(batch, self.outbox.oldest)
@@ -88,19 +88,19 @@ class Delivery:
             self._meet(reply.epoch)
 
     def _close_gap(self, reply: FlushReply) -> None:
-        # Without a fence the server lost all it knew of us: what waits goes again, and is applied.
+        # Without a fence, the server has lost all it knew about us: what waits is sent again, and applied.
         if reply.fence is not None:
             self._was_forgotten(self.outbox.start_over(reply.fence))
             self._forgotten = 0
 
     def _was_forgotten(self, batches: int) -> None:
-        # With the numbers went the series that were new in them, and what their metrics mean.
+        # Lost with the batches: the series that were new in them, and the metadata of their metrics.
         self._telemetry.batch("forgotten", batches)
         log.warning("%s came back with an older state and forgot %d batches.", self.where, batches)
         self._registry.write_all_again()
 
     def _meet(self, epoch: str) -> None:
-        """Greet a server that is new to us, or has lost its data: it needs all series and what they mean."""
+        """Note a server that is new to us, or has lost its data: it needs all series and their metadata."""
         if self._epoch:
             log.warning("%s has lost its data; all series are written again.", self.where)
             self._registry.write_all_again()

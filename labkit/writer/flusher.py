@@ -1,4 +1,4 @@
-"""Batch: what the flush thread does each time it is woken, apart from the thread.
+"""Batch: what the flush thread does each time it wakes, separate from the thread.
 
 Folding turns records into changes, and freezing turns changes into numbered batches, which are then delivered.
 """
@@ -22,12 +22,12 @@ log = logging.getLogger("labkit")
 
 # Between two flushes, a series is folded when it has this many records: fewer cost more to fold than to keep.
 FOLD_AT = 32
-# The application waits for the interpreter while series are looked at: a fraction of a millisecond.
+# The application waits for the interpreter while so many series are checked: a fraction of a millisecond.
 LOOKED_AT = 4096
 
 
 class Flusher:
-    """Gets what was recorded to Redis, each record once. Belongs to one thread; nothing here is locked.
+    """Delivers what was recorded to Redis, each record once. Belongs to one thread; nothing here is locked.
 
     `clock` counts seconds and never goes back.
     """
@@ -57,7 +57,7 @@ class Flusher:
             sleep(0)
 
     def retime(self, timing: Timing) -> None:
-        """Go on with other durations. Entries in shared gauges are renewed at once: theirs may now be too short."""
+        """Continue with other durations. Entries in shared gauges are renewed at once: theirs may now be too short."""
         self.timing = timing
         self._outbox.retime(timing)
         for series in self._registry.series():
@@ -65,20 +65,20 @@ class Flusher:
                 series.hurry()
 
     def flush(self) -> float:
-        """Send all there is; return how long to wait until the next time, in seconds."""
+        """Send everything; return how long to wait until the next time, in seconds."""
         started = perf_counter()
         try:
             self._delivery.deliver(self._freeze())
         except (RedisError, OSError) as error:
             return self._failed(str(error).rstrip(".") or type(error).__name__)
         except Exception as error:
-            log.exception("The flush failed in a way that labkit does not know.")
+            log.exception("The flush failed unexpectedly.")
             return self._failed(repr(error))
         self._succeeded(perf_counter() - started)
         return self.timing.flush_interval
 
     def finish(self) -> None:
-        """Flush for the last time: what came in meanwhile, and that this writer holds nothing in shared gauges now."""
+        """Flush for the last time: what came in meanwhile, and that this writer's entries in shared gauges end."""
         for series in self._registry.series():
             if isinstance(series, Gauge):
                 self._fold(series)
@@ -86,7 +86,7 @@ class Flusher:
         self.flush()
 
     def stats(self) -> WriterStats:
-        """Return what was done so far; exact while nothing is recorded or flushed."""
+        """Return what has been done so far; exact while nothing is recorded or flushed."""
         told, series = self._telemetry, self._registry.series()
         unfolded = sum(len(one.records) for one in series)
         return WriterStats(
@@ -119,12 +119,12 @@ class Flusher:
         try:
             series.fold()
         except (TypeError, ValueError, ArithmeticError):
-            # It compared like a number when it was recorded, and is none.
+            # It compared like a number when it was recorded, but is not one.
             lost, series.folded = series.folded - before, before
             self._recorded += lost
             self._telemetry.drop(series.key, "value", lost)
             return lost
-        # So that a tick need look at nothing else of the many series that did not change.
+        # So that a tick need check nothing else of the many series that did not change.
         series.due_at = min(series.due_at, NOW)
         self._recorded += series.folded - before
         return series.folded - before
@@ -191,5 +191,5 @@ class Flusher:
         self.last_error = error
         self._telemetry.batch("failed")
         if self.failures == 1:
-            log.warning("%s: %s. Recording goes on; nothing is lost.", self._delivery.where, error)
+            log.warning("%s: %s. Recording continues; nothing is lost.", self._delivery.where, error)
         return next_backoff(self.failures, min(0.5, self.timing.flush_interval), random.random())  # noqa: S311  no secret

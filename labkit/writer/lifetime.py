@@ -1,7 +1,7 @@
 """Batch: how long a service lives. It starts anew in every forked child, and is closed when its process ends.
 
 Every normal end is covered: the end of the script, SystemExit, an unhandled exception, Ctrl-C, and each way in which
-a child of multiprocessing ends. A signal that nobody handles, SIGKILL and `os._exit` end a process without a word.
+a child of multiprocessing ends. An unhandled signal, SIGKILL and `os._exit` end a process without warning.
 """
 
 import atexit
@@ -16,8 +16,8 @@ from labkit.errors import FlushError
 
 log = logging.getLogger("labkit")
 
-# How long each service may take for its last flush, s; and once more if that is interrupted: enough for a server
-# that answers, and short for whoever wants to leave.
+# How long each service may take for its last flush, s; and for another if that is interrupted: enough for a server
+# that answers, and short for a user who wants to quit.
 TIMEOUT, SECOND_CHANCE = 5.0, 1.0
 
 
@@ -25,10 +25,10 @@ class Living(Protocol):
     """What is closed at the end of its process, and starts anew in a child."""
 
     def after_fork(self) -> None:
-        """Forget what is the parent's; only this thread has survived."""
+        """Forget what belongs to the parent; only this thread has survived."""
 
     def close(self, timeout: float = ..., /) -> None:
-        """Flush for the last time, within `timeout` seconds; nothing to do if that was done."""
+        """Flush for the last time, within `timeout` seconds; does nothing if that was done."""
 
 
 _living: set[Living] = set()
@@ -41,7 +41,7 @@ def watch(service: Living) -> None:
 
 
 def release(service: Living) -> None:
-    """Leave `service` alone: it was closed."""
+    """Forget `service`: it is closed."""
     _living.discard(service)
 
 
@@ -75,14 +75,14 @@ def _start_anew() -> None:
 # Children of multiprocessing ------------------------------------------------------------------------------------
 #
 # Forked ones end with os._exit, which skips atexit; they run multiprocessing's finalizers instead. The registry of
-# those is emptied when a child starts, after the hooks of os.fork; what was registered for after a fork runs then.
+# those is emptied when a child starts, after the hooks of os.fork; what register_after_fork was given runs then.
 
 _joined = False
 
 
 def _join_multiprocessing() -> None:
     global _joined  # noqa: PLW0603  a child inherits it together with what it stands for
-    # Who has children has imported it; who has none need not wait for the import.
+    # A process with children has imported it; one without need not wait for the import.
     if not _joined and "multiprocessing.util" in sys.modules:
         from multiprocessing import util
 
@@ -100,7 +100,7 @@ def _close_at_the_end_of_a_child() -> None:
 
 
 def _close_in_a_child() -> None:
-    # A child waits for its threads after this. Not here: those of an executor end only when they are asked to then.
+    # A child joins its threads after this. Not here: those of an executor are only then asked to end.
     others = [thread for thread in threading.enumerate() if not thread.daemon and thread is not threading.main_thread()]
     if others:
         threading.Thread(target=_close_after, args=(others,), name="labkit-exit").start()

@@ -2,7 +2,7 @@
 
 Recording appends to a plain list, which the interpreter makes atomic: no lock, no I/O, and never an exception
 because Redis is away. The flush thread drains the list (`fold`) and turns what it found into an operation (`take`).
-Checks compare with constants of the type that values mostly have, which the interpreter does without a call.
+Checks compare with constants of the most common type of values, which the interpreter does without a call.
 
 A metric without labels is recorded to directly; one with labels hands out children, to be looked up once and kept:
 
@@ -22,30 +22,30 @@ from labkit.writer.timer import PER_SECOND, Timer
 
 _JSON = {True: "true", False: "false"}
 
-# When a series is due, apart from a moment of the flush thread's clock, which counts from above 0.
+# When a series is due, if not at a time on the flush thread's clock, which is always above 0.
 NEW, NOW, NEVER = -math.inf, 0.0, math.inf
 # Records folded at a time: about a millisecond of work.
 SLICE = 4096
 
 # Up to here a number is taken as it is. NumPy compares its own floats in their own precision, so it is the largest
-# of 32 bits; what is beyond goes the long way.
+# 32-bit float; anything beyond takes the slow path.
 _MAX = 3.4028234663852886e38
 _MIN = -_MAX
-# What is counted most. CPython has one object for it, so that `is` recognises it; elsewhere it goes the common way.
+# The most common amount. CPython has one object for it, so `is` recognizes it; elsewhere it takes the usual path.
 _ONE = 1
-# What a comparison with something that is no number raises; `try` costs nothing where nothing is raised.
+# What a comparison with something that is not a number raises; `try` costs nothing where nothing is raised.
 _INCOMPARABLE = (TypeError, ValueError, ArithmeticError)
 
 
 class Owner(Protocol):
-    """Who decides which series there are: the registry."""
+    """Decides which series there are: the registry."""
 
     @property
     def lock(self) -> AbstractContextManager[Any]:
-        """Held while children come and go; the thread that holds it may enter again."""
+        """Held while children come and go; the thread that holds it may acquire it again."""
 
     def admit(self, metric: "Metric", label_values: tuple[str, ...]) -> "Metric":
-        """Return a new child with these values, or the one that counts what finds no room."""
+        """Return a new child with these values, or if there is no room, the one that counts the rest."""
 
     def dismiss(self, metric: "Metric", label_values: tuple[str, ...]) -> None:
         """Remove one child of `metric` from Redis."""
@@ -77,7 +77,7 @@ class Metric(ABC):
         self.label_values = label_values
         self.key = key
         # How many records were folded and not taken yet, and when the series is due even if none was (on the flush
-        # thread's clock): at once if it is new, never if it was removed. A tick looks at those of every series.
+        # thread's clock): at once if it is new, never if it was removed. A tick checks both for every series.
         self.folded = 0
         self.due_at = NEW
         self._owner = owner
@@ -94,7 +94,7 @@ class Metric(ABC):
     def labels(self, *values: object, **labels: object) -> Self:
         """Return the child with these label values, given by position or by name. Look it up once and keep it.
 
-        Values are turned into text. It is visible at zero from now on.
+        Values are converted to text. The child is visible at zero from now on.
 
         Raises:
             MetricError: labels are missing, unknown or given twice.
@@ -112,7 +112,7 @@ class Metric(ABC):
                 child = cast(Self, self._owner.admit(self, key))
                 if child.label_values == key:
                     self._children[key] = child
-            # 1, 1.0 and True are one key of a dict and three label values: only text may take the short way.
+            # 1, 1.0 and True are one key of a dict but three label values: only text may take the short cut.
             if child.label_values == key and all(type(value) is str for value in (*values, *labels.values())):
                 self._by_labels[tuple(labels.items()) if labels else values] = child
         return child
@@ -130,7 +130,7 @@ class Metric(ABC):
         """Remove the child with these label values from Redis, whichever processes wrote it.
 
         It comes back when one of them records to it again: a counter or a histogram from zero, a gauge with what that
-        process knows. No such child: nothing happens.
+        process knows. Does nothing if there is no such child.
 
         Raises:
             MetricError: as for `labels`.
@@ -153,11 +153,11 @@ class Metric(ABC):
         child._append = lambda record: self.labels(*child.label_values)._append(record)
 
     def shut(self, instead: Callable[[object], None]) -> None:
-        """From now on, give what is recorded to `instead`."""
+        """From now on, pass what is recorded to `instead`."""
         self._append = instead
 
     def hurry(self) -> None:
-        """Be due now, unless somebody removed this series: only a record brings that back."""
+        """Be due now, unless somebody removed this series: only a new record brings it back."""
         if self.due_at != NEVER:
             self.due_at = min(self.due_at, NOW)
 
@@ -188,14 +188,14 @@ class Metric(ABC):
 
     @abstractmethod
     def take(self, create: bool = True) -> str | None:
-        """Return the operation (see lua/flush.lua) that brings Redis up to date, and start again from nothing.
+        """Return the operation (see lua/flush.lua) that brings Redis up to date, and start again from zero.
 
         None if what was recorded adds up to more than a double can hold; that is dropped. Flush thread only.
         """
 
     @abstractmethod
     def forget(self) -> None:
-        """Drop all that was recorded and not taken: after a fork it is the parent's."""
+        """Drop all that was recorded and not taken: after a fork it belongs to the parent."""
 
 
 class Counter(Metric):
@@ -245,7 +245,7 @@ class Gauge(Metric):
 
     With several processes, `shared` says what the one series in Prometheus holds: the value set `last`, or the
     `sum`, `min` or `max` of what each living process holds. A process holds nothing before it records, and nothing
-    any more once its service is closed.
+    after its service is closed.
     """
 
     __slots__ = ("_add", "_own", "_set")
@@ -357,7 +357,7 @@ class Histogram(Metric):
         """
         unit = self.declaration.unit
         if unit not in PER_SECOND:
-            raise MetricError(f"{self.declaration.name} counts {unit!r}; to time, its unit must be s, ms, us or ns.")
+            raise MetricError(f"{self.declaration.name} has the unit {unit!r}; to time, it must be s, ms, us or ns.")
         return Timer(self.observe, PER_SECOND[unit])
 
     def fold(self) -> int:
@@ -398,7 +398,7 @@ KINDS: Final[Mapping[str, type[Metric]]] = {"counter": Counter, "gauge": Gauge, 
 
 
 def _number(metric: Metric, value: object, at_least: float = -math.inf) -> float:
-    """The way of values that are no plain int or float: NumPy's and decimals pass as floats, the rest raises."""
+    """The path of values that are not a plain int or float: NumPy's and decimals pass as floats, the rest raises."""
     name = metric.declaration.name
     if isinstance(value, str | bytes) or not hasattr(type(value), "__float__"):
         raise MetricError(f"{name}: {value!r} is not a number.")
@@ -407,9 +407,9 @@ def _number(metric: Metric, value: object, at_least: float = -math.inf) -> float
     except OverflowError:
         raise MetricError(f"{name}: the number is too large for a double.") from None
     if not math.isfinite(number):
-        raise MetricError(f"{name}: {value!r} is no finite number.")
+        raise MetricError(f"{name}: {value!r} is not finite.")
     if number < at_least:
-        raise MetricError(f"{name}: {value!r} is negative, and a counter only grows; use a gauge.")
+        raise MetricError(f"{name}: {value!r} is negative, but a counter only grows; use a gauge.")
     return number
 
 

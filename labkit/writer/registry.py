@@ -40,7 +40,7 @@ class Registry:
         # What was removed and not sent yet, and the children that went with it.
         self._removals: deque[Removal] = deque()
         self._departed: deque[Metric] = deque()
-        # The metrics whose meaning was sent.
+        # The metrics whose metadata was sent.
         self._announced: set[str] = set()
         self._too_late: Callable[[object], None] | None = None
         self.overflows = 0
@@ -62,7 +62,7 @@ class Registry:
                     self._series[known.key] = known
         if known.declaration != declaration:
             raise MetricError(
-                f"{declaration.name} is declared twice and differently:\n  {known.declaration}\n  {declaration}"
+                f"{declaration.name} is already declared differently:\n  {known.declaration}\n  {declaration}"
             )
         return cast(M, known)
 
@@ -71,7 +71,7 @@ class Registry:
         return list(self._series.values())
 
     def snapshot(self) -> tuple[list[Removal], list[Metric], list[Metric]]:
-        """Return what is to be removed, the children that went with it, and every series since; the first two once."""
+        """Return what is to be removed, the children that went with it, and all series left; the first two once."""
         with self.lock:
             removals, departed = list(self._removals), list(self._departed)
             self._removals.clear()
@@ -79,20 +79,20 @@ class Registry:
             return removals, departed, self.series()
 
     def announce(self, names: set[str]) -> dict[str, dict[str, str]]:
-        """Return what `<prefix>.meta` holds of those of these metrics that were not asked for before."""
+        """Return what `<prefix>.meta` is to hold for those of these metrics that were not announced before."""
         unannounced = names - self._announced
         self._announced |= unannounced
         return {name: self._metrics[name].declaration.metadata for name in unannounced}
 
     def write_all_again(self) -> None:
-        """The server has lost series: all are due now, with what their metrics mean."""
+        """The server has lost series: all are due now, with the metadata of their metrics."""
         self._announced.clear()
         for series in self.series():
             if series.due_at != NEVER:
                 series.due_at = NEW
 
     def let_rest(self, key: str) -> None:
-        """Somebody removed this series: it is not due before something is recorded to it."""
+        """Somebody removed this series: it is not due until something is recorded to it."""
         if key in self._series:
             self._series[key].due_at = NEVER
 
@@ -114,7 +114,7 @@ class Registry:
             series.forget()
 
     def admit(self, metric: Metric, label_values: tuple[str, ...]) -> Metric:
-        """Return a new series of `metric`; beyond `max_series`, the one that counts what finds no room."""
+        """Return a new series of `metric`; beyond `max_series`, the one that counts the rest."""
         if len(self._series) < self._max_series:
             return self._new_series(metric, label_values)
         if not self.overflows:
@@ -136,7 +136,7 @@ class Registry:
             self._removals.append(Removal(key))
 
     def dismiss_all(self, metric: Metric) -> None:
-        """Remove every series of `metric` from Redis, also those that are not here."""
+        """Remove every series of `metric` from Redis, including those that are not in this process."""
         declared = metric.declaration
         with self.lock:
             for series in self.series():

@@ -1,4 +1,4 @@
-"""Lua: `flush.lua` behind one typed method. Nobody else sees its KEYS and ARGV; its header is the contract."""
+"""Lua: `flush.lua` behind one typed method. Nothing else sees its KEYS and ARGV; its header is the contract."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from labkit.writer.batch import Batch
 
 @dataclass(frozen=True)
 class FlushReply:
-    """What `flush.lua` said of one batch.
+    """What `flush.lua` replied to one batch.
 
     `fence` is the number of the last batch applied, None if there is none; `known` says whether there was one before.
     """
@@ -37,10 +37,10 @@ class FlushStream:
         self.in_flight = 0
 
     def send(self, batch: Batch, oldest: int) -> None:
-        """Send one batch; `oldest` is the number of the oldest that was not answered.
+        """Send one batch; `oldest` is the number of the oldest unanswered one.
 
         Raises:
-            redis.ConnectionError, redis.TimeoutError: nobody knows what arrived; send it again.
+            redis.ConnectionError, redis.TimeoutError: what arrived is unknown; send it again.
         """
         keys = self._keys
         names = (keys.state, keys.index, keys.meta, keys.removed, keys.writer(batch.writer), *batch.keys)
@@ -53,7 +53,7 @@ class FlushStream:
 
         Raises:
             redis.ResponseError: it was refused; nothing was written.
-            redis.ConnectionError, redis.TimeoutError: nobody knows; send it again.
+            redis.ConnectionError, redis.TimeoutError: its fate is unknown; send it again.
         """
         reply = self._connection.read_response()
         self.in_flight -= 1
@@ -69,7 +69,7 @@ class WriteScripts:
 
     @contextmanager
     def stream(self) -> Iterator[FlushStream]:
-        """Connect, and send batches one behind the other.
+        """Connect, to send batches one after another.
 
         Raises:
             redis.RedisError, OSError: Redis is away.
@@ -80,7 +80,7 @@ class WriteScripts:
         try:
             yield stream
         finally:
-            # Answers that nobody waited for must not be taken for those to something else.
+            # Answers that nobody waited for must not be mistaken for those to something else.
             if stream.in_flight:
                 connection.disconnect()
             pool.release(connection)
@@ -100,7 +100,7 @@ def _flush_reply(reply: list[Any]) -> FlushReply:
     names = [item.decode() for item in skipped]
     return FlushReply(
         status=status.decode(),
-        epoch=epoch.decode(),
+        epoch=epoch.decode(errors="replace"),
         fence=int(fence) if fence else None,
         known=bool(known),
         skipped=dict(zip(names[::2], names[1::2], strict=True)),

@@ -28,14 +28,14 @@ from labkit.writer.timing import Timing
 
 log = logging.getLogger("labkit")
 
-# How often lists are folded between two flushes, s; longer with many series, as looking at them all takes time.
+# Time between two folds of the lists, s; longer with many series, as checking them all takes time.
 FOLD_INTERVAL, FOLD_INTERVAL_PER_SERIES = 0.1, 5e-6
 
 
 class RedisMetricsService:
     """Records metrics in memory and writes them to Redis, without ever making the application wait.
 
-    All durations are in seconds. Redis may be away at any time, also at the start: recording goes on, memory is
+    All durations are in seconds. Redis may be away at any time, even at the start: recording goes on, memory is
     bounded by the number of series, and the writer catches up when Redis is back.
 
     >>> with RedisMetricsService("redis://127.0.0.1:6379/0") as metrics:
@@ -53,7 +53,7 @@ class RedisMetricsService:
 
     Raises:
         ConnectionFailed: the URL is malformed.
-        MetricError: an option makes no sense.
+        MetricError: an option is invalid.
     """
 
     def __init__(  # noqa: PLR0913  one option, one parameter
@@ -91,7 +91,7 @@ class RedisMetricsService:
         return self._registry.declare(Declaration("counter", name, help, tuple(labels)), Counter)
 
     def gauge(self, name: str, help: str, labels: Sequence[str] = (), *, shared: Shared = "last") -> Gauge:  # noqa: A002
-        """Declare a value that goes up and down; `shared` says what several processes make of it (see `Gauge`).
+        """Declare a value that goes up and down; `shared` says how several processes combine in it (see `Gauge`).
 
         Raises:
             MetricError: as for `counter`.
@@ -123,7 +123,7 @@ class RedisMetricsService:
 
     @property
     def flush_interval(self) -> float:
-        """How often changes are sent, in seconds. Set it at any time: what waits is sent, and then as often as that.
+        """Seconds between two flushes. Set it at any time: what waits is sent at once, then the new interval applies.
 
         Raises:
             MetricError: it is not above 0 and below `ttl`.
@@ -141,10 +141,10 @@ class RedisMetricsService:
         """Return once everything recorded before this call is acknowledged by Redis.
 
         Raises:
-            FlushError: it is not, after `timeout` seconds. Nothing is lost; the writer keeps trying.
+            FlushError: it is not within `timeout` seconds. Nothing is lost; the writer keeps trying.
         """
         if self._closed:
-            raise FlushError("The service is closed; what is recorded now is sent nowhere.")
+            raise FlushError("The service is closed: new records are discarded.")
         with self._answered:
             self._tickets += 1
             ticket = self._tickets
@@ -156,7 +156,7 @@ class RedisMetricsService:
         """Flush for the last time and end the flush thread. A second call does nothing.
 
         Raises:
-            FlushError: Redis did not acknowledge everything within `timeout` seconds; the rest is lost now.
+            FlushError: Redis did not acknowledge everything within `timeout` seconds; the rest is lost.
         """
         if self._closed:
             return
@@ -166,7 +166,7 @@ class RedisMetricsService:
         except FlushError:
             self._end(deadline)
             raise FlushError(f"{self._why_not(timeout)} What it did not acknowledge is lost.") from None
-        # Another exception, Ctrl-C for one, leaves the service as it is: it is closed again at exit.
+        # Any other exception, such as Ctrl-C, leaves the service open: closing is tried again at exit.
         self._end(deadline)
 
     def stats(self) -> WriterStats:
@@ -203,20 +203,20 @@ class RedisMetricsService:
                 self._tick()
             except Exception:
                 # MemoryError, for one. A writer without its thread would keep everything and send nothing.
-                log.exception("The flush thread met what it does not know, and goes on.")
+                log.exception("Unexpected error in the flush thread; it keeps running.")
         if not self._flusher.failures:
             self._flusher.finish()
 
     def _tick(self) -> None:
         self._flusher.fold()
-        # A request is tried at once, and once: what fails then waits its time like everything else. It is known by its
-        # ticket, because a wake may come just before it is cleared, and be lost.
+        # A request is tried at once, but only once: if it fails, it waits like everything else. It is known by its
+        # ticket, because a wake-up may come just before it is cleared, and be lost.
         if monotonic() >= self._next_flush or self._tickets > self._tried:
             self._retime()
             self._next_flush = monotonic() + self._flush_once()
 
     def _retime(self) -> None:
-        # Here, because what the flusher holds belongs to the flush thread.
+        # Done here, because what the flusher holds belongs to the flush thread.
         if self._flusher.timing is not self._timing:
             self._flusher.retime(self._timing)
 
@@ -250,13 +250,13 @@ class RedisMetricsService:
             self._client.close()
 
     def _too_late(self, _: object) -> None:
-        # The last flush still counts itself.
+        # The last flush still records its own metrics.
         if current_thread() is not self._thread and not self._warned:
             self._warned = True
-            log.warning("The service is closed; what is recorded now is sent nowhere.")
+            log.warning("The service is closed: new records are discarded.")
 
     def after_fork(self) -> None:
-        """Start anew in the child: threads and sockets do not survive a fork, and what waits is the parent's."""
+        """Start anew in the child: threads and sockets do not survive a fork, and what waits belongs to the parent."""
         self._client = connect(self._url)
         self._registry.after_fork()
         self._telemetry.start()

@@ -1,6 +1,6 @@
-"""What the writer knows of itself: as numbers for `RedisMetricsService.stats()`, and as metrics of its own.
+"""What the writer knows about itself: as numbers for `RedisMetricsService.stats()`, and as metrics of its own.
 
-The metrics travel the way of all others, so they say in Prometheus what the writer looked like when it last wrote.
+The metrics travel like all others, so Prometheus shows the state of the writer when it last wrote.
 """
 
 import logging
@@ -15,7 +15,7 @@ log = logging.getLogger("labkit")
 
 Outcome = Literal["applied", "duplicate", "failed", "forgotten"]
 OUTCOMES: tuple[Outcome, ...] = ("applied", "duplicate", "failed", "forgotten")
-# Why a change is dropped: what flush.lua says of a series it skips, and what is decided here.
+# Why a change is dropped: flush.lua's reasons for skipping a series, and those decided here.
 REASONS = ("wrongtype", "json", "value", "bounds", "overflow", "removed")
 
 
@@ -32,7 +32,7 @@ class WriterStats:
         batches: batches by outcome: applied; duplicate, applied before their answer was lost; failed attempts;
             forgotten, acknowledged and then lost by the server.
         histograms_folded: changes to histograms that Redis holds with other bounds.
-        overflows: look-ups of new label sets that found `max_series` reached.
+        overflows: lookups of new label sets that found `max_series` reached.
         flushes: flushes that were acknowledged.
         flush_seconds: time they took together, s.
         seconds_since_flush: time since the last one, or since the start, s.
@@ -54,7 +54,7 @@ class WriterStats:
 
 
 class Declares(Protocol):
-    """What telemetry needs of the service: to declare metrics."""
+    """What telemetry needs from the service: to declare metrics."""
 
     def counter(self, name: str, help: str, labels: list[str] = ..., /) -> Counter: ...  # noqa: A002  as the service
     def gauge(self, name: str, help: str, /, *, shared: Literal["sum", "max"]) -> Gauge: ...  # noqa: A002
@@ -66,7 +66,7 @@ class Telemetry:
 
     def __init__(self, service: Declares) -> None:
         self._batches = service.counter(
-            "labkit_writer_batches_total", "Batches sent to Redis, by what became of them.", ["outcome"]
+            "labkit_writer_batches_total", "Batches sent to Redis, by outcome.", ["outcome"]
         )
         self._records = service.counter(
             "labkit_writer_records_total", "Recorded values, by whether Redis has them.", ["outcome"]
@@ -81,10 +81,10 @@ class Telemetry:
             "Histogram changes folded into the other bounds that Redis holds.",
         )
         self._overflows = service.gauge(
-            "labkit_writer_overflows", "Look-ups of new label sets that found max_series reached.", shared="sum"
+            "labkit_writer_overflows", "Lookups of new label sets that found max_series reached.", shared="sum"
         )
         self._pending = service.gauge(
-            "labkit_writer_pending_series", "Series that wait for an answer from Redis.", shared="sum"
+            "labkit_writer_pending_series", "Series waiting for an answer from Redis.", shared="sum"
         )
         self._series = service.gauge("labkit_writer_series", "Series held by the living writers.", shared="sum")
         self._age = service.gauge(
@@ -108,7 +108,7 @@ class Telemetry:
         self.start()
 
     def start(self) -> None:
-        """Count from nothing: at the start, and in a child process after a fork."""
+        """Count from zero: at the start, and in a child process after a fork."""
         self.batches: Totals[Outcome] = Totals(dict.fromkeys(OUTCOMES, 0))
         self.dropped: Totals[str] = Totals()
         self._complained: set[str] = set()
@@ -124,7 +124,7 @@ class Telemetry:
         self._records.labels(outcome="written").inc(records)
 
     def drop(self, key: str, reason: str, records: int) -> None:
-        """Count a change that is given up; the log names each series once."""
+        """Count a change that is dropped; the log names each series once."""
         self.dropped[reason] += records
         self._dropped.labels(reason=reason).inc()
         self._records.labels(outcome="dropped").inc(records)
@@ -138,7 +138,7 @@ class Telemetry:
             self._histograms_folded.inc(count)
 
     def flush(self, seconds: float, since_last: float, pending: int, series: int, overflows: int) -> None:
-        """A flush was acknowledged."""
+        """Count an acknowledged flush."""
         self.flushes += 1
         self.flush_seconds += seconds
         self._seconds.observe(seconds)

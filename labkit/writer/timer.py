@@ -5,12 +5,12 @@ from contextlib import ContextDecorator
 from time import perf_counter
 from typing import Final, Self
 
-# Units of time, and how many of them are a second.
+# Units of time, and how many of them make a second.
 PER_SECOND: Final = {"": 1, "s": 1, "seconds": 1, "ms": 1e3, "milliseconds": 1e3, "us": 1e6, "ns": 1e9}
 
 
 class Timer(ContextDecorator):
-    """Observes how long its block took, also when the block raises."""
+    """Observes how long its block took, even when the block raises."""
 
     def __init__(self, observe: Callable[[float], None], per_second: float) -> None:
         self._observe, self._per_second = observe, per_second

@@ -23,14 +23,14 @@ class Timing:
     def __post_init__(self) -> None:
         if not 0 < self.flush_interval < self.ttl < inf:
             raise MetricError(
-                f"flush_interval={self.flush_interval} s must be above 0 and below ttl={self.ttl} s, which is finite."
+                f"flush_interval={self.flush_interval} s must be above 0 and below a finite ttl={self.ttl} s."
             )
         if not 0 < self.lease < inf:
             raise MetricError(f"lease={self.lease} s must be above 0 and finite.")
 
     @property
     def effective_lease(self) -> float:
-        """The lease, but at least three flush intervals: it is renewed with a flush, of which one may fail."""
+        """The lease, but at least three flush intervals: a flush renews it, and one may fail."""
         return max(self.lease, 3 * self.flush_interval)
 
     @property

@@ -62,7 +62,7 @@ def test_a_wrong_query_is_pointed_at(asking: Session) -> None:
         ("%%promql up\nup", "the query is the cell"),
         ("%%promql --to 1a\nup", "cannot be the name of a variable"),
         ("%%promql --at yesterday\nup", "--at yesterday"),
-        ("%%promql --last soon\nup", "'soon' is no duration"),
+        ("%%promql --last soon\nup", "'soon' is not a valid duration"),
         ("%%promql --latest 5m\nup", "unrecognized arguments"),
         ("%redis", "%redis takes one command"),
         ("%redis MONITOR", "%redis takes one command"),

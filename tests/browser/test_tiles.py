@@ -90,10 +90,10 @@ def test_every_tile_opens_the_real_page(launcher: Page, jupyter: Jupyter, failed
 
 
 def test_the_tile_of_what_does_not_run_says_how_to_start_it(launcher: Page) -> None:
-    """Grafana comes with Docker; its tile is there, and opens a page that says so and looks again."""
+    """Grafana comes with Docker; its tile is there, and opens a page that says so and reloads."""
     with launcher.expect_popup() as popup:
         launcher.locator(".jp-LauncherCard", has_text="Grafana").click()
-    expect(popup.value.get_by_role("heading", name="Grafana does not run")).to_be_visible(timeout=READY)
+    expect(popup.value.get_by_role("heading", name="Grafana is not running")).to_be_visible(timeout=READY)
     for scheme in ("dark", "light"):
         popup.value.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
         popup.value.screenshot(path=SCREENSHOTS / f"tile-away-{scheme}.png")

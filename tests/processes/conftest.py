@@ -23,7 +23,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 
 @pytest.fixture
 def start(tmp_path: Path, redis_url: str) -> Iterator[Start]:
-    """Start a program with these arguments of the interpreter; it records to the emptied server unless told where."""
+    """Start a program with these arguments of the interpreter; it records to the emptied server by default."""
     started: list[Program] = []
 
     def start(*command: str, url: str = redis_url) -> Program:

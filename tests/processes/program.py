@@ -1,4 +1,4 @@
-"""A program that runs on its own, to be watched, signalled and waited for."""
+"""A program that runs on its own, to be watched, signaled and waited for."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""However a program ends, what it recorded last is in Redis; and it ends soon, also when Redis is away."""
+"""However a program ends, what it recorded last is in Redis; and it ends soon, even when Redis is away."""
 
 import signal
 

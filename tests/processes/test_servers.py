@@ -31,7 +31,7 @@ def ask(url: str) -> Counter[str]:
 
 @pytest.mark.parametrize("options", [(), ("--preload", "--threads", "4"), ("--max-requests", "100")], ids=" ".join)
 def test_gunicorn(start: Start, redis_client: redis.Redis, options: tuple[str, ...]) -> None:
-    """Four workers: with the service made in each; before the fork, and used by threads; replaced under way."""
+    """Four workers: with the service made in each; before the fork, and used by threads; replaced while running."""
     port = free_port()
     program = start(*GUNICORN, "--bind", f"127.0.0.1:{port}", *options)
     wait_until(lambda: listens(port), "gunicorn listening")

@@ -1,6 +1,6 @@
 """The rules of grafana/dashboard-linter, by their names there, over the JSON of a dashboard.
 
-Each takes a dashboard and returns what is wrong with it. Rules about panels hold for every panel here, and not only for
+Each takes a dashboard and returns what is wrong with it. Rules about panels apply to every panel here, and not only to
 the types the linter knows. Its two rules about LogQL do not apply: there is no Loki.
 """
 
@@ -33,7 +33,7 @@ def variables(dashboard: Json, kind: str) -> list[Json]:
 
 
 def parse(expression: str) -> Any:
-    """The query as a tree; `$job` and its like stay, because they stand in quotes."""
+    """The query as a tree; `$job` and the like stay, because they are in quotes."""
     return promql.parse(expression.replace("$__rate_interval", f"{RATE_INTERVAL.seconds}s"))
 
 
@@ -136,7 +136,7 @@ def target_instance(dashboard: Json) -> Iterator[str]:
     yield from _matcher(dashboard, "instance")
 
 
-# The linter knows a counter by _total. Ours are exposed as they were declared, so these are named here as well.
+# The linter recognizes a counter by _total. Ours are exposed as declared, so these are named here as well.
 COUNTERS = re.compile(r".*_(total|bucket|count|sum)|user_events|api_errors")
 
 

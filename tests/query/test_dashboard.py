@@ -19,7 +19,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     home = tmp_path_factory.mktemp("dashboard")
     with Stack.up(home=home, ports="auto", scrape_interval=0.5, flush_interval=0.5) as stack:
         prometheus = Prometheus(stack.urls["prometheus"])
-        # What happens before the first scrape is no growth that a rate could see.
+        # A rate cannot see growth from before the first scrape.
         prometheus.wait_until("user_events")
         for step in ("served", "join", "look-around", "served", "join"):
             httpx.get(f"{stack.urls['store']}/api/store/{step}")
@@ -41,7 +41,7 @@ def figures(asked: Prometheus) -> dict[str, go.Figure]:
 
 
 def test_every_query_is_promql() -> None:
-    """With the variables replaced nothing of Grafana is left, and a parser of PromQL takes it."""
+    """With the variables replaced, nothing of Grafana is left, and a PromQL parser accepts it."""
     queries = dashboard.queries("15m")
     assert {query.panel for query in queries} == {panel.title for panel in dashboard.panels()}
     for query in queries:
@@ -96,7 +96,7 @@ def test_every_panel_is_drawn(figures: dict[str, go.Figure]) -> None:
 
 
 def test_figures_show_what_happened(figures: dict[str, go.Figure]) -> None:
-    """Names, colours, states and numbers are those of the lab."""
+    """Names, colors, states and numbers are those of the lab."""
     assert figures["Redis"].layout.annotations[0].text == "up"
     assert figures["Users in the store"].layout.annotations[0].text.startswith("1 ")
     events = {trace.name: trace for trace in figures["Events per second"].data}
@@ -109,7 +109,7 @@ def test_figures_show_what_happened(figures: dict[str, go.Figure]) -> None:
 
 
 def test_all_figures_show_the_same_time(figures: dict[str, go.Figure]) -> None:
-    """One moment of asking for all, so that what is below each other happened at the same time."""
+    """All are asked for the same moment, so that what is aligned happened at the same time."""
     spans = {tuple(figure.layout.xaxis.range) for figure in figures.values() if figure.layout.xaxis.range}
     ((start, end),) = spans
     assert (end - start).total_seconds() == 60

@@ -64,7 +64,7 @@ def test_lines_are_the_samples(events: pd.DataFrame) -> None:
 
 
 def test_a_line_breaks_where_samples_are_missing(events: pd.DataFrame) -> None:
-    """A series that was away is not drawn across the time it was away."""
+    """A series that was away is not drawn across that time."""
     left = plot.line(events).data[1]
     (hole,) = np.flatnonzero(np.isnan(np.array(left.y, dtype=float)))
     assert left.y[hole - 1] == AWAY.start - 1
@@ -73,7 +73,7 @@ def test_a_line_breaks_where_samples_are_missing(events: pd.DataFrame) -> None:
 
 
 def test_one_line_needs_no_legend_and_many_get_a_list(prometheus: Prometheus, events: pd.DataFrame) -> None:
-    """A single series is named by the title; more than five stand beside the plot."""
+    """A single series is named by the title; more than five are listed beside the plot."""
     one = plot.line(events[events["event"] == "left"])
     many = plot.line(dict.fromkeys("abcdef", events[events["event"] == "left"]))
     assert one.layout.showlegend is False
@@ -81,7 +81,7 @@ def test_one_line_needs_no_legend_and_many_get_a_list(prometheus: Prometheus, ev
 
 
 def test_colours_can_be_fixed_by_name(events: pd.DataFrame) -> None:
-    """A given colour is used for that name, the palette for the others, and no two lines share their dash."""
+    """A given color is used for that name, the palette for the others, and no two lines share their dash."""
     joined, left = plot.line(events, colors={"left": theme.PURPLE}).data
     assert (joined.line.color, left.line.color) == (theme.PALETTE[0], theme.PURPLE)
     assert joined.line.dash != left.line.dash
@@ -127,7 +127,7 @@ def test_an_overflow_bucket_says_so(prometheus: Prometheus) -> None:
 
 
 def test_states_are_bands(prometheus: Prometheus) -> None:
-    """Each series is one band, coloured by its value, and its name says how it is now."""
+    """Each series is one band, colored by its value, and its name says how it is now."""
     query = "label_replace(vector(1), 'what', 'Redis', '', '') or label_replace(vector(0), 'what', 'sidecar', '', '')"
     (bands,) = plot.states(prometheus.query_range(query, last="10s"), UP_OR_DOWN).data
     assert list(bands.y) == ["sidecar: down", "Redis: up"]
@@ -136,7 +136,7 @@ def test_states_are_bands(prometheus: Prometheus) -> None:
 
 
 def test_a_comparison_shows_what_differs() -> None:
-    """Equal rows are one colour; a row that differs is another, and has both numbers."""
+    """Equal rows have one color; a row that differs has another, and both numbers."""
     rows = ledger(("user_events", 'event="joined"', 5, 5), ("api_errors", "", 7, 6), ("new", "", 1, np.nan))
     figure = plot.compare(rows)
     assert [trace.name for trace in figure.data] == ["ledger", "Prometheus"]
@@ -146,7 +146,7 @@ def test_a_comparison_shows_what_differs() -> None:
 
 @pytest.mark.parametrize("draw", [plot.line, plot.bars, plot.heatmap, lambda frame: plot.states(frame, UP_OR_DOWN)])
 def test_nothing_to_draw_is_a_figure_that_says_so(nothing: pd.DataFrame, draw: Callable[..., go.Figure]) -> None:
-    """An empty frame is no error: the figure names the query that found nothing."""
+    """An empty frame is not an error: the figure names the query that found nothing."""
     (note,) = draw(nothing).layout.annotations
     assert note.text == "no data yet:<br>no_such_metric"
 
@@ -190,7 +190,7 @@ PROTANOPIA = [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.
 
 @pytest.mark.parametrize("simulation", [NORMAL, DEUTERANOPIA, PROTANOPIA], ids=["normal", "deuteranopia", "protanopia"])
 def test_colours_can_be_told_apart(simulation: list[list[float]]) -> None:
-    """No two colours of the palette look alike, also to people who do not tell red from green."""
+    """No two colors of the palette look alike, even to people who cannot tell red from green."""
     distances = {
         (one, other): np.linalg.norm(_seen(one, simulation) - _seen(other, simulation))
         for one, other in combinations(theme.PALETTE, 2)

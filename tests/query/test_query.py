@@ -41,7 +41,7 @@ def test_an_instant_query_gives_one_row_per_series(prometheus: Prometheus) -> No
 
 
 def test_a_range_query_gives_one_row_per_sample(prometheus: Prometheus) -> None:
-    """Every step has its row, series by series, and the step is kept for whoever draws it."""
+    """Every step has its row, series by series, and the step is kept for drawing it."""
     frame = prometheus.query_range("events", last="1m", step="5s", end=START + 60)
     assert frame.groupby("event")["value"].apply(list).to_dict() == {
         "joined": [10.0 * n for n in range(13)],
@@ -61,7 +61,7 @@ def test_samples_that_are_missing_are_missing(prometheus: Prometheus) -> None:
 
 @pytest.mark.parametrize("ask", [Prometheus.query, Prometheus.query_range])
 def test_no_series_is_an_empty_frame_of_the_same_shape(prometheus: Prometheus, ask: object) -> None:
-    """An empty result has the base columns with their types: code that goes on works on it."""
+    """An empty result has the base columns with their types, so the code that follows works on it."""
     assert callable(ask)
     frame = ask(prometheus, "no_such_metric")
     assert frame.empty
@@ -100,7 +100,7 @@ def test_values_that_are_no_ordinary_numbers_arrive(prometheus: Prometheus) -> N
 
 
 def test_labels_may_be_called_like_our_own_columns(prometheus: Prometheus) -> None:
-    """A label named time, metric or value has a column of its own, also beside a label_time."""
+    """A label named time, metric or value has a column of its own, even beside a label_time."""
     frame = prometheus.query('odd{case="clash"}', at=START + 1)
     row = frame.iloc[0]
     assert (row["label_time"], row["label_metric"], row["label_label_time"], row["label_value"]) == ("1", "2", "3", "4")
@@ -182,8 +182,8 @@ def test_waiting_ends_with_the_condition(prometheus: Prometheus) -> None:
 
 
 def test_waiting_in_vain_says_what_was_seen(prometheus: Prometheus) -> None:
-    """A time-out names the query and the last answer."""
-    with pytest.raises(QueryError, match=r"(?s)up: what was waited for .* within 0.2 s; last seen: .*self +1\.0"):
+    """A timeout names the query and the last answer."""
+    with pytest.raises(QueryError, match=r"(?s)up: the condition was not met within 0.2 s; last seen: .*self +1\.0"):
         prometheus.wait_until("up", lambda frame: frame["value"].sum() > 1, timeout=0.2)
     with pytest.raises(QueryError, match="last seen: no series"):
         prometheus.wait_until("no_such_metric", timeout=0)
@@ -229,7 +229,7 @@ def test_too_fine_a_step_is_refused(prometheus: Prometheus) -> None:
 @pytest.mark.parametrize("url", ["127.0.0.1:9090", "redis://127.0.0.1", "http://", "http://a:99999", "http://[", ""])
 def test_a_url_that_cannot_be_one_is_refused_at_once(url: str) -> None:
     """The error shows what a URL looks like."""
-    with pytest.raises(QueryError, match=r"no URL of a Prometheus; one looks like 'http://127\.0\.0\.1:9090'"):
+    with pytest.raises(QueryError, match=r"not a valid Prometheus URL; one looks like 'http://127\.0\.0\.1:9090'"):
         Prometheus(url)
 
 
@@ -242,7 +242,7 @@ def test_no_prometheus_names_the_remedy() -> None:
 
 
 def test_no_answer_in_time() -> None:
-    """A server that takes the request and stays silent is given up after `timeout`."""
+    """A server that takes the request and stays silent is given up on after `timeout`."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(QueryError, match=r"did not answer within 0\.3 s\. Ask for less"):
@@ -250,7 +250,7 @@ def test_no_answer_in_time() -> None:
 
 
 def test_a_query_that_takes_too_long(server: PrometheusServer) -> None:
-    """Prometheus is told the same time-out, and its own report of it is the same message."""
+    """Prometheus is given the same timeout, and its own report of it becomes the same message."""
     started = monotonic()
     with pytest.raises(QueryError, match="did not answer within 1e-06 s"):
         Prometheus(server.url, timeout=1e-6).query("events")
@@ -258,7 +258,7 @@ def test_a_query_that_takes_too_long(server: PrometheusServer) -> None:
 
 
 class _OtherServer(http.server.BaseHTTPRequestHandler):
-    """Answers, but is no Prometheus; below /starting, it is one that is not ready yet."""
+    """Answers, but is not a Prometheus; below /starting, it is one that is not ready yet."""
 
     asked = 0
 
@@ -299,6 +299,6 @@ def test_a_prometheus_that_is_not_ready_is_asked_once(other_url: str) -> None:
 def test_a_proxy_for_the_internet_is_not_asked_for_this_machine(
     prometheus: Prometheus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Loopback addresses are reached directly whatever the environment says of proxies."""
+    """Loopback addresses are reached directly whatever the environment says about proxies."""
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
     assert len(prometheus.query("1")) == 1

@@ -1,4 +1,4 @@
-"""Who may ask the sidecar, at every endpoint."""
+"""Who may read from the sidecar, at every endpoint."""
 
 import hashlib
 from base64 import b64encode
@@ -9,7 +9,7 @@ import bcrypt
 import pytest
 from starlette.testclient import TestClient
 
-from labkit.sidecar.exporter import create_app
+from labkit.sidecar.exporter import Exporter, create_app
 
 ENDPOINTS = ("/", "/metrics", "/-/healthy", "/-/ready", "/nowhere")
 
@@ -62,12 +62,25 @@ def test_who_is_known_is_served(client: TestClient, authorization: str) -> None:
     ],
 )
 def test_who_is_not_known_is_refused(client: TestClient, authorization: str) -> None:
-    """401 wherever they ask, with what could be shown instead, the configured headers, and nothing else."""
+    """401 wherever they ask, with the schemes that are accepted, the configured headers, and nothing else."""
     for path in ENDPOINTS:
         answer = client.get(path, headers={b"Authorization": authorization.encode()})
         assert (answer.status_code, answer.text) == (401, "Unauthorized\n")
         assert answer.headers["www-authenticate"] == 'Basic realm="labkit", Bearer realm="labkit"'
         assert answer.headers["x-frame-options"] == "deny"
+
+
+def test_a_name_that_was_taken_out_opens_nothing(redis_url: str, tmp_path: Path) -> None:
+    """Not even with a password that is remembered, and that another name has now."""
+    hashed = bcrypt.hashpw(b"password", bcrypt.gensalt(4)).decode()
+    path = configuration(tmp_path, basic_auth_users={"old": hashed})
+    exporter = Exporter(redis_url, "metrics", path)
+    with TestClient(exporter.application()) as client:
+        assert client.get("/", headers={"Authorization": basic("old:password")}).status_code == 200
+        configuration(tmp_path, basic_auth_users={"new": hashed})
+        exporter.reload()
+        answers = [client.get("/", headers={"Authorization": basic(f"{name}:password")}) for name in ("old", "new")]
+        assert [answer.status_code for answer in answers] == [401, 200]
 
 
 def test_tokens_alone_admit_no_user(redis_url: str, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ AWKWARD = {
 
 
 def load(metrics: RedisMetricsService) -> None:
-    """Record every kind of metric, with labels that are awkward in keys, Lua, the text format or relabelling."""
+    """Record every kind of metric, with labels that are awkward in keys, Lua, the text format or relabeling."""
     for kind, text in AWKWARD.items():
         metrics.counter("conf_events", "Help.", ["kind", "text"]).labels(kind=kind, text=text).inc(len(text) + 0.125)
     metrics.counter("conf_plain", "Help.").inc(2**53 - 1)
@@ -47,13 +47,13 @@ def load(metrics: RedisMetricsService) -> None:
 
 
 def series(prometheus: str) -> Series:
-    """Return what Prometheus holds now, as text, without what a sidecar says of itself."""
+    """Return what Prometheus holds now, as text, without what a sidecar says about itself."""
     answer = httpx.get(f"{prometheus}/api/v1/query", params={"query": '{__name__=~"conf_.+"}'}).json()
     return {tuple(sorted(_labels(item["metric"]))): item["value"][1] for item in answer["data"]["result"]}
 
 
 def _labels(metric: dict[str, str]) -> Iterator[tuple[str, str]]:
-    # The port of the sidecar differs; that it is a target's own instance does not.
+    # The sidecar's port differs; that it is the target's own instance does not.
     return ((k, "<target>" if k == "instance" and ":" in v else v) for k, v in metric.items())
 
 
@@ -97,5 +97,5 @@ def test_names_that_the_target_also_has_are_kept(ours: Series) -> None:
 
 
 def test_both_sidecars_agree(ours: Series, stock: Series) -> None:
-    """Through the stock exporter and the relabelling rules, Prometheus holds exactly the same."""
+    """Through the stock exporter and the relabeling rules, Prometheus holds exactly the same."""
     assert stock == ours

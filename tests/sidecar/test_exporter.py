@@ -105,6 +105,6 @@ def test_a_taken_port_is_named() -> None:
 
 
 def test_a_wrong_url_fails_at_once() -> None:
-    """A URL that cannot be one is no outage."""
-    with pytest.raises(ConnectionFailed, match="no Redis URL"):
+    """An invalid URL is not an outage."""
+    with pytest.raises(ConnectionFailed, match="not a valid Redis URL"):
         create_app("http://127.0.0.1")

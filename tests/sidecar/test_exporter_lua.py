@@ -33,7 +33,7 @@ def put(client: redis.Redis, key: str, value: str | bytes | dict[str, object]) -
 
 
 def test_a_counter_reads_as_in_prometheus(redis_client: redis.Redis) -> None:
-    """The sample stands in Prometheus' own notation."""
+    """The sample is in Prometheus' own notation."""
     put(redis_client, "metrics:counter:user_events:event=joined", {"value": 3})
     assert samples(redis_client) == {'user_events{event="joined"}': "3", "labkit_sidecar_series": "1"}
 
@@ -161,26 +161,56 @@ def test_pages_end_between_any_two_series(redis_client: redis.Redis) -> None:
     """Reading page by page finds each series once, in the order of the versions."""
     for i in range(7):
         put(redis_client, f"metrics:counter:c{i}", {"value": i})
-    scripts, since, seen = ReadScripts(redis_client, Keys()), 0, list[bytes]()
-    while page := scripts.page("e", since, limit=3):
-        seen += [held.key for held in page.series]
-        since = page.version
-        if len(page.series) < 3:
-            break
-    assert seen == [f"metrics:counter:c{i}".encode() for i in range(7)]
-    assert since == 7
+    assert pages(redis_client, limit=3) == [[0, 1, 2], [3, 4, 5], [6]]
+    assert pages(redis_client, limit=7) == [[0, 1, 2, 3, 4, 5, 6], []]
 
 
-@pytest.mark.parametrize(("epoch", "since"), [("other", 1), ("e", 99), ("", 0)])
-def test_a_caller_with_another_past_gets_everything(redis_client: redis.Redis, epoch: str, since: int) -> None:
-    """Another epoch, or a version beyond the server's, starts over."""
-    put(redis_client, "metrics:counter:x", {"value": 1})
-    page = ReadScripts(redis_client, Keys()).page(epoch, since)
-    assert (page.epoch, page.version, len(page.series)) == ("e", 1, 1)
+def test_pages_end_when_they_are_large(redis_client: redis.Redis) -> None:
+    """Nobody else waits long for a page, however long the values are; one that is too long is not passed on."""
+    for i in range(20):
+        put(redis_client, f"metrics:counter:c{i}", {"value": i, "more": "x" * 30_000})
+    put(redis_client, "metrics:counter:c20", {"value": 1, "more": "x" * 33_000})
+    sizes = [len(page) for page in pages(redis_client, limit=200)]
+    assert sizes == [9, 9, 3]
+    (entry,) = ReadScripts(redis_client, Keys()).read([b"metrics:counter:c20"])
+    assert entry.reason == "length"
+
+
+def pages(client: redis.Redis, limit: int) -> list[list[int]]:
+    """The numbers of the counters c0, c1, … that come with each page."""
+    scripts, since, found = ReadScripts(client, Keys()), "-inf", list[list[int]]()
+    while since:
+        changes = scripts.changed(since, limit=limit)
+        found.append([int(held.key.rpartition(b"c")[2]) for held in changes.series])
+        since = changes.reached
+    return found
+
+
+def test_versions_beyond_the_servers_come_with_everything_only(redis_client: redis.Redis) -> None:
+    """After a loss of the state, what the index still holds is found, and does not hide what changes from then on."""
+    for i in range(3):
+        put(redis_client, f"metrics:counter:c{i}", {"value": i})
+    redis_client.delete("metrics.state")
+    put(redis_client, "metrics:counter:c3", {"value": 3})
+    scripts = ReadScripts(redis_client, Keys())
+    everything, changed = scripts.changed("-inf", everything=True), scripts.changed("0")
+    assert (everything.version, len(everything.series)) == (1, 4)
+    assert [held.key for held in changed.series] == [b"metrics:counter:c0", b"metrics:counter:c3"]
+    assert scripts.changed("1").series == []
+
+
+def test_a_long_reading_is_done_in_parts(redis_client: redis.Redis) -> None:
+    """Histograms with hundreds of buckets come a few at a time."""
+    bounds = list(range(400))
+    held = {"bounds": bounds, "counts": [1] * 401, "sum": 1, "count": 401}
+    keys = [f"metrics:histogram:h{i}".encode() for i in range(10)]
+    for key in keys:
+        redis_client.set(key, json.dumps(held))
+    assert len(ReadScripts(redis_client, Keys()).read(keys)) == 4
 
 
 def test_an_entry_says_how_long_it_holds(redis_client: redis.Redis) -> None:
-    """The time to live, or -1 for ever, or gone; a shared gauge holds until its next lease ends."""
+    """The time to live, or -1 forever, or gone; a shared gauge holds until its next lease ends."""
     redis_client.set("metrics:counter:a", '{"value":1}', px=5000)
     redis_client.set("metrics:counter:b", '{"value":1}')
     now = redis_client.time()[0]

@@ -16,7 +16,7 @@ HOSTILE = {
     b"metrics:gauge:z:label=\xff": b'{"value":1}',
     b"metrics:histogram:h": b'{"bounds":[1],"counts":[1],"sum":0}',
 }
-# Names that were given to us: promtool would have other ones, and says so of every such metric.
+# Names that were given to us: promtool prefers other ones, and says so for every such metric.
 NAMING = ('counter metrics should have "_total" suffix', "metric names should not contain abbreviated units")
 
 

@@ -1,4 +1,4 @@
-"""`?name[]=`: a page with some names only."""
+"""`?name[]=`: a page with only some names."""
 
 from starlette.testclient import TestClient
 

@@ -10,14 +10,20 @@ from dataclasses import dataclass
 import httpx
 import pytest
 import redis
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from labkit import RedisMetricsService
 from labkit.resources import resource
+from labkit.sidecar.negotiation import Format
 from labkit.sidecar.sidecar import Sidecar
 from labkit.stack import binaries
 from tests.redis_server import free_port, wait_until
 
+# The text of a number that is finite, or of one that is not.
+_GO_FLOAT = re.compile(r"[+-]?\d{1,20}(\.\d{1,20})?(e[+-]?\d{1,3})?|NaN|\+Inf")
+# Gauges with these names claim what is a good series', the sidecar's or Prometheus' own.
+CLASHES = ("good_total", "h", "h_count", "h_p50", "labkit_sidecar_series", "redis_up", "up", "scrape_duration_seconds")
 GOOD_LABELS = ("", 'say "hi"', "back\\slash", "line\nbreak", "a,b=c%d", "🦊", "%41", "x" * 2000)
 
 
@@ -74,6 +80,8 @@ BAD = {
     "a name with a space": Bad(b"metrics:counter:b c", b'{"value":1}', "name"),
     "unknown kind": Bad(b"metrics:summary:b", b'{"value":1}', "kind"),
     "no kind": Bad(b"metrics:b", b'{"value":1}', "kind"),
+    "of another prefix": Bad(b"other:counter:good_total", b'{"value":7}', "prefix"),
+    "too long": Bad(b"metrics:counter:b", b'{"value":1,"more":"%b"}' % (b"x" * 40_000), "length"),
 }
 
 
@@ -84,9 +92,9 @@ def put(client: redis.Redis, bad: Bad) -> None:
 
 
 def put_all(client: redis.Redis) -> None:
-    """Store all, those with the same key under a prefix each of its own, which is nobody's but stands in the index."""
+    """Store all, those with the same name each under a name of its own."""
     for n, bad in enumerate(BAD.values()):
-        put(client, Bad(b"metrics%d:" % n + bad.key.removeprefix(b"metrics:"), bad.value, bad.reason))
+        put(client, Bad(bad.key.replace(b":b", b":b%d" % n), bad.value, bad.reason))
 
 
 @pytest.fixture
@@ -99,10 +107,19 @@ def good(redis_url: str, redis_client: redis.Redis) -> None:
         metrics.histogram("h", "Help.", buckets=(1,)).observe(0.5)
 
 
-def page_of(redis_url: str) -> str:
+def page_of(redis_url: str, wanted: Format = "text") -> str:
     sidecar = Sidecar(redis_url)
-    pieces, _ = sidecar.page(sidecar.refresh(), "text", ())
+    pieces, found = sidecar.page(sidecar.refresh(), wanted, ())
+    assert found == wanted
     return b"".join(pieces).decode()
+
+
+def check_openmetrics(page: str) -> None:
+    """What Prometheus asks for: one number that Go does not take would cost it the whole page."""
+    samples = [sample for family in parse_openmetrics(page) for sample in family.samples]
+    assert {s.value for s in samples if s.name == "good_total"} == {0.1}
+    values = [line.rpartition(" ")[2] for line in page.splitlines() if not line.startswith("#")]
+    assert [value for value in values if not _GO_FLOAT.fullmatch(value)] == []
 
 
 def check(page: str) -> None:
@@ -135,17 +152,32 @@ def test_one_bad_series_costs_nobody_else_a_place(redis_url: str, redis_client: 
     page = page_of(redis_url)
     assert skipped(page) == {bad.reason: 1}
     check(page)
+    check_openmetrics(page_of(redis_url, "openmetrics"))
+
+
+@pytest.mark.usefixtures("good")
+@pytest.mark.parametrize("created", [b"1.2.3", b"1" * 400, b".", b"1.", b'"x"', b"null", b"-1", b"1e400", b"{}"])
+def test_a_time_that_is_none_is_left_out(redis_url: str, redis_client: redis.Redis, created: bytes) -> None:
+    """The series is on the page, and nothing there is worse than if it had no such time."""
+    value = b'{"value":1,"created":%b,"updated":1}' % created
+    put(redis_client, Bad(b"metrics:counter:odd_total", value, ""))
+    redis_client.hset("metrics.meta", "odd_total", '{"help":"Odd."}')
+    for page in page_of(redis_url), page_of(redis_url, "openmetrics"):
+        assert "\nodd_total 1\n" in page or "json" in skipped(page)
+        assert "odd_created" not in page
+    check(page_of(redis_url))
+    check_openmetrics(page_of(redis_url, "openmetrics"))
 
 
 @pytest.mark.usefixtures("good")
 def test_a_wrong_type_and_names_that_clash(redis_url: str, redis_client: redis.Redis) -> None:
-    """A list is no series; parts of a histogram and the sidecar's own metrics belong to somebody."""
+    """A list is not a series; parts of a histogram and the sidecar's own metrics belong to somebody."""
     redis_client.rpush("metrics:counter:b", "x")
     redis_client.zadd("metrics.index", {"metrics:counter:b": redis_client.hincrby("metrics.state", "version", 1)})
-    for name in ("h_count", "h_p50", "redis_up", "labkit_build_info"):
+    for name in (*CLASHES, "labkit_build_info"):
         put(redis_client, Bad(f"metrics:gauge:{name}".encode(), b'{"value":1}', "conflict"))
     page = page_of(redis_url)
-    assert skipped(page) == {"wrongtype": 1, "conflict": 4}
+    assert skipped(page) == {"wrongtype": 1, "conflict": 1 + len(CLASHES)}
     check(page)
 
 
@@ -205,9 +237,14 @@ def test_every_way_in_which_the_stock_exporter_calls(
 ) -> None:
     """With and without an argument, as a reading script or any: pairs of text, whatever is in Redis."""
     put_all(redis_client)
+    for name in CLASHES:
+        put(redis_client, Bad(f"metrics:gauge:{name}".encode(), b'{"value":5}', "conflict"))
     call = redis_client.eval if command == "EVAL" else redis_client.eval_ro
     flat = call(resource("lua", "redis-exporter.lua").read_text(), 0, *arguments)
     assert isinstance(flat, list)
     assert len(flat) % 2 == 0
     assert all(isinstance(item, bytes) for item in flat)
     assert len(set(flat[::2])) == len(flat[::2])
+    said = dict(zip(flat[::2], flat[1::2], strict=True))
+    assert (said[b"h_count"], said[b'good_total{l="\xf0\x9f\xa6\x8a"}']) == (b"1", b"0.1")
+    assert said[b'labkit_sidecar_series_skipped{reason="conflict"}'] == str(len(CLASHES)).encode()

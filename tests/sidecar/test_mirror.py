@@ -1,5 +1,6 @@
 """The mirror follows a real server through everything that can happen to a series."""
 
+import contextlib
 import json
 import threading
 from collections.abc import Sequence
@@ -83,6 +84,94 @@ def test_a_server_that_is_emptied_starts_over(
     assert shown(mirror)["d"] == 1
 
 
+@pytest.mark.parametrize("version", [None, "5", "abc"])
+def test_a_server_without_its_state_still_has_its_series(
+    metrics: RedisMetricsService, redis_client: redis.Redis, mirror: Mirror, version: str | None
+) -> None:
+    """However many pages there are, each is read once; what changes from then on is seen, too."""
+    gauge = metrics.gauge("g", "Help.", ["n"])
+    for n in range(300):
+        gauge.labels(n=n).set(n)
+    metrics.flush()
+    assert len(shown(mirror)) == 300
+    redis_client.delete("metrics.state")
+    if version:
+        redis_client.hset("metrics.state", "version", version)
+    pages = mirror.pages_read
+    assert len(shown(mirror)) == 300
+    assert mirror.pages_read < pages + 10
+    redis_client.delete("metrics.state")
+    for n in range(300):
+        gauge.labels(n=n).set(7)
+    metrics.flush()
+    assert set(shown(mirror).values()) == {7}
+
+
+def test_other_keys_of_ours_cost_no_series_its_place(
+    metrics: RedisMetricsService, redis_client: redis.Redis, mirror: Mirror
+) -> None:
+    """Whatever somebody makes of the help texts and of the versions in the index."""
+    metrics.counter("c", "Help.").inc()
+    metrics.flush()
+    redis_client.zadd("metrics.index", {f"metrics:counter:x:n={n}": n + 0.5 for n in range(250)})
+    redis_client.zadd("metrics.index", {"metrics:counter:y": "-inf", "metrics:counter:z": "inf"})
+    redis_client.hset("metrics.state", "epoch", b"\xff")
+    assert shown(mirror) == {"c": 1}
+    redis_client.delete("metrics.meta")
+    redis_client.rpush("metrics.meta", "x")
+    assert shown(Mirror(redis_client, Keys())) == {"c": 1}
+    redis_client.delete("metrics.meta")
+
+
+def test_help_that_is_written_by_hand_comes_with_a_walk(
+    metrics: RedisMetricsService, redis_client: redis.Redis, mirror: Mirror
+) -> None:
+    """A refresh asks only for the help of what came, however many metrics there are."""
+    metrics.counter("c", "Help.").inc()
+    metrics.flush()
+    redis_client.hset("metrics.meta", "c", '{"help":"Another."}')
+    walk(mirror)
+    assert b"# HELP c Another.\n" in b"".join(mirror.page())
+
+
+def test_a_series_that_ends_while_redis_is_away_goes_when_it_is_back(
+    redis_client: redis.Redis, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failure forgets no time to live."""
+    redis_client.set("metrics:gauge:g", '{"value":1}', px=300)
+    walk(mirror)
+    assert len(mirror) == 1
+    wait_until(lambda: not redis_client.exists("metrics:gauge:g"), "the end of the series")
+
+    def fail(_: ReadScripts, keys: Sequence[bytes]) -> list[Entry]:
+        raise redis.TimeoutError(f"{keys} cannot be read")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(ReadScripts, "read", fail)
+        with pytest.raises(redis.TimeoutError):
+            wait_until(mirror.refresh, "the attempt to read it")
+    wait_until(lambda: not shown(mirror), "the end of the series on the page")
+
+
+def test_a_reading_that_takes_too_long_goes_on_at_the_next_scrape(
+    metrics: RedisMetricsService, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prometheus hears in time that the data are not there yet, and each attempt comes further."""
+    gauge = metrics.gauge("g", "Help.", ["n"])
+    for n in range(1000):
+        gauge.labels(n=n).set(n)
+    metrics.flush()
+    monkeypatch.setattr("labkit.sidecar.mirror.REFRESH_TIME", 0.0)
+    attempts = 0
+    while not len(mirror) >= 1000:
+        with contextlib.suppress(redis.TimeoutError):
+            mirror.refresh()
+        attempts += 1
+        assert attempts < 20
+    monkeypatch.undo()
+    assert sum(value for name, value in shown(mirror).items() if name.startswith("g")) == 999 * 1000 / 2
+
+
 def test_a_walk_finds_what_was_written_by_hand(redis_client: redis.Redis, mirror: Mirror) -> None:
     """Series without an index entry appear, change and go with the walks."""
     for n in (5, 6):
@@ -148,8 +237,11 @@ def test_one_name_has_one_kind(redis_client: redis.Redis, mirror: Mirror) -> Non
     assert mirror.skipped == {"conflict": 1}
     redis_client.delete("metrics:counter:x")
     walk(mirror)
-    walk(mirror)
     assert shown(mirror) == {"x": 2}
+    redis_client.set("metrics:counter:x", '{"value":3}')
+    walk(mirror)
+    # Whatever came first: a sidecar that starts now says the same.
+    assert shown(mirror) == {"x": 3}
 
 
 def test_the_help_of_a_metric_is_on_the_page(metrics: RedisMetricsService, mirror: Mirror) -> None:
@@ -163,8 +255,9 @@ def test_the_help_of_a_metric_is_on_the_page(metrics: RedisMetricsService, mirro
 
 def test_metadata_that_makes_no_sense_is_left_out() -> None:
     """The page does not depend on what others put into the hash."""
-    raw = {b"a": b'{"type":"counter","help":"H"}', b"b": b"garbage", b"c": b"[]", b"d": b"{}"}
-    assert read_metadata(raw) == {"a": "H"}
+    raw = {"a": b'{"type":"counter","help":"H"}', "b": b"garbage", "c": b"[]", "d": b"{}", "e": None}
+    raw |= {"f": b"[" * 100_000, "g": rb'{"help":"\ud800"}'}
+    assert read_metadata(raw) == {"a": "H", "g": "?"}
 
 
 def test_a_page_is_kept_until_something_changes(metrics: RedisMetricsService, mirror: Mirror) -> None:
@@ -188,7 +281,7 @@ def test_names_of_others_on_the_page_are_left_to_them(redis_client: redis.Redis)
     redis_client.set("metrics:histogram:h", '{"bounds":[1],"counts":[1,0],"sum":1,"count":1}')
     mirror = Mirror(redis_client, Keys(), reserved=["redis_up"])
     walk(mirror)
-    redis_client.set("metrics:counter:h_count", '{"value":1}')
+    redis_client.set("metrics:counter:h_count", '{"value":5}')
     walk(mirror)
     assert mirror.skipped == {"conflict": 2}
     assert shown(mirror)["h_count"] == 1

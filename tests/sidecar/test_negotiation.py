@@ -39,7 +39,7 @@ PROTOBUF = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFam
     ],
 )
 def test_the_format_is_the_one_preferred(accept: str, expected: Format) -> None:
-    """OpenMetrics 1.0 for who prefers it by name, version and quality; text for everybody else."""
+    """OpenMetrics 1.0 for clients that prefer it by name, version and quality; text for all others."""
     assert negotiate(accept) == expected
 
 

@@ -1,4 +1,4 @@
-"""Our p50, p95 and p99 are what PromQL's histogram_quantile says of the same buckets, to the last digit."""
+"""Our p50, p95 and p99 are what PromQL's histogram_quantile says for the same buckets, to the last digit."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -60,6 +60,8 @@ def test_what_labkit_writes_is_rendered_here() -> None:
     assert (lines.created, lines.quantiles.count(b"\n")) == (b"1.5", 3)
     counter = render(b"metrics:counter:c", b'{"value":3' + TIMES)
     assert counter == Lines(b"c 3\n", b"1.5")
+    fox = render("metrics:counter:c:a=🦊".encode(), b'{"value":3' + TIMES)
+    assert fox == Lines('c{a="🦊"} 3\n'.encode(), b"1.5")
 
 
 def test_what_a_double_cannot_hold_is_not_shown() -> None:
@@ -84,7 +86,6 @@ KEYS = {
     "quote": b'metrics:counter:x:a="',
     "backslash": b"metrics:counter:x:a=\\",
     "line break": b"metrics:counter:x:a=1\n",
-    "not ASCII": "metrics:counter:x:a=🦊".encode(),
     "no UTF-8": b"metrics:counter:x:a=\xff",
 }
 
@@ -97,6 +98,7 @@ def test_a_strange_key_is_left_to_the_script(key: bytes) -> None:
 
 VALUES = [
     b"", b"garbage", b'{"value":3}', b'{"value":-1' + TIMES, b'{"value":NaN' + TIMES, b'{"value":1e+400' + TIMES,
+    b'{"value":3,"created":1.2.3,"updated":2.5}', b'{"value":3,"created":1' + b"0" * 400 + b',"updated":2.5}',
     b'{"value":1,"value":2' + TIMES, b'{"value":"3"' + TIMES, b'{"value":01' + TIMES, b'{"value":3' + TIMES + b" ",
 ]  # fmt: skip
 
@@ -113,7 +115,7 @@ def test_a_strange_value_is_left_to_the_script(value: bytes) -> None:
      ("[1,0,2]", "[1,0]"), ("[1,0,2]", "[1,-1,2]"), ("[1,0,2]", "[1,0.5,2]"), ("9.5", "1e+999"), ("9.5", "nan")],
 )  # fmt: skip
 def test_a_strange_histogram_is_left_to_the_script(held: str, instead: str) -> None:
-    """Bounds out of order, counts that do not fit, sums that are none."""
+    """Bounds out of order, counts that do not fit, sums that are not numbers."""
     assert render(b"metrics:histogram:h", HISTOGRAM.replace(held.encode(), instead.encode())) is None
 
 

@@ -39,6 +39,8 @@ steps = st.one_of(
     st.tuples(st.just("delete"), labels),
     st.tuples(st.just("by hand"), by_hand, st.booleans()),
     st.tuples(st.just("list"), st.booleans()),
+    st.tuples(st.just("clash"), st.sampled_from(["gauge:h_count", "counter:h", "histogram:shared"]), st.booleans()),
+    st.tuples(st.just("lose the state")),
     st.tuples(st.just("expire"), labels),
     st.tuples(st.just("empty")),
     st.tuples(st.just("kill")),
@@ -46,7 +48,7 @@ steps = st.one_of(
     st.tuples(st.just("new sidecar"), st.sampled_from([0, 1])),
 )
 # What changes a key without a version, or makes a sidecar start over: a walk finds what has no entry in the index.
-WALKED = {"delete", "by hand", "list", "empty", "kill", "fail over"}
+WALKED = {"delete", "by hand", "clash", "lose the state", "list", "empty", "kill", "fail over"}
 
 
 class World:
@@ -76,7 +78,7 @@ class World:
         mirror.walk(threading.Event())
         return mirror
 
-    def do(self, step: tuple[Any, ...]) -> None:  # noqa: C901  one step, one case
+    def do(self, step: tuple[Any, ...]) -> None:  # noqa: C901, PLR0912  one step, one case
         match step:
             case ("record", writer, kind, label):
                 child = self.metrics[writer][kind].labels(s=label)
@@ -97,6 +99,12 @@ class World:
                 self._write(f"{self.prefix}:counter:c:s=x", text, indexed)
             case ("list", indexed):
                 self._write(f"{self.prefix}:gauge:g:s=x", None, indexed)
+            case ("clash", name, there):
+                key = f"{self.prefix}:{name}"
+                held = '{"value":1,"bounds":[],"counts":[1],"sum":1,"count":1}'
+                self.client.set(key, held) if there else self.client.delete(key)
+            case ("lose the state",):
+                self.client.delete(f"{self.prefix}.state")
             case ("empty",):
                 self.client.flushall()
             case ("kill",):
@@ -114,7 +122,7 @@ class World:
             self.client.zadd(f"{self.prefix}.index", {key: version})
 
     def _expire(self, key: str) -> None:
-        """Let a series be seen, and end: no sidecar needs a walk to leave it out."""
+        """Let a series be seen, and expire: no sidecar needs a walk to leave it out."""
         self._write(key, '{"value":9}', indexed=True)
         self.client.pexpire(key, LIFE)
         for sidecar in self.sidecars:
@@ -167,7 +175,7 @@ def number(text: object) -> float | None:
 
 
 def shown(sidecar: Mirror) -> dict[tuple[str, str], float]:
-    """Counters and gauges of the writers, as the official parser reads them."""
+    """The writers' counters and gauges, as the official parser reads them."""
     families = text_string_to_metric_families(b"".join(sidecar.page()).decode())
     samples = [sample for family in families for sample in family.samples]
     named = {(s.name.removesuffix("_total"), s.labels.get("s", "")): s.value for s in samples}

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
+from typing import cast
 
 import httpx
 import pytest
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from labkit import RedisMetricsService
 from labkit.listening import listen
@@ -22,6 +24,7 @@ from tests.redis_server import RedisServer, wait_until
 ROOT = Path(__file__).parent.parent.parent
 # Far more than the kernel takes from a server for a client that does not read.
 BIG = 16_000_000
+REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 def get(url: str) -> httpx.Response:
@@ -112,6 +115,19 @@ def test_who_does_not_take_the_answer_holds_nobody(own_server: RedisServer) -> N
             client.close()
 
 
+def test_a_client_that_asks_on_and_reads_nothing_is_cut_off(own_server: RedisServer) -> None:
+    """When its answers have filled all that lies between, it has `send_time`, whatever else it asks for."""
+    with serving(own_server.url, Limits(send_time=1)) as (port, running), socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        client.connect(("127.0.0.1", port))
+        wait_until(lambda: running.server_state.connections, "the connection")
+        (connection,) = cast("set[H11Protocol]", running.server_state.connections)
+        while not connection.flow.write_paused:
+            client.send(REQUEST)
+        client.send(REQUEST)
+        wait_until(lambda: not running.server_state.connections, "the end of the connection")
+
+
 def test_a_connection_in_use_is_kept(own_server: RedisServer) -> None:
     """The limits of one request do not add up over many."""
     with serving(own_server.url, Limits(head_time=0.3, send_time=0.3)) as (port, _):
@@ -127,7 +143,7 @@ def test_a_connection_in_use_is_kept(own_server: RedisServer) -> None:
 
 
 def test_too_many_connections_are_turned_away(own_server: RedisServer) -> None:
-    """First with 503, then without an answer; who leaves makes place."""
+    """First with 503, then without an answer; a client that leaves makes room."""
     with serving(own_server.url, Limits(connections=4)) as (port, running):
         idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(4)]
         wait_until(lambda: len(running.server_state.connections) == 4, "four connections")
@@ -141,8 +157,22 @@ def test_too_many_connections_are_turned_away(own_server: RedisServer) -> None:
         assert get(f"http://127.0.0.1:{port}/-/healthy").status_code == 200
 
 
+def test_too_many_handshakes_are_turned_away(own_server: RedisServer) -> None:
+    """Before its handshake a connection is known to nobody, and takes a file from everybody all the same."""
+    tls = TlsContext.of(lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+    with serving(own_server.url, Limits(connections=2, tls_time=60), tls) as (port, _):
+        silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(4)]
+        with socket.create_connection(("127.0.0.1", port)) as fifth:
+            assert closed_after(fifth) < 5
+        for client in silent:
+            client.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                client.recv(1)
+            client.close()
+
+
 def test_what_is_too_large_or_no_http_is_refused(own_server: RedisServer) -> None:
-    """Heads are bounded, bodies are not read, and the server goes on."""
+    """Heads are bounded, bodies are not read, and the server keeps running."""
     with serving(own_server.url, Limits()) as (port, _):
         for request in (b"GET /" + b"a" * 20_000, b"GET / HTTP/1.1\r\nX: " + b"a" * 20_000, b"\x16\x03\x01\r\n\r\n"):
             with socket.create_connection(("127.0.0.1", port)) as client:

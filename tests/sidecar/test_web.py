@@ -39,7 +39,7 @@ def lines(sidecar: SidecarProcess) -> list[str]:
 
 
 def value(sidecar: SidecarProcess, name: str) -> float:
-    """What the page says of a sample without labels."""
+    """What the page says for a sample without labels."""
     text = httpx.get(f"{sidecar.url}/metrics", params={"name[]": name}, trust_env=False, timeout=SCRAPE_TIMEOUT).text
     return float(next(iter(parse(text))).samples[0].value)
 
@@ -96,13 +96,13 @@ def test_it_follows_a_failover(tmp_path: Path) -> None:
 
 
 def test_scrapes_at_once_share_one_refresh(own_server: RedisServer, sidecar: SidecarProcess) -> None:
-    """Twenty who come while Redis is slow share its answers, and all have their page."""
+    """Twenty that come while Redis is slow share its answers, and each gets its page."""
     before = value(sidecar, "labkit_sidecar_refresh_seconds_count")
     own_server.client.client_pause(500)
     with ThreadPoolExecutor(20) as scrapers:
         pages = list(scrapers.map(lambda _: lines(sidecar), range(20)))
     assert all(SERIES in page for page in pages)
-    # On a busy machine some come late, and share another one.
+    # On a busy machine some come late, and share another refresh.
     assert value(sidecar, "labkit_sidecar_refresh_seconds_count") - before <= 10
 
 
@@ -144,7 +144,7 @@ def test_what_it_says_of_itself(sidecar: SidecarProcess) -> None:
 
 
 def test_bad_series_are_counted_by_reason(own_server: RedisServer, sidecar: SidecarProcess) -> None:
-    """A key that is no series does not cost the others their place."""
+    """A key that is not a series does not cost the others their place."""
     own_server.client.set("metrics:counter:c_total", "no JSON")
     own_server.client.zadd("metrics.index", {"metrics:counter:c_total": 10**6})
     own_server.client.hset("metrics.state", "version", 10**6)
@@ -255,7 +255,7 @@ def test_sigterm_lets_go_who_does_not_take_the_page(own_server: RedisServer, sid
 
 
 def test_sighup_reads_the_script_again(own_server: RedisServer, tmp_path: Path) -> None:
-    """A new script is taken and everything is read with it; a broken one is told, and the old one serves on."""
+    """A new script is taken and everything is read with it; a broken one is logged, and the old one stays in use."""
     record(own_server.url)
     # A labkit of its own, whose script may be changed.
     for name in ("labkit", "lua"):
@@ -264,11 +264,11 @@ def test_sighup_reads_the_script_again(own_server: RedisServer, tmp_path: Path) 
     with SidecarProcess(own_server.url, tmp_path) as sidecar:
         assert SERIES in lines(sidecar)
         script.write_text(changed := script.read_text() + "-- changed\n")
-        sidecar.hang_up("The script is read again.")
+        sidecar.hang_up("The script has been reloaded.")
         digest = sha1(changed.encode(), usedforsecurity=False).hexdigest()
         assert own_server.client.script_exists(digest) == [True]
         script.write_text("this is no Lua")
-        sidecar.hang_up("The script stays as it was.")
+        sidecar.hang_up("The old script stays in use.")
         assert {SERIES, "redis_up 1.0"} <= set(lines(sidecar))
 
 
@@ -327,7 +327,7 @@ basic_auth_users: {{prometheus: {bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).dec
 
 
 def test_sighup_reads_the_web_configuration_again(own_server: RedisServer, tmp_path: Path) -> None:
-    """New certificates and tokens count for the next connection; a broken file is told, and the old one serves on."""
+    """New certificates and tokens count for the next connection; a broken file is logged, and the old one stays."""
     old, new = Authority(), Authority()
     files = "tls_server_config: {cert_file: server.pem, key_file: server.key}\n"
     old.certify(tmp_path)
@@ -337,11 +337,11 @@ def test_sighup_reads_the_web_configuration_again(own_server: RedisServer, tmp_p
         assert (status(sidecar, old.client()), status(sidecar, new.client())) == (200, None)
         new.certify(tmp_path)
         path.write_text(files + f"bearer_tokens: {{agent: {sha256(b'a').hexdigest()}}}")
-        sidecar.hang_up("web.yml is read again.")
+        sidecar.hang_up("web.yml has been reloaded.")
         assert (status(sidecar, old.client()), status(sidecar, new.client())) == (None, 401)
         for broken in ("basic_auth_users: {a: b}", "tls_server_config: {}", ""):
             path.write_text(broken)
-            sidecar.hang_up("The web configuration stays as it was.")
+            sidecar.hang_up("The old web configuration stays in use.")
             assert status(sidecar, new.client()) == 401
 
 

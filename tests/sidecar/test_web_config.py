@@ -1,4 +1,4 @@
-"""The web configuration: what of an exporter's file labkit takes, and that it refuses the rest by name."""
+"""The web configuration: which parts of an exporter's file labkit takes; it refuses the rest by name."""
 
 import ssl
 from pathlib import Path
@@ -67,24 +67,32 @@ def test_the_example_of_the_documentation(folder: Path) -> None:
         (f"{TLS}, client_allowed_sans: [a]}}", "does not know client_allowed_sans"),
         (f"{TLS}, cipher_suites: [a]}}", "does not know cipher_suites"),
         (f"{TLS}, client_auth_type: RequestClientCert}}", "does not know client_auth_type RequestClientCert"),
-        (f"{TLS}, client_auth_type: VerifyClientCertIfGiven}}", "need each other"),
-        (f"{TLS}, client_ca_file: ca.pem}}", "need each other"),
+        (f"{TLS}, client_auth_type: VerifyClientCertIfGiven}}", "require each other"),
+        (f"{TLS}, client_ca_file: ca.pem}}", "require each other"),
         (f"{TLS}, min_version: TLS10}}", "does not know min_version TLS10; it knows TLS12, TLS13"),
         (f"{TLS}, min_version: TLS13, max_version: TLS12}}", "min_version is above max_version"),
         ("tls_server_config: {cert_file: server.pem}", "needs cert_file and key_file"),
-        ("tls_server_config: {cert_file: server.pem, key_file: other.key}", "do not belong together"),
+        ("tls_server_config: {cert_file: server.pem, key_file: other.key}", "they do not match"),
         ("tls_server_config: {cert_file: ca.key, key_file: server.key}", "cannot be read: No such file"),
         ("tls_server_config: [a]", "tls_server_config must have fields"),
+        ("tls_server_config: []", "tls_server_config must have fields"),
+        ("tls_server_config: {}", "needs cert_file and key_file"),
+        ('tls_server_config: {cert_file: "a\\0b", key_file: b}', "a text of more than one line"),
+        ("basic_auth_users: false", "basic_auth_users must map names to texts"),
+        ("basic_auth_users: []", "basic_auth_users must map names to texts"),
+        ("bearer_tokens: 0", "bearer_tokens must map names to texts"),
+        ("bearer_tokens: {a: s3cret}\nbearer_tokens:", "it is not valid YAML, in line 1"),
+        ("[" * 20_000, "it is not valid YAML"),
         ("http_server_config: {http2: true}", "http2 can only be false"),
         ("http_server_config: {headers: {Server: a}}", "does not know Server in headers"),
         ('http_server_config: {headers: {X-Frame-Options: "a\\nb"}}', "more than one line"),
         ("basic_auth_users: {a: s3cret}", "for a is not a bcrypt hash"),
-        ("basic_auth_users: {a: 1}", "must have names and texts"),
+        ("basic_auth_users: {a: 1}", "must map names to texts"),
         ("bearer_tokens: {a: s3cret}", "for a is not a SHA-256"),
-        ("basic_auth_users: {a: s3cret", "is no YAML, in line 1"),
-        ("a: !!python/name:os.system s3cret", "is no YAML"),
+        ("basic_auth_users: {a: s3cret", "is not valid YAML, in line 1"),
+        ("a: !!python/name:os.system s3cret", "is not valid YAML"),
         ("- s3cret", "the file must have fields"),
-        ("\x00", "is no YAML"),
+        ("\x00", "is not valid YAML"),
     ],
 )
 def test_what_labkit_cannot_do_is_refused(folder: Path, text: str, message: str) -> None:

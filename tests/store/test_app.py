@@ -215,7 +215,7 @@ def test_wrong_addresses_are_told(store_url: str) -> None:
     taken = int(store_url.rpartition(":")[2])
     with pytest.raises(PortInUse, match=f"Port {taken} on 127.0.0.1 is taken"):
         serve("redis://127.0.0.1:1/0", "127.0.0.1", taken)
-    with pytest.raises(LabkitError, match=r"can listen on 192\.0\.2\.1:0"):
+    with pytest.raises(LabkitError, match=r"Cannot listen on 192\.0\.2\.1:0"):
         serve("redis://127.0.0.1:1/0", "192.0.2.1", 0)
-    with pytest.raises(ConnectionFailed, match="no Redis URL"):
+    with pytest.raises(ConnectionFailed, match="not a valid Redis URL"):
         serve("nonsense", "127.0.0.1", 0)

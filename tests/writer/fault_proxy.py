@@ -26,7 +26,7 @@ class FaultProxy:
         self._thread.start()
 
     def arm(self, fault: Fault) -> None:
-        """Cut the connection of the next batch, here; `struck` grows when it happened."""
+        """Cut the connection of the next batch, here; `struck` counts the cuts."""
         with self._lock:
             self._armed = fault
 

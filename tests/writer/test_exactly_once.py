@@ -29,7 +29,7 @@ amounts = st.integers(0, 1024).map(lambda n: n / 8)
 writers, series, removable = st.sampled_from([0, 1]), st.sampled_from("xyz"), st.sampled_from(["counter", "histogram"])
 cuts = st.sampled_from(["before the request", "after the request", "inside the reply"])
 record = st.tuples(st.just("record"), writers, st.sampled_from(KINDS), series, amounts)
-# A batch that certainly meets its fault.
+# A batch that is certain to meet its fault.
 strike = st.tuples(st.just("strike"), writers, st.sampled_from(KINDS), series, amounts, cuts)
 steps = st.one_of(
     *[record] * 3,
@@ -78,7 +78,7 @@ class World:
             self.truth[name] += change  # type: ignore[assignment]  # eighths
 
     def flush(self, writer: int) -> None:
-        # What is refused is tried again, now and then by itself.
+        # What is refused is tried again, sometimes by the writer itself.
         with suppress(*[FlushError] if self.place.refuses else []):
             self.services[writer].flush(timeout=0.05 if self.place.refuses else 20)
 
@@ -174,7 +174,7 @@ def test_totals_are_exact(place: Replicated, sequence: list[tuple[Any, ...]]) ->
         for step in sequence:
             world.do(step)
         world.settle()
-        found = world.found()  # before they close, and hold nothing in the shared gauge any more
+        found = world.found()  # before they close, and no longer hold anything in the shared gauge
     finally:
         world.close()
     assert found == {name: number for name, number in world.truth.items() if number}

@@ -143,7 +143,7 @@ def test_a_killed_server(writer: QuietWriter, proxy: FaultProxy, own_server: Red
 
 
 def test_noscript(writer: QuietWriter, own_server: RedisServer) -> None:
-    """A server that forgot the script is given it again, also with several batches on the way."""
+    """A server that forgot the script is given it again, even with several batches on the way."""
     own_server.client.script_flush()
     events = writer.counter("e", "Help.", ["n"])
     for n in range(1000):
@@ -241,7 +241,7 @@ def other_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 
 
 def test_failover(other_server: RedisServer, writer: QuietWriter, proxy: FaultProxy, own_server: RedisServer) -> None:
-    """A promoted replica has the fence with the series: a batch whose answer was lost is recognised."""
+    """A promoted replica has the fence with the series: a batch whose answer was lost is recognized."""
     follow(other_server, own_server)
     proxy.arm("after the request")
     writer.counter("c", "Help.").inc(5)

@@ -27,7 +27,7 @@ def batch(number: int, operations: dict[str, Operation], writer: str = "w") -> B
 
 
 def replies(client: redis.Redis, *batches: Batch) -> list[FlushReply | ResponseError]:
-    """What the server says of batches that are sent before the first is answered."""
+    """What the server answers to batches that are sent before the first is answered."""
     scripts = WriteScripts(client, Keys())
     scripts.load()
     answers: list[FlushReply | ResponseError] = []
@@ -158,7 +158,7 @@ def test_a_foreign_type_is_skipped(flush: Flush, redis_client: redis.Redis) -> N
     ],
 )
 def test_a_broken_histogram_is_skipped(flush: Flush, redis_client: redis.Redis, value: str) -> None:
-    """Counts are never added to bounds that make no sense."""
+    """Counts are never added to invalid bounds."""
     redis_client.set(HISTOGRAM, value)
     assert flush(1, {HISTOGRAM: observe("1", [1, 0], 1)}).skipped == {HISTOGRAM: "bounds"}
 

@@ -45,7 +45,7 @@ class World:
         self.took = declare(Declaration("histogram", "took", "Help.", ("n",), "ms", (5.0, 10.0)), Histogram)
 
     def record(self, each: int) -> None:
-        """Record so often to each of ten counters and ten histograms, and fold as the flush thread does."""
+        """Record this often to each of ten counters and ten histograms, and fold as the flush thread does."""
         for n in range(10):
             counter, histogram = self.events.labels(n=n), self.took.labels(n=n)
             for _ in range(each):
@@ -61,7 +61,7 @@ class World:
         return wait
 
     def stats(self) -> WriterStats:
-        """What the flusher says of itself, which must account for every call that was made here."""
+        """What the flusher says about itself, which must account for every call that was made here."""
         stats = self.flusher.stats()
         assert stats.recorded == self.calls == stats.written + sum(stats.dropped.values()) + stats.pending
         return stats

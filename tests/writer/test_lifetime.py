@@ -1,4 +1,4 @@
-"""How long series live, how many there may be, and what the writer says of all that: on real servers and pages."""
+"""How long series live, how many there may be, and what the writer reports of that: on real servers and pages."""
 
 import signal
 import subprocess
@@ -34,7 +34,7 @@ def scrape(redis_url: str) -> Iterator[Scrape]:
 
 @pytest.fixture
 def writer(redis_url: str) -> Iterator[QuietWriter]:
-    """A writer that sends only when it is told to, and says nothing of itself."""
+    """A writer that sends only when told to, and says nothing about itself."""
     with QuietWriter(redis_url, flush_interval=600) as writer:
         yield writer
 
@@ -50,7 +50,7 @@ def test_a_child_is_on_the_page_before_its_first_increment(writer: QuietWriter, 
 
 
 def test_the_living_stay_and_the_dead_go(redis_url: str, redis_client: redis.Redis, scrape: Scrape) -> None:
-    """At no scrape does an idle series of a living writer lack; that of a writer killed with -9 goes after its ttl."""
+    """No scrape misses an idle series of a living writer; that of a writer killed with -9 goes after its ttl."""
     mortal = subprocess.Popen([sys.executable, "-c", MORTAL, redis_url], stdout=subprocess.PIPE)
     with QuietWriter(redis_url, **SHORT) as living, mortal:
         living.counter("idle", "Help.").inc(3)
@@ -102,7 +102,7 @@ def test_two_versions_of_an_application(metrics: RedisMetricsService, redis_url:
     for other in (0.5, 6, 15, 99):
         metrics.histogram("took", "Help.", buckets=(1, 7, 20)).observe(other)
     metrics.flush()
-    metrics.flush()  # tells of the one before
+    metrics.flush()  # reports the one before
     buckets = {'took_bucket{le="5"}': 2, 'took_bucket{le="10"}': 4, 'took_bucket{le="+Inf"}': 7}
     assert scrape("took_bucket") == buckets
     assert (scrape("took_sum"), scrape("took_count")) == ({"took_sum": 161.5}, {"took_count": 7})
@@ -113,7 +113,7 @@ def test_two_versions_of_an_application(metrics: RedisMetricsService, redis_url:
 def test_a_poisoned_series_is_accounted_for(
     writer: QuietWriter, redis_client: redis.Redis, scrape: Scrape, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its records are dropped and counted, the log names it once, and its neighbour in the batch is written."""
+    """Its records are dropped and counted, the log names it once, and its neighbor in the batch is written."""
     redis_client.set("metrics:counter:c", "garbage")
     for _ in range(3):
         writer.counter("c", "Help.").inc()

@@ -78,7 +78,7 @@ def test_a_histogram_counts_every_value_once(values: list[float]) -> None:
 
 
 def test_time_is_observed_in_the_unit_of_the_histogram() -> None:
-    """Seconds become milliseconds, also when the block raises and when the timer decorates a function."""
+    """Seconds become milliseconds, even when the block raises or the timer decorates a function."""
     took = histogram(0, 1e6, unit="ms")
 
     @took.time()
@@ -92,7 +92,7 @@ def test_time_is_observed_in_the_unit_of_the_histogram() -> None:
 
 
 def test_a_unit_that_is_no_time_cannot_time() -> None:
-    """Timing a histogram of bytes is a mistake that says so."""
+    """Timing a histogram of bytes is a mistake, and the error says so."""
     with pytest.raises(MetricError, match="unit"):
         histogram(1, unit="bytes").time()
 
@@ -137,7 +137,7 @@ def test_wrong_labels_name_the_right_ones(labels: dict[str, str]) -> None:
 
 
 def test_a_metric_with_labels_is_not_recorded_to() -> None:
-    """Forgetting `.labels()` says how it is called."""
+    """When `.labels()` was forgotten, the error says how to call it."""
     with pytest.raises(MetricError, match=r"events\.labels\(event=…\)"):
         counter("event").inc()
 
@@ -225,7 +225,7 @@ def test_a_removed_child_leaves_and_a_held_one_finds_its_successor() -> None:
 
 
 def test_clear_leaves_nothing_of_the_metric_and_all_of_the_others() -> None:
-    """Every child goes, also from Redis by its pattern; another metric whose name begins alike stays."""
+    """Every child goes, from Redis too by its pattern; another metric with the same beginning of its name stays."""
     metrics = registry()
     events = counter("user", within=metrics)
     other = metrics.declare(Declaration("counter", "events_too", "Help.", ("user",)), Counter).labels(user="a")

@@ -85,7 +85,7 @@ def test_counters_are_exact_up_to_two_to_the_53(
 def test_sums_are_those_of_doubles(
     metrics: RedisMetricsService, redis_client: redis.Redis, values: list[float]
 ) -> None:
-    """A sum merged in several batches is that of all its values at once, also where they nearly cancel out."""
+    """A sum merged in several batches is that of all its values at once, even where they nearly cancel out."""
     redis_client.delete("metrics:histogram:h")
     for value in values:
         metrics.histogram("h", "Help.", buckets=(0,)).observe(value)

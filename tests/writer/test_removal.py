@@ -67,7 +67,7 @@ def users(*names: str, count: float = 1) -> dict[str, float]:
 
 
 def refreshed(client: redis.Redis, user: str, times: int = 2) -> None:
-    """Wait until the other process has refreshed this user so often, and so all that it is willing to refresh."""
+    """Wait until the other process has refreshed this user so often, and thus all that it is willing to refresh."""
     for _ in range(times):
         before = client.zscore("metrics.index", f"metrics:counter:events:user={user}")
         wait_until(
@@ -110,7 +110,7 @@ def test_clear_takes_what_others_wrote(
 
 
 def test_what_was_recorded_and_not_sent_is_removed_too(metrics: RedisMetricsService, scrape: Scrape) -> None:
-    """It is accounted for as removed; what is recorded after the removal counts, also to a child kept from before."""
+    """It is accounted for as removed; what is recorded after the removal counts, even to a child kept from before."""
     events = metrics.counter("events", "What happened.", ["user"])
     kept = events.labels(user="a")
     for _ in range(3):

@@ -47,7 +47,7 @@ def test_a_child_is_visible_at_zero(metrics: RedisMetricsService, redis_client: 
 
 
 def test_creating_a_child_never_resets_a_series(redis_url: str, redis_client: redis.Redis) -> None:
-    """A new process goes on where the one before it ended."""
+    """A new process continues where the one before it ended."""
     for _ in range(3):
         with RedisMetricsService(redis_url) as metrics:
             metrics.counter("c", "Help.").inc(2)
@@ -160,7 +160,7 @@ def test_nothing_is_lost_while_redis_is_dead(own_server: RedisServer) -> None:
 
 
 def test_a_paused_server_counts_nothing_twice(own_server: RedisServer) -> None:
-    """A batch whose answer timed out is applied when the server wakes, and recognised when it comes again."""
+    """A batch whose answer timed out is applied when the server wakes, and recognized when it comes again."""
     with RedisMetricsService(own_server.url, flush_interval=600) as metrics:
         counter = metrics.counter("c", "Help.")
         counter.inc(3)
@@ -187,7 +187,7 @@ def test_recording_does_not_wait_for_redis() -> None:
 def test_a_poisoned_series_is_dropped_counted_and_named_once(
     metrics: RedisMetricsService, redis_client: redis.Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its neighbours are written; the log has one line with the key and the reason."""
+    """Its neighbors are written; the log has one line with the key and the reason."""
     redis_client.set("metrics:counter:c", "garbage")
     poisoned, healthy = metrics.counter("c", "Help."), metrics.counter("d", "Help.")
     for _ in range(3):
@@ -202,7 +202,7 @@ def test_a_poisoned_series_is_dropped_counted_and_named_once(
 
 
 def test_idle_series_are_refreshed(redis_url: str, redis_client: redis.Redis) -> None:
-    """A series lives as long as its writer, and goes its time to live after it."""
+    """A series lives as long as its writer, and expires its time to live after it."""
     with RedisMetricsService(redis_url, flush_interval=0.05, ttl=1.0) as metrics:
         metrics.counter("c", "Help.").inc()
         metrics.flush()
