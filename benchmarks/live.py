@@ -2,7 +2,7 @@
 
 `python benchmarks/live.py` starts a lab that scrapes each second, a JupyterLab and a Chromium, shows each side on a
 page of its own for a while, and prints the processor time of the kernel and of all of Chromium's processes, in
-percent of a core. It takes about four minutes. It also looks 3,600 times in a row, to see what stays in memory.
+percent of a core. It takes about five minutes. It also looks 3,600 times in a row, to see what stays in memory.
 """
 
 import argparse

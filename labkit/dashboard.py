@@ -7,6 +7,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from html import escape
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -110,7 +111,7 @@ def _source(prometheus: Prometheus, last: Duration, end: Moment | None, variable
 
 
 def _name(legend: str, row: Mapping[object, object]) -> str:
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: str(row.get(match[1], "")), legend)
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: escape(str(row.get(match[1], ""))), legend)
 
 
 def _figure(panel: Panel, source: _Source) -> go.Figure:

@@ -8,6 +8,7 @@ hover text: "ms", "requests/s", …; `labkit.theme.unit` says which are special.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from html import escape
 from itertools import pairwise
 from textwrap import wrap
 
@@ -180,7 +181,7 @@ def _split(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     telling = [column for column in ("metric", *labels(frame)) if frame[column].nunique() > 1]
     if telling:
         for values, series in frame.groupby(telling, sort=False):
-            yield " · ".join(str(value) for value in values if value) or "(no labels)", series
+            yield " · ".join(escape(str(value)) for value in values if value) or "(no labels)", series
     elif len(frame):
         yield "", frame
 

@@ -12,6 +12,7 @@ import contextlib
 import html
 import os
 import sys
+from dataclasses import dataclass
 
 from labkit.errors import LabkitError
 from labkit.stack import Stack
@@ -23,6 +24,7 @@ BESIDE = {
     "locust": (8089, "<code>Stack.attach().start_traffic()</code> in a notebook"),
 }
 _LAB = "<code>labkit up</code> in a terminal, or <code>%lab up</code> in a notebook"
+_SERVICE = '<code>Stack.attach().start("{name}")</code> in a notebook'
 CHUNK = 64 * 1024
 LONGEST_HEAD = 64 * 1024
 PATIENCE = 5.0  # seconds
@@ -37,22 +39,32 @@ code {{ font-size: 1.05em; padding: .1em .4em; border-radius: .3em; background: 
 """  # noqa: E501  a style is best read in one line
 
 
-def find(name: str) -> tuple[int | None, str]:
-    """Return the port on which the service `name` is expected now, or None and the reason."""
+@dataclass(frozen=True)
+class Place:
+    """Where a service is expected now, if anywhere; and if it does not answer: why, and how to start it, as HTML."""
+
+    port: int | None
+    why: str
+    start: str
+
+
+def find(name: str) -> Place:
+    """Return the place of the service `name`, as things are now."""
     try:
         stack = Stack.running()
     except LabkitError as error:
-        return None, str(error)
+        return Place(None, str(error), _LAB)
     if stack and name in stack.urls:
-        return int(stack.urls[name].rpartition(":")[2].partition("/")[0]), "The lab is running, but it does not answer."
+        port = int(stack.urls[name].rpartition(":")[2].partition("/")[0])
+        return Place(port, "The lab is running, but it does not answer.", _SERVICE.format(name=html.escape(name)))
     if name in BESIDE:
-        return BESIDE[name][0], "It is not one of the lab's own services, and was not started."
-    return None, "No lab is running here."
+        port, start = BESIDE[name]
+        return Place(port, "It is not one of the lab's own services, and was not started.", start)
+    return Place(None, "No lab is running here.", _LAB)
 
 
-def page(name: str, why: str) -> bytes:
+def page(name: str, why: str, start: str) -> bytes:
     """Return the response, headers included, that is sent in place of the service's own."""
-    start = BESIDE[name][1] if name in BESIDE else _LAB
     body = _PAGE.format(name=html.escape(name.capitalize()), why=html.escape(why), start=start).encode()
     head = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/html; charset=utf-8\r\nCache-Control: no-store\r\n"
     return f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
@@ -60,17 +72,19 @@ def page(name: str, why: str) -> bytes:
 
 async def connect(name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Join one connection to the service, or answer it with the page."""
-    port, why = find(name)
+    place = find(name)
     try:
-        upstream = await asyncio.open_connection(HOST, port) if port else None
+        upstream = await asyncio.open_connection(HOST, place.port) if place.port else None
     except OSError:
         upstream = None
-    with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
-        if upstream:
-            await _join((reader, writer), upstream)
-        else:
-            await _explain(reader, writer, page(name, why))
-    writer.close()
+    try:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            if upstream:
+                await _join((reader, writer), upstream)
+            else:
+                await _explain(reader, writer, page(name, place.why, place.start))
+    finally:
+        writer.close()
 
 
 async def serve(name: str, port: int) -> None:

@@ -180,6 +180,13 @@ def test_a_notebook_for_another_language_is_refused(tmp_path: Path) -> None:
         run(path, output=tmp_path / "n.html")
 
 
+@pytest.mark.parametrize("source", ["%matplotlib inline\nx: int = 1", "x = (", "x = '''"])
+def test_parameters_that_are_not_python_are_refused(tmp_path: Path, source: str) -> None:
+    """The message names the notebook and the cell."""
+    with pytest.raises(LabkitError, match=r"n\.ipynb: the cell tagged parameters is not plain Python"):
+        declared(notebook(tmp_path / "n.ipynb", source))
+
+
 def test_nothing_runs_when_a_parameter_is_wrong(tmp_path: Path) -> None:
     """Exit code 1, the message, and no page."""
     path = notebook(tmp_path / "n.ipynb", "count: int = 3", f"open({str(tmp_path / 'ran')!r}, 'w')")

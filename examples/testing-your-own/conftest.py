@@ -8,7 +8,7 @@ from labkit import RedisMetricsService
 
 
 def by_outcome(frame):
-    """Return an answer of Prometheus as numbers by outcome."""
+    """Return an answer from Prometheus as numbers by outcome."""
     return Counter(frame.set_index("outcome")["value"].to_dict() if len(frame) else {})
 
 

@@ -1,4 +1,4 @@
-"""An application that records what it does: it takes orders, one amount per line, from whoever pipes them in.
+"""An application that records what it does: it takes orders, one amount per line, from standard input.
 
 $ printf '12.50\nnothing\n' | REDIS_URL=redis://127.0.0.1:6379/0 python orders.py
 """

@@ -16,7 +16,7 @@ def test_orders_are_counted_by_outcome(metrics, arrives):
 
 
 def test_amounts_fall_into_their_buckets(metrics, arrives, labkit_prometheus):
-    """A rule of the alerts asks how many orders were below ten euros."""
+    """An alerting rule asks how many orders were below ten euros."""
     below_ten = 'sum(order_amount_euros_bucket{le="10"}) or vector(0)'
     before = labkit_prometheus.query(below_ten)["value"].item()
     orders = Orders(metrics)

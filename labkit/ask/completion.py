@@ -13,6 +13,7 @@ from IPython.core.completer import (
     SimpleMatcherResult,
     completion_matcher,
 )
+from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
 from labkit.ask.catalogue import Catalogue
@@ -43,7 +44,11 @@ class Completion:
     @completion_matcher(priority=_PRIORITY, identifier=IDENTIFIER, api_version=2)  # type: ignore[untyped-decorator]  # IPython's
     def match(self, context: CompletionContext) -> SimpleMatcherResult:
         """Return what may stand at the cursor; nothing outside of labkit's magics."""
-        fragment, names = self._found(context)
+        try:
+            fragment, names = self._found(context)
+        except UsageError:
+            # A quote is open: nobody knows yet what this will be.
+            fragment, names = "", []
         begins = [each for each in names if each[0].startswith(fragment)]
         contains = [each for each in names if fragment in each[0] and not each[0].startswith(fragment)]
         # What is there already keeps Python's own names, which only this may suppress, out of a query.

@@ -12,6 +12,8 @@ from labkit.ask.template import VARIABLE
 # These take no value.
 _FLAGS = ("--table", "--plot")
 _VALUE = r"\{\{\s*\w+\s*\}\}|\"[^\"]*\"|'[^']*'|\S+"
+# The year 5138: whoever is beyond it thinks in milliseconds.
+_LAST = 1e11
 _OPTION = re.compile(rf"--[\w-]+(?:=(?:{_VALUE})?)?")
 
 
@@ -41,9 +43,14 @@ def moment(text: str) -> float:
     if text.startswith("-"):
         return time() - seconds(text[1:])
     try:
-        return float(text)
+        found = float(text)
     except ValueError:
         return _iso(text)
+    if not 0 <= found < _LAST:
+        raise UsageError(
+            f"--at {text} is not a number of seconds since 1970 (milliseconds are a thousand times as many)."
+        )
+    return found
 
 
 def _iso(text: str) -> float:

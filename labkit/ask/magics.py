@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from labkit.table import Html
 
 # They would wait for ever, or change how the connection talks.
-_REFUSED = ("MONITOR", "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "HELLO", "MULTI", "CLIENT")
+_REFUSED = ("MONITOR", "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "HELLO", "MULTI", "CLIENT", "SYNC", "PSYNC")
 _TIMEOUT = 10.0
 
 
@@ -58,11 +58,11 @@ class LabkitMagics(Magics):
     @no_var_expand
     @magic_arguments()
     @argument("--last", metavar="TIME", help="look back over this time, such as 5m: a figure over time")
-    @argument("--step", metavar="TIME", help="the distance of two values over that time; 5s by default")
+    @argument("--step", metavar="TIME", help="the time between two values; 5s by default")
     @argument("--at", metavar="TIME", help="2026-01-01T12:00:00 (UTC), seconds since 1970, or -5m: five minutes ago")
     @argument("--to", metavar="NAME", help="keep the result in this variable")
     @argument("--title", default="", help="the figure's title; the query by default")
-    @argument("--unit", default="", help="of the values: ms, s, %%, events/s, …")
+    @argument("--unit", default="", help="unit of the values: ms, s, %%, events/s, …")
     @argument("--table", action="store_const", const=False, dest="plot", help="show a table")
     @argument("--plot", action="store_true", default=None, dest="plot", help="show a figure")
     @line_cell_magic
@@ -98,7 +98,7 @@ class LabkitMagics(Magics):
         """Send one command to the lab's Redis: `%redis GET metrics:counter:…`; `{{name}}` is a variable."""
         with _explained():
             words = self._filled(words_of(line))
-            if not words or words[0].upper() in _REFUSED:
+            if not words or words[0].strip().upper() in _REFUSED:
                 raise UsageError(f"%redis takes one command with one reply, such as `%redis DBSIZE`, not {line!r}.")
             return _sent(words)
 

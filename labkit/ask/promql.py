@@ -13,17 +13,34 @@ AGGREGATIONS = (
     "topk",
 )
 FUNCTIONS = (
-    *("abs", "absent", "absent_over_time", "avg_over_time", "ceil", "changes", "clamp", "clamp_max", "clamp_min"),
+    *(
+        "abs",
+        "absent",
+        "absent_over_time",
+        "acos",
+        "acosh",
+        "asin",
+        "asinh",
+        "atan",
+        "atanh",
+        "avg_over_time",
+        "ceil",
+        "changes",
+        "clamp",
+        "clamp_max",
+        "clamp_min",
+    ),
     *("count_over_time", "day_of_month", "day_of_week", "day_of_year", "days_in_month", "delta", "deriv", "exp"),
     *("floor", "histogram_count", "histogram_fraction", "histogram_quantile", "histogram_sum", "hour", "idelta"),
     *("increase", "irate", "label_join", "label_replace", "last_over_time", "ln", "log10", "log2", "max_over_time"),
     *("min_over_time", "minute", "month", "pi", "predict_linear", "present_over_time", "quantile_over_time", "rate"),
     *("resets", "round", "scalar", "sgn", "sort", "sort_desc", "sqrt", "stddev_over_time", "stdvar_over_time"),
     *("sum_over_time", "time", "timestamp", "vector", "year"),
+    *("cos", "cosh", "deg", "rad", "sin", "sinh", "tan", "tanh"),
 )
 # Each is followed by labels in brackets.
 GROUPING = ("by", "without", "on", "ignoring", "group_left", "group_right")
-KEYWORDS = (*GROUPING, "and", "bool", "offset", "or", "unless", "inf", "nan", "start", "end")
+KEYWORDS = (*GROUPING, "and", "atan2", "bool", "offset", "or", "unless", "inf", "nan", "start", "end")
 OPERATORS = ("=", "!=", "=~", "!~")
 
 _TOKEN = re.compile(

@@ -8,6 +8,8 @@ from typing import Any
 
 _LINE = re.compile(r"user_script:\s*(\d+)")
 _AROUND = 2
+# More would be a wall; the value has them all.
+_MOST_LINES = 1000
 
 
 class Reply:
@@ -17,7 +19,9 @@ class Reply:
         self.value = decoded(raw)
 
     def __repr__(self) -> str:
-        return shown(self.value)
+        lines = shown(self.value).split("\n")
+        more = len(lines) - _MOST_LINES
+        return "\n".join(lines if more <= 0 else [*lines[:_MOST_LINES], f"… and {more:,} more lines"])
 
 
 def decoded(raw: object) -> Any:
@@ -64,7 +68,7 @@ def _json(text: str, *, quoted: bool = True) -> str:
         return plain
     try:
         return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-    except ValueError:
+    except (ValueError, RecursionError):
         return plain
 
 

@@ -34,7 +34,10 @@ def expand(promql: str, variables: Mapping[str, object]) -> str:
     for token in tokens(promql):
         comparing = before if before in REGEX else ""
         done += promql[end : token.start] + _expanded(token, before, comparing, variables)
-        end, before = token.end, token.text
+        end = token.end
+        # A comment, or the sign of an offset, stands between what belongs together.
+        if token.kind != "comment" and not (before == "offset" and token.text == "-"):
+            before = token.text.lower()
     return done + promql[end:]
 
 
@@ -100,7 +103,9 @@ def _text(name: str, value: object) -> str:
 
 def _pattern(name: str, value: object) -> str:
     if isinstance(value, list | tuple | set | frozenset):
-        return "|".join(regex(_text(name, each)) for each in value)
+        if not value:
+            raise QueryError(f"{{{{{name}}}}} is empty, and would match series without the label.")
+        return f"(?:{'|'.join(regex(_text(name, each)) for each in value)})"
     return regex(_text(name, value))
 
 

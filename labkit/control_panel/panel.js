@@ -92,6 +92,15 @@ function trafficControls(send) {
   return { body, show };
 }
 
+// Whether somebody is choosing just now; a browser that does not know leaves it as it is.
+function isOpen(select) {
+  try {
+    return select.matches(":open");
+  } catch {
+    return true;
+  }
+}
+
 function intervalControls(send) {
   const pick = (option) => {
     const made = choice(INTERVALS.map((seconds) => [seconds, `${seconds} s`]), option);
@@ -101,7 +110,7 @@ function intervalControls(send) {
   const flush = pick("flush_interval");
   const scrape = pick("scrape_interval");
   const set = (select, seconds, busy) => {
-    if (busy || document.activeElement === select && select.matches(":open")) return;
+    if (busy || document.activeElement === select && isOpen(select)) return;
     if (![...select.options].some((option) => Number(option.value) === seconds))
       select.prepend(element("option", { value: seconds, textContent: `${seconds} s` }));
     select.value = seconds;

@@ -59,7 +59,7 @@ class ControlPanel(anywidget.AnyWidget):
         self._event, self._traffic = EVENTS[0], dict[str, Any]()
         self._stages: list[Stage] = []
         self._errands = Errands(self._complain, self._look_again)
-        self._views, self._beat = Attendance(), Beat(self.look, self._wanted, EVERY)
+        self._views, self._beat, self._cells = Attendance(), Beat(self.look, self._wanted, EVERY), 0
         super().__init__()
         self.on_msg(self._told)
 
@@ -77,6 +77,8 @@ class ControlPanel(anywidget.AnyWidget):
                 self.reading = self._read()
             except (LabkitError, OSError) as error:
                 self.reading = {"lab": False, "why": str(error)}
+            except Exception as error:  # whatever somebody wrote into Redis: the next look may go well
+                self.reading = {"lab": False, "why": repr(error)}
 
     def stop(self) -> None:
         """Look no more, until somebody comes to look."""
@@ -99,6 +101,8 @@ class ControlPanel(anywidget.AnyWidget):
         if stack is None:
             return {"lab": False, "why": f"No lab runs in {self._home}. Start one: labkit up"}
         rows = stack.status()
+        # Before Locust is asked: what it says while somebody is at work on it may be the last word of before.
+        busy = self._errands.busy
         before, stages = self._stages, self._path.look(rows, self._event)
         self._stages = stages
         return {
@@ -112,8 +116,8 @@ class ControlPanel(anywidget.AnyWidget):
                 "scrape_interval": stack.options.scrape_interval,
                 "flush_interval": stack.options.flush_interval,
             },
-            "traffic": {"highest": HIGHEST_RATE, "shape": "steady", **_flow(stack), **self._traffic},
-            "busy": self._errands.busy,
+            "traffic": {"highest": HIGHEST_RATE, **_flow(stack), **(self._traffic if "traffic" in busy else {})},
+            "busy": busy,
         }
 
     def _wanted(self) -> bool:
@@ -177,11 +181,16 @@ class ControlPanel(anywidget.AnyWidget):
         self.look()
         if self.comm is None:
             return self._still(), {}
-        CELLS.shows(self.close)
+        self._cells += CELLS.shows(self._cell_runs_again)
         self._here(EXPECTED)
         shown = super()._repr_mimebundle_(**options)
         widget, metadata = shown if isinstance(shown, tuple) else (shown or {}, {})
         return widget | self._still(), metadata
+
+    def _cell_runs_again(self) -> None:
+        self._cells -= 1
+        if not self._cells:
+            self.close()
 
     def _still(self) -> dict[str, Any]:
         told = self.reading.get("says") or self.reading.get("why", "")
@@ -203,12 +212,13 @@ def _send(stack: Stack, rate: float, shape: str) -> None:
 
 
 def _flow(stack: Stack) -> dict[str, Any]:
-    """What Locust says it sends, nothing if it does not run."""
+    """What Locust was asked for last, by whomever, and what it sends; nothing if it does not run."""
+    nothing = {"rate": 0, "shape": "steady"}
     if "locust" not in stack.urls:
-        return {"rate": 0, "sent": 0.0, "failures": 0.0}
+        return {**nothing, "sent": 0.0, "failures": 0.0}
     try:
         flow = Tap(stack.urls["locust"], timeout=TRAFFIC_TIMEOUT).flow()
     except (LabkitError, httpx.HTTPError):
-        return {"rate": 0, "sent": None, "failures": None}
-    # Until the panel is told a rate: whoever turned it before asked for as many customers.
-    return {"rate": flow.customers, "sent": flow.rate if flow.running else 0.0, "failures": flow.failures}
+        return {**nothing, "sent": None, "failures": None}
+    sent = flow.rate if flow.running else 0.0
+    return {"rate": flow.wanted, "shape": flow.shape, "sent": sent, "failures": flow.failures}

@@ -81,8 +81,8 @@ class Path:
             kept, written = client.mget(f"metrics:counter:user_events:event={event}", _BATCHES_KEY)
         batches = json.loads(written) if written else None
         if batches:
-            self._remember(batches["value"], batches["updated"])
-        return (json.loads(kept)["value"] if kept else None), (batches["value"] if batches else None)
+            self._remember(float(batches["value"]), float(batches["updated"]))
+        return (float(json.loads(kept)["value"]) if kept else None), (float(batches["value"]) if batches else None)
 
     def _remember(self, count: float, written: float) -> None:
         if self._counts and count < self._counts[-1]:

@@ -37,12 +37,18 @@ class Beat:
 
     def _run(self) -> None:
         due = monotonic()
-        while self._goes_on():
-            self._step()
-            # What took too long is left out, not made up for.
-            due = max(due + self._every, monotonic())
-            self._wake.wait(due - monotonic())
-            self._wake.clear()
+        try:
+            while self._goes_on():
+                self._step()
+                # What took too long is left out, not made up for.
+                due = max(due + self._every, monotonic())
+                self._wake.wait(due - monotonic())
+                self._wake.clear()
+        except BaseException:
+            # The next one who looks starts it again.
+            with self._lock:
+                self._thread = None
+            raise
 
     def _step(self) -> None:
         if work := self._work():

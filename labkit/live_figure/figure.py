@@ -10,7 +10,7 @@ import anywidget
 import traitlets
 from plotly.utils import PlotlyJSONEncoder
 
-from labkit.errors import LabkitError
+from labkit.errors import LabkitError, QueryError
 from labkit.live_figure.attendance import CELLS, EXPECTED, Attendance, somebody_is_there
 from labkit.live_figure.beat import Beat
 from labkit.live_figure.looking import Looking
@@ -50,8 +50,10 @@ def live(  # noqa: PLR0913  what to show, and five ways to say how
         QueryError: Prometheus refused the query or does not answer now, or `what` is nothing of the kind.
         StackError: no lab runs, and no `prometheus` was given.
     """
-    pace = seconds(every)
-    shown = source(what, lambda: prometheus or _of_the_lab(), pace, seconds(last), Words(title, unit))
+    pace, span = seconds(every), seconds(last)
+    if pace >= span:
+        raise QueryError(f"every={every!r} must be shorter than last={last!r}: a line needs two points.")
+    shown = source(what, lambda: prometheus or _of_the_lab(), pace, span, Words(title, unit))
     return LiveFigure(shown, pace)
 
 

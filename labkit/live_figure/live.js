@@ -31,6 +31,12 @@ function element(tag, className, properties = {}, ...children) {
   return made;
 }
 
+// A name as people read it; plotly takes it as markup, so that it comes with its signs escaped.
+function plain(name) {
+  return name.replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&quot;", '"').replaceAll("&#x27;", "'")
+    .replaceAll("&amp;", "&");
+}
+
 // The colours of the page's theme; elsewhere than in JupyterLab, the figure's own.
 function colours(place) {
   const style = getComputedStyle(place);
@@ -137,7 +143,7 @@ class Part {
     return traces.map(({ name, line }, index) => {
       const mark = element("span", "lk-mark");
       mark.style.borderTop = `3px ${styles[line.dash] ?? "dashed"} ${line.color}`;
-      const entry = element("button", "lk-entry", { type: "button" }, mark, name ?? "");
+      const entry = element("button", "lk-entry", { type: "button" }, mark, plain(name ?? ""));
       const show = () => entry.setAttribute("aria-pressed", String(!this.hidden.has(name)));
       entry.addEventListener("click", () => {
         if (!this.hidden.delete(name)) this.hidden.add(name);
@@ -161,7 +167,7 @@ class Part {
       .slice(0, 10)
       .map((trace) => [trace.name, last(trace.y)])
       .filter(([, value]) => typeof value === "number")
-      .map(([name, value]) => `${name ?? ""} ${number.format(value)}`)
+      .map(([name, value]) => `${plain(name ?? "")} ${number.format(value)}`)
       .join(", ");
   }
 

@@ -46,7 +46,7 @@ class Parameter:
         for type_ in _alternatives(ast.parse(self.type, mode="eval").body):
             try:
                 return _convert(type_, text)
-            except (ValueError, SyntaxError):
+            except (ValueError, SyntaxError, TypeError):
                 continue
         raise LabkitError(f"{self.name} = {text!r} does not fit: {self.name} is {self._expected()}. {self._about()}")
 
@@ -66,11 +66,15 @@ def declared(notebook: Path) -> dict[str, Parameter]:
     """
     try:
         cells = nbformat.read(notebook, as_version=4).cells
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, nbformat.ValidationError) as error:
         raise LabkitError(f"{notebook} cannot be read as a notebook: {error}") from None
     source = next((cell.source for cell in cells if TAG in cell.metadata.get("tags", ())), "")
-    meanings = _comments(source)
-    statements = ast.parse(source).body
+    try:
+        statements, meanings = ast.parse(source).body, _comments(source)
+    except (SyntaxError, tokenize.TokenError) as error:
+        raise LabkitError(
+            f"{notebook}: the cell tagged {TAG} is not plain Python ({error}). Put magics into another cell."
+        ) from None
     return {made.name: made for made in (_parameter(node, meanings) for node in statements) if made}
 
 

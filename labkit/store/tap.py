@@ -11,16 +11,20 @@ from labkit.store.schedule import SHAPES, Shape
 HIGHEST_RATE = 200
 CUSTOMERS_PER_SECOND = 100  # how quickly a higher rate is reached
 TIMEOUT = 10.0
+# Where `tapfile.py` says what it was asked for last.
+WANTED = "/labkit/wanted"
 
 
 @dataclass(frozen=True)
 class Flow:
     """What flows now: `rate` in requests per second as Locust counts them (mean of 10 s), `customers` who are there.
 
-    `failures` is the share of the requests that failed, 0 to 1.
+    `wanted` and `shape` are what was asked for last; `failures` is the share of the requests that failed, 0 to 1.
     """
 
     running: bool
+    wanted: int
+    shape: Shape
     customers: int
     rate: float
     failures: float
@@ -66,9 +70,16 @@ class Tap:
         Raises:
             ConnectionFailed: no Locust answers.
         """
-        told = self._ask("GET", "/stats/requests")
+        told, asked = self._ask("GET", "/stats/requests"), self._ask("GET", WANTED)
         running = told["state"] in ("running", "spawning")
-        return Flow(running, int(told["user_count"]), float(told["current_rps"]), float(told["fail_ratio"]))
+        return Flow(
+            running=running,
+            wanted=int(asked["rate"]) if running else 0,
+            shape=asked["shape"],
+            customers=int(told["user_count"]),
+            rate=float(told["current_rps"]),
+            failures=float(told["fail_ratio"]),
+        )
 
     def _ask(self, method: str, path: str, **form: str) -> dict[str, Any]:
         try:

@@ -13,7 +13,7 @@ import gevent
 from locust import FastHttpUser, LoadTestShape, constant_throughput, events, task
 
 from labkit.store.schedule import SHAPES, journey, level
-from labkit.store.tap import CUSTOMERS_PER_SECOND, HIGHEST_RATE
+from labkit.store.tap import CUSTOMERS_PER_SECOND, HIGHEST_RATE, WANTED
 
 REFUSED = " (refused)"
 PERIOD = 60.0  # s, after which a shape begins anew
@@ -78,6 +78,17 @@ def add_options(parser: Any) -> None:
     parser.set_defaults(web_host="127.0.0.1")
 
 
+def add_wanted(environment: Any, **_: Any) -> None:
+    """Let Locust's web server say what was asked for last: its own pages do not."""
+    if environment.web_ui:
+
+        @environment.web_ui.app.route(WANTED)  # type: ignore[untyped-decorator]  # Flask's
+        def wanted() -> dict[str, Any]:
+            options = environment.parsed_options
+            return {"rate": min(HIGHEST_RATE, options.num_users or 1), "shape": options.shape}
+
+
 # Locust has no types for its events.
 _events: Any = events
 _events.init_command_line_parser.add_listener(add_options)
+_events.init.add_listener(add_wanted)

@@ -61,6 +61,13 @@ def test_python_stays_out_of_a_query(asking: Session, typed: str) -> None:
     assert not {"print", "%prun", "property"} & set(asking.offered(typed))
 
 
+@pytest.mark.parametrize("typed", ['%promql --title "two wor¦', "%promql --title it's ra¦"])
+def test_an_open_quote_breaks_nothing(asking: Session, typed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Tab in the middle of a title is no error."""
+    asking.offered(typed)
+    assert "Traceback" not in "".join(capsys.readouterr())
+
+
 @pytest.mark.parametrize("typed", ["user_events = 1; prin¦", "if True:\n    prin¦", "'%promql ' + prin¦"])
 def test_python_is_completed_as_ever(asking: Session, typed: str) -> None:
     """Outside of the magics nothing changes."""

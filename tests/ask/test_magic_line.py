@@ -7,6 +7,7 @@ import pytest
 from IPython.core.error import UsageError
 
 from labkit.ask.magic_line import moment, split, words_of
+from labkit.errors import QueryError
 
 
 @pytest.mark.parametrize(
@@ -41,3 +42,10 @@ def test_a_moment_is_said_in_many_ways() -> None:
     assert moment("-5m") == pytest.approx(time() - 300, abs=60)
     with pytest.raises(UsageError, match="--at yesterday"):
         moment("yesterday")
+
+
+@pytest.mark.parametrize("text", ["1767225600000", "nan", "inf", "-5 parsecs", "yesterday"])
+def test_what_is_no_moment_is_refused(text: str) -> None:
+    """Milliseconds, too: they would be a time that nobody lives in."""
+    with pytest.raises((UsageError, QueryError)):
+        moment(text)

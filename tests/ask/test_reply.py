@@ -56,3 +56,10 @@ def test_an_error_without_a_line_is_left_alone() -> None:
     """Nothing is marked where nothing is named, or where the line is not of this script."""
     assert marked("BUSY Redis is busy", "return 1") == "BUSY Redis is busy"
     assert "→" not in marked("user_script:9: far away", "return 1")
+
+
+def test_a_reply_is_no_wall_and_no_trap() -> None:
+    """Of many items the first are shown, and text that only looks like JSON is text."""
+    lines = repr(Reply([str(n) for n in range(5000)])).split("\n")
+    assert (len(lines), lines[-1]) == (1001, "… and 4,000 more lines")
+    assert repr(Reply(b"[" * 100_000)) == "[" * 100_000

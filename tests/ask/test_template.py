@@ -48,8 +48,12 @@ def test_a_pattern_matches_its_own_text_and_no_other(prometheus: Prometheus, val
     ("query", "value", "expected"),
     [
         ('x{a=~"{{v}}"}', "a.b", 'x{a=~"a\\\\.b"}'),
-        ('x{a=~"{{v}}"}', ["a.b", "c"], 'x{a=~"a\\\\.b|c"}'),
-        ("x{a!~{{v}}}", ["a", "c"], 'x{a!~"a|c"}'),
+        ('x{a=~"{{v}}"}', ["a.b", "c"], 'x{a=~"(?:a\\\\.b|c)"}'),
+        ('x{a=~"pre-{{v}}-post"}', ["a", "b"], 'x{a=~"pre-(?:a|b)-post"}'),
+        ('x{a=~ # why\n "{{v}}"}', ".*", 'x{a=~ # why\n "\\\\.\\\\*"}'),
+        ("x OFFSET {{v}}", "5m", "x OFFSET 5m"),
+        ("x offset -{{v}}", "5m", "x offset -5m"),
+        ("x{a!~{{v}}}", ["a", "c"], 'x{a!~"(?:a|c)"}'),
         ('x{a="pre-{{v}}-post"}', 7, 'x{a="pre-7-post"}'),
         ("x > {{v}}", 2.5, "x > 2.5"),
         ("x > {{v}}", -1, "x > (-1)"),
@@ -72,6 +76,7 @@ def test_a_value_takes_the_form_of_its_place(query: str, value: object, expected
     ("query", "value", "said"),
     [
         ("{{w}}", 1, "no variable 'w'"),
+        ('x{a=~"{{v}}"}', [], "is empty"),
         ("x[{{v}}]", "5m] or vector(1", "a duration is needed"),
         ("x[{{v}}]", -5, "a duration is needed"),
         ("x > {{v}}", object, "A query takes text"),

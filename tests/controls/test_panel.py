@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 import labkit
 from labkit import Prometheus, Stack
@@ -48,6 +49,9 @@ def test_traffic_flows_as_it_is_turned_and_the_panel_knows(stack: Stack, panel: 
     Prometheus(stack.urls["prometheus"]).wait_until(rate, lambda frame: (frame["value"] > 15).any(), timeout=60)
     wait_until(lambda: seen(panel)["traffic"]["sent"] > 15, "Locust's own count")
     assert seen(labkit.controls(stack))["traffic"]["rate"] == 30
+    stack.start_traffic(20, "spike")
+    traffic = seen(panel)["traffic"]
+    assert (traffic["rate"], traffic["shape"]) == (20, "spike")
     tell(panel, do="traffic", rate=0, shape="steady")
     wait_until(lambda: seen(panel)["traffic"]["sent"] == 0, "The end of the traffic")
     stack.stop_traffic()
@@ -59,6 +63,18 @@ def test_intervals_are_tuned(stack: Stack, panel: ControlPanel) -> None:
     wait_until(lambda: seen(panel)["options"]["flush_interval"] == 2, "The interval")
     stack.tune(flush_interval=0.5)
     assert seen(panel)["options"]["flush_interval"] == 0.5
+
+
+@pytest.mark.parametrize("json", ['{"value":"abc"}', '{"value":[]}', "[]", "garbage"])
+def test_a_key_that_makes_no_sense_costs_its_own_stage_only(stack: Stack, panel: ControlPanel, json: str) -> None:
+    """Redis is shown without a value, and the panel goes on looking."""
+    with redis.Redis.from_url(stack.urls["redis"]) as client:
+        client.set("metrics:counter:user_events:event=left", json)
+        tell(panel, do="event", event="left")
+        assert [stage["value"] for stage in seen(panel)["stages"] if stage["service"] == "redis"] == [None]
+        client.delete("metrics:counter:user_events:event=left")
+    assert seen(panel)["lab"]
+    tell(panel, do="event", event="joined")
 
 
 @pytest.mark.parametrize(

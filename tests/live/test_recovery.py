@@ -49,5 +49,5 @@ def test_what_cannot_be_live_is_refused(prometheus: Prometheus) -> None:
         labkit.live(42, prometheus=prometheus)
     with pytest.raises(QueryError, match="not a plotly figure"):
         labkit.live(lambda: 42, prometheus=prometheus)
-    with pytest.raises(QueryError, match="no duration"):
+    with pytest.raises(QueryError, match="not a valid duration"):
         labkit.live("up", every="soon", prometheus=prometheus)

@@ -42,6 +42,13 @@ def test_a_legend_has_only_what_differs(prometheus: Prometheus) -> None:
     assert {name for name, _ in name_too} == {"events · joined", "took_ms · 5.0"}
 
 
+def test_a_label_cannot_break_out_of_the_figure(events: pd.DataFrame) -> None:
+    """plotly takes names as markup, and anybody can write a label."""
+    hostile = events.assign(event=events["event"].replace("joined", '<a href="https://example.com">joined</a>'))
+    names = [trace.name for trace in plot.line(hostile).data]
+    assert names == ["&lt;a href=&quot;https://example.com&quot;&gt;joined&lt;/a&gt;", "left"]
+
+
 def test_several_frames_have_their_names_in_front(prometheus: Prometheus) -> None:
     """A frame with one series goes by its own name; one with several adds what differs."""
     frames = {"all": prometheus.query("sum(events)", at=END), "each": prometheus.query("events", at=END)}
