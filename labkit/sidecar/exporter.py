@@ -25,7 +25,8 @@ from labkit.connection import redact
 from labkit.errors import LabkitError
 from labkit.listening import listen
 from labkit.sidecar.authentication import Authentication
-from labkit.sidecar.negotiation import CONTENT_TYPES, compresses, negotiate
+from labkit.sidecar.mirror import PATIENCE
+from labkit.sidecar.negotiation import CONTENT_TYPES, compresses, negotiate, patience
 from labkit.sidecar.serving import Limits, TlsContext, run, server
 from labkit.sidecar.sidecar import Sidecar
 from labkit.sidecar.web_config import WebConfig, read_web_config
@@ -55,7 +56,9 @@ class Exporter:
         self._path = web_config
         self.web = read_web_config(web_config) if web_config else WebConfig()
         self._sidecar = Sidecar(redis_url, prefix=prefix)
-        self._refresh = SingleFlight(self._sidecar.refresh)
+        # How long Prometheus waits: it must hear that Redis is slow, not nothing at all.
+        self._patience = PATIENCE
+        self._refresh = SingleFlight(lambda: self._sidecar.refresh(self._patience))
         self._reloading = threading.Lock()
 
     def application(self) -> Starlette:
@@ -94,6 +97,7 @@ class Exporter:
         if "match[]" in request.query_params:
             return PlainTextResponse("match[] is not supported; select with name[]=NAME.\n", 400)
         started = perf_counter()
+        self._patience = patience(request.headers.get("x-prometheus-scrape-timeout-seconds", ""), PATIENCE)
         up = await self._refresh()
         wanted = negotiate(",".join(request.headers.getlist("accept")))
         names = frozenset(request.query_params.getlist("name[]"))

@@ -25,8 +25,8 @@ from labkit.sidecar.unreadable import Unreadable
 KEYS_PER_SCAN, NAMES_AT_ONCE = 500, 200
 # Between two SCAN steps, so that a walk never has Redis to itself.
 SCAN_PAUSE = 0.002
-# In seconds, less than Prometheus waits for a page: it must learn that Redis is slow, not get nothing at all.
-REFRESH_TIME = 8.0
+# How long a refresh may take, s, unless somebody says how long they will wait.
+PATIENCE = 60.0
 _BEGINNING = "-inf"
 
 
@@ -59,15 +59,16 @@ class Mirror:
             conflicts = sum(len(family.lines) for family in self._families.hidden)
             return self._unreadable.by_reason() + Counter(conflict=conflicts)
 
-    def refresh(self) -> None:
-        """Bring the copy up to date.
+    def refresh(self, patience: float = PATIENCE) -> None:
+        """Bring the copy up to date, within about `patience` seconds.
 
         Raises:
-            redis.RedisError: Redis is away, refuses or is slow; the copy is older than it should be.
+            redis.RedisError: Redis is away, refuses or is slow; the copy is older than it should be. The next refresh
+                goes on from there.
         """
         with self._lock:
             self._meet_server()
-            self._read_changed(monotonic() + REFRESH_TIME)
+            self._read_changed(monotonic() + patience)
             self._read_due()
             self._explain()
             self._unreadable.complain(monotonic())
@@ -150,7 +151,7 @@ class Mirror:
                 if float(self._cursor) >= goal:
                     return
             if monotonic() > deadline:
-                raise redis.TimeoutError(f"what changed could not be read within {REFRESH_TIME:g} s")
+                raise redis.TimeoutError("what changed could not be read in time, and will be read on")
 
     def _take(self, series: list[Held]) -> None:
         strange = []

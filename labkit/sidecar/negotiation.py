@@ -37,6 +37,15 @@ def negotiate(accept: str) -> Format:
     return best
 
 
+def patience(timeout: str, otherwise: float) -> float:
+    """Return how long to read for a scraper that waits `timeout` seconds by its header: the rest is for the page."""
+    try:
+        seconds = float(timeout)
+    except ValueError:
+        return otherwise
+    return min(0.8 * seconds, otherwise) if seconds > 0 else otherwise
+
+
 def compresses(accept_encoding: str, client: str | None) -> bool:
     """Whether to send gzip: only to clients that ask, and not on this machine, where it costs more than it saves.
 

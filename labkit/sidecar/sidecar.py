@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from labkit.connection import connect, redact
 from labkit.keys import Keys
 from labkit.sidecar.filtering import select
-from labkit.sidecar.mirror import Mirror
+from labkit.sidecar.mirror import PATIENCE, Mirror
 from labkit.sidecar.negotiation import Format
 from labkit.sidecar.openmetrics import openmetrics
 
@@ -59,11 +59,11 @@ class Sidecar:
         self._text: Pieces | None = None
         self._openmetrics: bytes | None = None
 
-    def refresh(self) -> bool:
-        """Read what changed in Redis; return whether it could be read."""
+    def refresh(self, patience: float = PATIENCE) -> bool:
+        """Read what changed in Redis; return whether it could be read, within about `patience` seconds."""
         started = perf_counter()
         try:
-            self._mirror.refresh()
+            self._mirror.refresh(patience)
         except (redis.RedisError, OSError) as error:
             if self._up_is(False):
                 said = str(error).rstrip(".")

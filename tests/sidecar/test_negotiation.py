@@ -2,7 +2,7 @@
 
 import pytest
 
-from labkit.sidecar.negotiation import Format, compresses, negotiate
+from labkit.sidecar.negotiation import Format, compresses, negotiate, patience
 
 PROMETHEUS_2 = (
     "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
@@ -63,3 +63,11 @@ def test_the_format_is_the_one_preferred(accept: str, expected: Format) -> None:
 def test_gzip_is_for_who_asks_from_elsewhere(accept_encoding: str, client: str | None, expected: bool) -> None:
     """Within one machine it would cost time and save nothing."""
     assert compresses(accept_encoding, client) is expected
+
+
+@pytest.mark.parametrize(
+    ("timeout", "seconds"), [("10", 8.0), ("0.5", 0.4), ("600", 60), ("", 60), ("soon", 60), ("nan", 60), ("-1", 60)]
+)
+def test_a_scraper_hears_in_time(timeout: str, seconds: float) -> None:
+    """Most of the time that it waits is for reading; what is not a time is as good as no word."""
+    assert patience(timeout, 60) == pytest.approx(seconds)

@@ -106,7 +106,7 @@ def test_scrapes_at_once_share_one_refresh(own_server: RedisServer, sidecar: Sid
     assert value(sidecar, "labkit_sidecar_refresh_seconds_count") - before <= 10
 
 
-def test_a_thousand_scrapes_leave_memory_flat(own_server: RedisServer, sidecar: SidecarProcess) -> None:
+def test_ten_thousand_scrapes_leave_memory_flat(own_server: RedisServer, sidecar: SidecarProcess) -> None:
     """While series come, change and go."""
     memory = psutil.Process(sidecar.process.pid).memory_info
     client = http.client.HTTPConnection("127.0.0.1", sidecar.port)
@@ -114,16 +114,16 @@ def test_a_thousand_scrapes_leave_memory_flat(own_server: RedisServer, sidecar: 
     sizes = []
     with RedisMetricsService(own_server.url) as metrics:
         took = metrics.histogram("took", "Help.", ["round"])
-        for scrape in range(1000):
-            if scrape % 20 == 0:
-                took.labels(round=str(scrape % 200)).observe(1)
-                took.remove(round=str((scrape + 100) % 200))
+        for scrape in range(10_000):
+            if scrape % 50 == 0:
+                took.labels(round=str(scrape % 500)).observe(1)
+                took.remove(round=str((scrape + 250) % 500))
                 metrics.flush()
             client.request("GET", "/metrics", headers=accept[scrape % 2])
             assert b"redis_up 1.0\n" in client.getresponse().read()
             sizes.append(memory().rss)
     client.close()
-    assert sizes[-1] - sizes[300] < 1_000_000
+    assert sizes[-1] - sizes[1000] < 1_000_000
 
 
 # Endpoints
