@@ -14,7 +14,7 @@ _start_once = nbval.kernel.start_new_kernel
 
 
 def start_new_kernel(*arguments: Any, **options: Any) -> Any:
-    """Start a kernel, if need be twice: its ports are free when Jupyter chooses them, and may be taken when it begins."""
+    """Start a kernel, if need be twice: a port that was free when Jupyter chose it may be taken by now."""
     with contextlib.suppress(RuntimeError):
         return _start_once(*arguments, **options)
     return _start_once(*arguments, **options)
