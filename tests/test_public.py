@@ -24,7 +24,7 @@ JOURNEY = (
     *_within("sidecar", "negotiation", "openmetrics", "filtering", "sidecar"),
     *_within("sidecar", "web_config", "authentication", "serving", "exporter"),
     *("answers", "client", "query", "theme", "plot", "panels", "grid", "dashboard"),
-    *("table", "progress", "store", "stack", "experiments", "live_figure", "control_panel"),
+    *("table", "progress", "interrupts", "store", "stack", "experiments", "live_figure", "control_panel"),
     *("relay", "proxies", "pytest_plugin"),
     *_within("report", "parameters", "execution", "pages", "report"),
     *("demo", "terminal", "cli", "ask"),

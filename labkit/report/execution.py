@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Thread
@@ -19,6 +20,7 @@ from typing import IO, cast
 import psutil
 
 from labkit.errors import LabkitError
+from labkit.interrupts import held_back
 from labkit.progress import progress
 
 
@@ -45,16 +47,17 @@ def execute(notebook: Path, executed: Path, parameters: Mapping[str, object], ti
         pipe = subprocess.PIPE
         # A session of its own: Ctrl-C is for us, and we end the child.
         command = [sys.executable, "-m", "labkit.report.execution"]
-        with subprocess.Popen(
-            command, env=_environment(), stdin=pipe, stdout=pipe, stderr=log, start_new_session=True
-        ) as child:
+        with ExitStack() as at_the_end:
+            with held_back():
+                child = subprocess.Popen(
+                    command, env=_environment(), stdin=pipe, stdout=pipe, stderr=log, start_new_session=True
+                )
+                at_the_end.callback(_end, child)
             try:
                 return _attend(child, wanted, tell)
             except (EOFError, BrokenPipeError):
                 log.seek(0)
                 raise LabkitError(f"{notebook} could not be run: {log.read().strip()[-500:]}") from None
-            finally:
-                _end(child)
 
 
 def _environment() -> dict[str, str]:
@@ -79,10 +82,11 @@ def _attend(child: "subprocess.Popen[bytes]", wanted: Run, tell: Callable[[float
 def _end(child: "subprocess.Popen[bytes]") -> None:
     """End it with its kernel, and what that is just starting. A running lab is nobody's child, and stays."""
     family = [psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True)]
-    for process in family:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    child.wait()
+    # It waits, and closes the pipes.
+    with child:
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 def _run(wanted: Run) -> str:

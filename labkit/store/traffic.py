@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 
 from labkit.errors import ConnectionFailed, LabkitError
+from labkit.interrupts import held_back
 from labkit.progress import progress
 from labkit.store.schedule import SHAPES, Shape, customers_for
 
@@ -117,17 +118,21 @@ def _run(options: dict[str, Any], duration: float, on_progress: Callable[[float]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
     # A session of its own: Ctrl-C is for us, and we end the child.
     pipe = subprocess.PIPE
-    with subprocess.Popen(
-        command, stdout=pipe, stderr=pipe, text=True, env=environment, start_new_session=True
-    ) as child:
-        try:
-            output, log = _await(child, duration, on_progress)
-        finally:
-            child.kill()
-            child.wait()
+    with ExitStack() as at_the_end:
+        with held_back():
+            child = subprocess.Popen(
+                command, stdout=pipe, stderr=pipe, text=True, env=environment, start_new_session=True
+            )
+            at_the_end.callback(_end, child)
+        output, log = _await(child, duration, on_progress)
     if child.returncode:
         raise LabkitError(f"Locust ended with code {child.returncode}; the end of its log: {log.strip()[-500:]}")
     return output
+
+
+def _end(child: "subprocess.Popen[str]") -> None:
+    with child:
+        child.kill()
 
 
 def _await(child: "subprocess.Popen[str]", duration: float, on_progress: Callable[[float], object]) -> tuple[str, str]:
