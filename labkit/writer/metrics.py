@@ -1,7 +1,8 @@
 """Record: counters, gauges and histograms. This is the hot path.
 
 Recording appends to a plain list, which the interpreter makes atomic: no lock, no I/O, and never an exception
-because Redis is away. The flush thread drains the list (`fold`) and turns what it found into an operation (`take`).
+because Redis is away. The flush thread folds the list (`fold`), writes what it found as an operation (`operation`), and
+starts again from zero (`settle`) once that is safe in a batch: whatever fails on the way, no record is lost.
 Checks compare with constants of the most common type of values, which the interpreter does without a call.
 
 A metric without labels is recorded to directly; one with labels hands out children, to be looked up once and kept:
@@ -12,18 +13,19 @@ A metric without labels is recorded to directly; one with labels hands out child
 import math
 from abc import ABC, abstractmethod
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Final, Protocol, Self, cast
+from typing import Any, Final, Literal, Protocol, Self, cast
 
 from labkit.errors import MetricError
 from labkit.writer.declaration import Declaration
 from labkit.writer.timer import PER_SECOND, Timer
 
-_JSON = {True: "true", False: "false"}
-
+# Why a series is written, which decides what the server expects, and whether a removed series comes back:
+# it is new to this writer, something was recorded, all is written again, or only its time to live is renewed.
+Mode = Literal["new", "record", "again", "refresh"]
 # When a series is due, if not at a time on the flush thread's clock, which is always above 0.
-NEW, NOW, NEVER = -math.inf, 0.0, math.inf
+NEW, AGAIN, NOW, NEVER = -math.inf, -1.0, 0.0, math.inf
 # Records folded at a time: about a millisecond of work.
 SLICE = 4096
 
@@ -76,7 +78,7 @@ class Metric(ABC):
         self.declaration = declaration
         self.label_values = label_values
         self.key = key
-        # How many records were folded and not taken yet, and when the series is due even if none was (on the flush
+        # How many records were folded and not settled yet, and when the series is due even if none was (on the flush
         # thread's clock): at once if it is new, never if it was removed. A tick checks both for every series.
         self.folded = 0
         self.due_at = NEW
@@ -166,14 +168,25 @@ class Metric(ABC):
         example = ", ".join(f"{label}=…" for label in names)
         raise MetricError(f"{name} has labels: record to a child, {name}.labels({example}).")
 
-    def _drain(self) -> list[Any]:
-        # Other threads only ever append, so what is beyond n stays for the next time. A slice is small, because the
-        # application waits for the interpreter while it is folded.
-        n = min(len(self.records), SLICE)
-        chunk = self.records[:n]
+    @property
+    def mode(self) -> Mode:
+        """Why this series is to be written now."""
+        if self.due_at == NEW:
+            return "new"
+        if self.folded:
+            return "record"
+        return "again" if self.due_at == AGAIN else "refresh"
+
+    def _chunk(self) -> list[Any]:
+        # A slice is small, because the application waits for the interpreter while it is folded.
+        return self.records[:SLICE]
+
+    def _give_up(self, n: int) -> None:
+        # Called when all is computed, so that a MemoryError leaves the records where they are. Other threads only ever
+        # append, so what is beyond n stays for the next time.
+        folded = self.folded + n
         del self.records[:n]
-        self.folded += n
-        return chunk
+        self.folded = folded
 
     def _forget_pending(self) -> None:
         self.records.clear()
@@ -187,15 +200,19 @@ class Metric(ABC):
         """
 
     @abstractmethod
-    def take(self, create: bool = True) -> str | None:
-        """Return the operation (see lua/flush.lua) that brings Redis up to date, and start again from zero.
+    def operation(self, mode: Mode) -> str | None:
+        """Return the operation (see lua/flush.lua) that brings Redis up to date, and change nothing.
 
-        None if what was recorded adds up to more than a double can hold; that is dropped. Flush thread only.
+        None if what was recorded adds up to more than a double can hold. Flush thread only.
         """
 
     @abstractmethod
+    def settle(self) -> None:
+        """What was folded is in a batch, or was dropped: start again from zero. Cannot fail. Flush thread only."""
+
+    @abstractmethod
     def forget(self) -> None:
-        """Drop all that was recorded and not taken: after a fork it belongs to the parent."""
+        """Drop all that was recorded and not settled: after a fork it belongs to the parent."""
 
 
 class Counter(Metric):
@@ -227,13 +244,17 @@ class Counter(Metric):
         self._append(_number(self, amount, at_least=0))
 
     def fold(self) -> int:
-        chunk = self._drain()
-        self._add += _total(chunk)
+        chunk = self._chunk()
+        add = self._add + _total(chunk)
+        self._give_up(len(chunk))
+        self._add = add
         return len(chunk)
 
-    def take(self, create: bool = True) -> str | None:
-        add, self._add = self._add, 0.0
-        return f'["counter",{_JSON[create]},{add!r}]' if math.isfinite(add) else None
+    def operation(self, mode: Mode) -> str | None:
+        return f'["counter","{mode}",{self._add!r}]' if math.isfinite(self._add) else None
+
+    def settle(self) -> None:
+        self.folded, self._add = 0, 0.0
 
     def forget(self) -> None:
         self._forget_pending()
@@ -290,28 +311,36 @@ class Gauge(Metric):
         self.inc(-amount)
 
     def fold(self) -> int:
-        chunk = self._drain()
+        chunk = self._chunk()
         last_set = next((i for i in range(len(chunk) - 1, -1, -1) if type(chunk[i]) is tuple), None)
+        value, add, own = self._set, self._add, self._own
         if last_set is not None:
-            self._own = self._set = float(chunk[last_set][0])
-            self._add = 0.0
+            own = value = float(chunk[last_set][0])
+            add = 0.0
         if chunk:
             added = _total(chunk if last_set is None else chunk[last_set + 1 :])
-            self._add += added
-            self._own = (self._own or 0.0) + added
+            add, own = add + added, (own or 0.0) + added
+        self._give_up(len(chunk))
+        self._set, self._add, self._own = value, add, own
         return len(chunk)
 
-    def take(self, create: bool = True) -> str | None:
-        value, add, own = self._set, self._add, self._own
-        self._set, self._add = None, 0.0
-        if not (math.isfinite(add) and math.isfinite(own or 0.0)):
-            self._own = None
+    def operation(self, mode: Mode) -> str | None:
+        if self._overflowed():
             return None
-        if self.declaration.shared != "last":
-            operation = f'["shared",{_JSON[create]},"{self.declaration.shared}"'
+        shared, own, value = self.declaration.shared, self._own, self._set
+        if shared != "last":
+            operation = f'["shared","{mode}","{shared}"'
             return f"{operation}]" if own is None else f"{operation},{own!r}]"
-        operation = f'["gauge",{_JSON[create]},{add!r},{own or 0.0!r}'
+        operation = f'["gauge","{mode}",{self._add!r},{own or 0.0!r}'
         return f"{operation}]" if value is None else f"{operation},{value!r}]"
+
+    def settle(self) -> None:
+        if self._overflowed():
+            self._own = None
+        self.folded, self._set, self._add = 0, None, 0.0
+
+    def _overflowed(self) -> bool:
+        return not (math.isfinite(self._add) and math.isfinite(self._own or 0.0))
 
     def forget(self) -> None:
         self._forget_pending()
@@ -333,7 +362,9 @@ class Histogram(Metric):
         self, declaration: Declaration, owner: Owner, label_values: tuple[str, ...] = (), key: str = ""
     ) -> None:
         super().__init__(declaration, owner, label_values, key)
-        self.forget()
+        # Buckets, counted from 1, that something fell into.
+        self._counts: dict[int, int] = {}
+        self._sum = 0.0
 
     def observe(self, value: float) -> None:
         """Count `value`, in the histogram's unit, any finite number.
@@ -361,37 +392,42 @@ class Histogram(Metric):
         return Timer(self.observe, PER_SECOND[unit])
 
     def fold(self) -> int:
-        chunk = self._drain()
-        counts, below = self._counts, 0
-        self._sum += _total(chunk)
-        if len(chunk) < len(self.declaration.buckets):
-            for value in chunk:
-                counts[bisect_left(self.declaration.buckets, value)] += 1
-            return len(chunk)
-        # Sorting is done in C, and leaves one search per bound instead of one per value.
-        chunk.sort()
-        for i, bound in enumerate(self.declaration.buckets):
-            at_or_below = bisect_right(chunk, bound)
-            counts[i] += at_or_below - below
-            below = at_or_below
-        counts[-1] += len(chunk) - below
+        chunk = self._chunk()
+        total, counts = self._sum + _total(chunk), self._counts.copy()
+        for bucket, count in self._count(chunk):
+            counts[bucket] = counts.get(bucket, 0) + count
+        self._give_up(len(chunk))
+        self._sum, self._counts = total, counts
         return len(chunk)
 
-    def take(self, create: bool = True) -> str | None:
-        counts, total = self._counts, self._sum
-        self._reset()
-        if not math.isfinite(total):
+    def _count(self, chunk: list[float]) -> Iterator[tuple[int, int]]:
+        bounds, below = self.declaration.buckets, 0
+        if len(chunk) < len(bounds):
+            yield from ((bisect_left(bounds, value) + 1, 1) for value in chunk)
+            return
+        # Sorting is done in C, and leaves one search per bound instead of one per value.
+        chunk.sort()
+        for bucket, bound in enumerate(bounds, 1):
+            at_or_below = bisect_right(chunk, bound, below)
+            if at_or_below > below:
+                yield bucket, at_or_below - below
+                below = at_or_below
+        if below < len(chunk):
+            yield len(bounds) + 1, len(chunk) - below
+
+    def operation(self, mode: Mode) -> str | None:
+        if not math.isfinite(self._sum):
             return None
-        adds = [number for i, count in enumerate(counts, 1) if count for number in (i, count)]
-        return f'["histogram",{_JSON[create]},"{self.declaration.bounds_text}",{adds},{total!r}]'
+        adds = [number for pair in sorted(self._counts.items()) for number in pair]
+        return f'["histogram","{mode}","{self.declaration.bounds_text}",{adds},{self._sum!r}]'
+
+    def settle(self) -> None:
+        self.folded, self._sum = 0, 0.0
+        self._counts.clear()
 
     def forget(self) -> None:
         self._forget_pending()
-        self._reset()
-
-    def _reset(self) -> None:
-        self._counts = [0] * (len(self.declaration.buckets) + 1)
-        self._sum = 0.0
+        self._counts, self._sum = {}, 0.0
 
 
 KINDS: Final[Mapping[str, type[Metric]]] = {"counter": Counter, "gauge": Gauge, "histogram": Histogram}

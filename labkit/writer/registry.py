@@ -10,7 +10,7 @@ from typing import TypeVar, cast
 from labkit.errors import MetricError
 from labkit.keys import Keys
 from labkit.writer.declaration import OVERFLOW, Declaration
-from labkit.writer.metrics import KINDS, NEVER, NEW, Metric
+from labkit.writer.metrics import AGAIN, KINDS, NEVER, NEW, Metric
 
 log = logging.getLogger("labkit")
 
@@ -19,14 +19,23 @@ M = TypeVar("M", bound=Metric)
 
 @dataclass(frozen=True)
 class Removal:
-    """Series to remove: this key, and every key that matches the pattern, if there is one."""
+    """Series to remove: this key, and every key that matches the pattern, if there is one.
+
+    `shared` tells whether they are of a gauge that is shared by `sum`, `min` or `max`.
+    """
 
     key: str
     pattern: str = ""
+    shared: bool = False
 
 
 class Registry:
-    """Metrics by name, and every series they hold, in the order of their creation."""
+    """Metrics by name, and every series they hold, in the order of their creation.
+
+    The lock is for the threads of the application. The flush thread takes none: it would wait for a thread that was
+    interrupted by the very signal handler that waits for the flush. All that it does to what others change is one
+    operation of a list, dict or deque, which the interpreter makes atomic.
+    """
 
     def __init__(self, keys: Keys, max_series: int) -> None:
         if max_series < 1:
@@ -37,8 +46,8 @@ class Registry:
         self.lock = RLock()
         self._metrics: dict[str, Metric] = {}
         self._series: dict[str, Metric] = {}
-        # What was removed and not sent yet, and the children that went with it.
-        self._removals: deque[Removal] = deque()
+        # What was removed and not sent yet, each key once however often it was removed, and the children that went.
+        self._removals: dict[Removal, None] = {}
         self._departed: deque[Metric] = deque()
         # The metrics whose metadata was sent.
         self._announced: set[str] = set()
@@ -71,12 +80,21 @@ class Registry:
         return list(self._series.values())
 
     def snapshot(self) -> tuple[list[Removal], list[Metric], list[Metric]]:
-        """Return what is to be removed, the children that went with it, and all series left; the first two once."""
-        with self.lock:
-            removals, departed = list(self._removals), list(self._departed)
-            self._removals.clear()
-            self._departed.clear()
-            return removals, departed, self.series()
+        """Return what is to be removed, the children that went with it, and all series left; the first two once.
+
+        Flush thread only.
+        """
+        # In this order: what is created after a removal must not be sent before it, nor what it removed after it.
+        series, removals, departed = self.series(), self._drain_removals(), self.departed()
+        gone = set(departed)
+        return removals, departed, [one for one in series if one not in gone] if gone else series
+
+    def departed(self) -> list[Metric]:
+        """Return the children that were removed, each once. Flush thread only."""
+        return [self._departed.popleft() for _ in range(len(self._departed))]
+
+    def _drain_removals(self) -> list[Removal]:
+        return [self._removals.popitem()[0] for _ in range(len(self._removals))]
 
     def announce(self, names: set[str]) -> dict[str, dict[str, str]]:
         """Return what `<prefix>.meta` is to hold for those of these metrics that were not announced before."""
@@ -85,16 +103,17 @@ class Registry:
         return {name: self._metrics[name].declaration.metadata for name in unannounced}
 
     def write_all_again(self) -> None:
-        """The server has lost series: all are due now, with the metadata of their metrics."""
+        """The server has lost series: all are due now, with the metadata of their metrics. Flush thread only."""
         self._announced.clear()
         for series in self.series():
-            if series.due_at != NEVER:
-                series.due_at = NEW
+            if series.due_at not in (NEVER, NEW):
+                series.due_at = AGAIN
 
     def let_rest(self, key: str) -> None:
-        """Somebody removed this series: it is not due until something is recorded to it."""
-        if key in self._series:
-            self._series[key].due_at = NEVER
+        """Somebody removed this series: it is not due until something is recorded to it. Flush thread only."""
+        series = self._series.get(key)
+        if series is not None:
+            series.due_at = NEVER
 
     def close(self, too_late: Callable[[object], None]) -> None:
         """From now on, what is recorded goes to `too_late` instead."""
@@ -133,7 +152,7 @@ class Registry:
         with self.lock:
             key = self._key(metric.declaration, label_values)
             self._depart(metric, key)
-            self._removals.append(Removal(key))
+            self._removals[Removal(key, shared=metric.declaration.shared != "last")] = None
 
     def dismiss_all(self, metric: Metric) -> None:
         """Remove every series of `metric` from Redis, including those that are not in this process."""
@@ -144,7 +163,8 @@ class Registry:
                     self._depart(metric, series.key)
             # A child whose label values are all empty has the metric's own key.
             key = self._key(declared, ())
-            self._removals.append(Removal(key, self._keys.of_metric(declared.kind, declared.name)))
+            pattern = self._keys.of_metric(declared.kind, declared.name)
+            self._removals[Removal(key, pattern, declared.shared != "last")] = None
 
     def _depart(self, metric: Metric, key: str) -> None:
         series = self._series.pop(key, None)

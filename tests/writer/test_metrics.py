@@ -38,10 +38,11 @@ def histogram(*bounds: float, unit: str = "") -> Histogram:
 
 
 def taken(series: Metric) -> list[Any]:
-    """The operation that goes to Redis, without the word whether to create."""
+    """The operation that goes to Redis, without its mode; then it starts from zero."""
     series.fold()
-    kind, create, *rest = json.loads(series.take() or "")
-    assert create is True
+    kind, mode, *rest = json.loads(series.operation("record") or "")
+    assert mode == "record"
+    series.settle()
     return [kind, *rest]
 
 
@@ -206,7 +207,8 @@ def test_more_than_a_double_holds_is_dropped() -> None:
     events.inc(1.7e308)
     events.inc(1.7e308)
     events.fold()
-    assert events.take() is None
+    assert events.operation("record") is None
+    events.settle()
     events.inc()
     assert taken(events) == ["counter", 1]
 
