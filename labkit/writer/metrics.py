@@ -3,7 +3,8 @@
 Recording appends to a plain list, which the interpreter makes atomic: no lock, no I/O, and never an exception
 because Redis is away. The flush thread folds the list (`fold`), writes what it found as an operation (`operation`), and
 starts again from zero (`settle`) once that is safe in a batch: whatever fails on the way, no record is lost.
-Checks compare with constants of the most common type of values, which the interpreter does without a call.
+What is appended is a finite float, or an int that a double holds; all else takes a slower path and becomes one first.
+The checks are written out in each method, as two comparisons with constants: the interpreter does that fastest.
 
 A metric without labels is recorded to directly; one with labels hands out children, to be looked up once and kept:
 
@@ -18,6 +19,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Final, Literal, Protocol, Self, cast
 
 from labkit.errors import MetricError
+from labkit.writer.amounts import number_of
 from labkit.writer.declaration import Declaration
 from labkit.writer.timer import PER_SECOND, Timer
 
@@ -29,14 +31,8 @@ NEW, AGAIN, NOW, NEVER = -math.inf, -1.0, 0.0, math.inf
 # Records folded at a time: about a millisecond of work.
 SLICE = 4096
 
-# Up to here a number is taken as it is. NumPy compares its own floats in their own precision, so it is the largest
-# 32-bit float; anything beyond takes the slow path.
-_MAX = 3.4028234663852886e38
-_MIN = -_MAX
 # The most common amount. CPython has one object for it, so `is` recognizes it; elsewhere it takes the usual path.
 _ONE = 1
-# What a comparison with something that is not a number raises; `try` costs nothing where nothing is raised.
-_INCOMPARABLE = (TypeError, ValueError, ArithmeticError)
 
 
 class Owner(Protocol):
@@ -232,16 +228,12 @@ class Counter(Metric):
         Raises:
             MetricError: the amount is negative, not finite or not a number, or the metric has labels.
         """
-        if amount is _ONE:
-            self._append(amount)
-            return
-        try:
-            if 0.0 <= amount <= _MAX:
-                self._append(amount)
-                return
-        except _INCOMPARABLE:
-            pass
-        self._append(_number(self, amount, at_least=0))
+        if amount is _ONE or (type(amount) is float and amount >= 0.0 and amount <= 1e308):
+            return self._append(amount)
+        if type(amount) is int and amount >= 0 and amount <= 2**53:
+            return self._append(amount)
+        number = number_of(amount, self.declaration.name, at_least=0)
+        return self._append(number)
 
     def fold(self) -> int:
         chunk = self._chunk()
@@ -285,29 +277,27 @@ class Gauge(Metric):
         Raises:
             MetricError: the value is not finite or not a number, or the metric has labels.
         """
-        try:
-            if _MIN <= value <= _MAX:
-                self._append((value,))
-                return
-        except _INCOMPARABLE:
-            pass
-        self._append((_number(self, value),))
+        if type(value) is float and value >= -1e308 and value <= 1e308:
+            return self._append((value,))
+        if type(value) is int and value >= -(2**53) and value <= 2**53:
+            return self._append((value,))
+        number = number_of(value, self.declaration.name)
+        return self._append((number,))
 
     def inc(self, amount: float = 1) -> None:
         """Add `amount`, any finite number; the same errors as `set`."""
-        if amount is _ONE:
-            self._append(amount)
-            return
-        try:
-            if _MIN <= amount <= _MAX:
-                self._append(amount)
-                return
-        except _INCOMPARABLE:
-            pass
-        self._append(_number(self, amount))
+        if amount is _ONE or (type(amount) is float and amount >= -1e308 and amount <= 1e308):
+            return self._append(amount)
+        if type(amount) is int and amount >= -(2**53) and amount <= 2**53:
+            return self._append(amount)
+        number = number_of(amount, self.declaration.name)
+        return self._append(number)
 
     def dec(self, amount: float = 1) -> None:
         """Subtract `amount`, any finite number; the same errors as `set`."""
+        # An unsigned integer would wrap around, so it becomes a number first.
+        if type(amount) is not float and type(amount) is not int:
+            amount = number_of(amount, self.declaration.name)
         self.inc(-amount)
 
     def fold(self) -> int:
@@ -372,13 +362,12 @@ class Histogram(Metric):
         Raises:
             MetricError: the value is not finite or not a number, or the metric has labels.
         """
-        try:
-            if _MIN <= value <= _MAX:
-                self._append(value)
-                return
-        except _INCOMPARABLE:
-            pass
-        self._append(_number(self, value))
+        if type(value) is float and value >= -1e308 and value <= 1e308:
+            return self._append(value)
+        if type(value) is int and value >= -(2**53) and value <= 2**53:
+            return self._append(value)
+        number = number_of(value, self.declaration.name)
+        return self._append(number)
 
     def time(self) -> "Timer":
         """Time a block, or every call of a function, in the histogram's unit of time (seconds if it has none).
@@ -431,22 +420,6 @@ class Histogram(Metric):
 
 
 KINDS: Final[Mapping[str, type[Metric]]] = {"counter": Counter, "gauge": Gauge, "histogram": Histogram}
-
-
-def _number(metric: Metric, value: object, at_least: float = -math.inf) -> float:
-    """The path of values that are not a plain int or float: NumPy's and decimals pass as floats, the rest raises."""
-    name = metric.declaration.name
-    if isinstance(value, str | bytes) or not hasattr(type(value), "__float__"):
-        raise MetricError(f"{name}: {value!r} is not a number.")
-    try:
-        number = float(value)  # type: ignore[arg-type]  # has __float__
-    except OverflowError:
-        raise MetricError(f"{name}: the number is too large for a double.") from None
-    if not math.isfinite(number):
-        raise MetricError(f"{name}: {value!r} is not finite.")
-    if number < at_least:
-        raise MetricError(f"{name}: {value!r} is negative, but a counter only grows; use a gauge.")
-    return number
 
 
 def _total(chunk: list[float]) -> float:
