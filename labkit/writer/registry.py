@@ -45,6 +45,8 @@ class Registry:
         # A signal handler may record while the thread that it interrupts is in here.
         self.lock = RLock()
         self._metrics: dict[str, Metric] = {}
+        # Which metric has a name on the page: a histogram has several.
+        self._claims: dict[str, Declaration] = {}
         self._series: dict[str, Metric] = {}
         # What was removed and not sent yet, each key once however often it was removed, and the children that went.
         self._removals: dict[Removal, None] = {}
@@ -61,19 +63,25 @@ class Registry:
         """Return the metric of this declaration; declaring it identically again returns the same one.
 
         Raises:
-            MetricError: the name is taken by another declaration; both are shown.
+            MetricError: another declaration has the name, or another that this one needs on the page; both are shown.
         """
         with self.lock:
-            known = self._metrics.get(declaration.name)
-            if known is None:
-                known = self._metrics[declaration.name] = kind(declaration, self, key=self._key(declaration, ()))
-                if known.is_series:
-                    self._series[known.key] = known
-        if known.declaration != declaration:
-            raise MetricError(
-                f"{declaration.name} is already declared differently:\n  {known.declaration}\n  {declaration}"
-            )
-        return cast(M, known)
+            other = next((self._claims[name] for name in declaration.names if name in self._claims), declaration)
+            if declaration.name not in self._metrics and other is declaration:
+                self._add(kind(declaration, self, key=self._key(declaration, ())))
+        if other != declaration:
+            same = other.name == declaration.name
+            why = "is already declared differently" if same else f"and {other.name} need one name on the page"
+            raise MetricError(f"{declaration.name} {why}:\n  {other}\n  {declaration}")
+        return cast(M, self._metrics[declaration.name])
+
+    def _add(self, metric: Metric) -> None:
+        # A signal handler may declare the same at any point in here: the first one counts.
+        declared = metric.declaration
+        if self._metrics.setdefault(declared.name, metric) is metric:
+            self._claims.update(dict.fromkeys(declared.names, declared))
+            if metric.is_series:
+                self._series[metric.key] = metric
 
     def series(self) -> list[Metric]:
         """Return every series. A copy: other threads may add to it meanwhile."""
