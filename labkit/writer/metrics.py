@@ -15,7 +15,7 @@ import math
 from abc import ABC, abstractmethod
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, Final, Literal, Protocol, Self, cast
 
 from labkit.errors import MetricError
@@ -38,12 +38,11 @@ _ONE = 1
 class Owner(Protocol):
     """Decides which series there are: the registry."""
 
-    @property
-    def lock(self) -> AbstractContextManager[Any]:
-        """Held while children come and go; the thread that holds it may acquire it again."""
+    def admit(self, metric: "Metric", label_values: tuple[str, ...], given: tuple[object, ...] | None) -> "Metric":
+        """Return the child with these values, or if there is no room, the one that counts the rest.
 
-    def admit(self, metric: "Metric", label_values: tuple[str, ...]) -> "Metric":
-        """Return a new child with these values, or if there is no room, the one that counts the rest."""
+        From now on it is found by what was `given` to `labels`, if that is not None.
+        """
 
     def dismiss(self, metric: "Metric", label_values: tuple[str, ...]) -> None:
         """Remove one child of `metric` from Redis."""
@@ -59,6 +58,7 @@ class Metric(ABC):
         "_append",
         "_by_labels",
         "_children",
+        "_known_by",
         "_owner",
         "declaration",
         "due_at",
@@ -81,6 +81,8 @@ class Metric(ABC):
         self._owner = owner
         self._children: dict[tuple[str, ...], Self] = {}
         self._by_labels: dict[tuple[object, ...], Self] = {}
+        # Where a child is in its metric's `_by_labels`, so that it need not be searched for when it leaves.
+        self._known_by: tuple[tuple[object, ...], ...] = ()
         # What was recorded and not folded yet.
         self.records: list[Any] = []
         self._append: Callable[[Any], None] = self.records.append if self.is_series else self._refuse
@@ -104,16 +106,12 @@ class Metric(ABC):
 
     def _look_up(self, values: tuple[object, ...], labels: Mapping[str, object]) -> Self:
         key = self._label_values(values, labels)
-        with self._owner.lock:
-            child = self._children.get(key)
-            if child is None:
-                child = cast(Self, self._owner.admit(self, key))
-                if child.label_values == key:
-                    self._children[key] = child
-            # 1, 1.0 and True are one key of a dict but three label values: only text may take the short cut.
-            if child.label_values == key and all(type(value) is str for value in (*values, *labels.values())):
-                self._by_labels[tuple(labels.items()) if labels else values] = child
-        return child
+        # 1, 1.0 and True are one key of a dict but three label values: only plain text may take the short cut.
+        plain = all(type(text) is str for text in (*values, *labels, *labels.values()))
+        if not plain and key in self._children:
+            return self._children[key]
+        given = (tuple(labels.items()) if labels else values) if plain else None
+        return cast(Self, self._owner.admit(self, key, given))
 
     def _label_values(self, values: tuple[object, ...], labels: Mapping[str, object]) -> tuple[str, ...]:
         names = self.declaration.labels
@@ -122,7 +120,8 @@ class Metric(ABC):
         if (values and labels) or (set(labels) != set(names) if labels else len(values) != len(names)):
             given = ", ".join(labels) or f"{len(values)} values"
             raise MetricError(f"{self.declaration.name} has the labels ({', '.join(names)}), but was given {given}.")
-        return tuple(str(labels[name]) for name in names) if labels else tuple(map(str, values))
+        # What `str` returns may be of a class of its own, with methods that would run where the registry is locked.
+        return tuple(str.__str__(str(value)) for value in ([labels[name] for name in names] if labels else values))
 
     def remove(self, *values: object, **labels: object) -> None:
         """Remove the child with these label values from Redis, whichever processes wrote it.
@@ -144,11 +143,27 @@ class Metric(ABC):
         self._label_values(("",) * len(self.declaration.labels), {})
         self._owner.dismiss_all(self)
 
-    def leave(self, child: "Metric") -> None:
+    def children(self) -> list[Self]:
+        """Return every child. A copy: other threads may add to it meanwhile."""
+        return list(self._children.values())
+
+    def adopt(self, child: Self, given: tuple[object, ...] | None) -> None:
+        """Find this child by its label values from now on, and by what was `given` to `labels`."""
+        self._children[child.label_values] = child
+        if given is not None:
+            self._by_labels[given] = child
+            child._known_by += (given,)
+
+    def leave(self, child: Self) -> None:
         """Let go of a child. What is still recorded to it goes to the one that takes its place."""
         self._children.pop(child.label_values, None)
-        self._by_labels = {labels: kept for labels, kept in self._by_labels.items() if kept is not child}
-        child._append = lambda record: self.labels(*child.label_values)._append(record)
+        for given in child._known_by:
+            self._by_labels.pop(given, None)
+        # Refers to the values only: a child that referred to itself would wait for the garbage collector.
+        child._append = partial(self._pass_on, child.label_values)
+
+    def _pass_on(self, label_values: tuple[str, ...], record: object) -> None:
+        self.labels(*label_values)._append(record)
 
     def shut(self, instead: Callable[[object], None]) -> None:
         """From now on, pass what is recorded to `instead`."""

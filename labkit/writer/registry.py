@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import RLock
+from time import sleep
 from typing import TypeVar, cast
 
 from labkit.errors import MetricError
@@ -14,10 +15,13 @@ from labkit.writer.metrics import AGAIN, KINDS, NEVER, NEW, Metric
 
 log = logging.getLogger("labkit")
 
+# Other threads wait for a new label set while so many children are removed: a fraction of a millisecond.
+DISMISSED_AT_ONCE = 256
+
 M = TypeVar("M", bound=Metric)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Removal:
     """Series to remove: this key, and every key that matches the pattern, if there is one.
 
@@ -32,9 +36,9 @@ class Removal:
 class Registry:
     """Metrics by name, and every series they hold, in the order of their creation.
 
-    The lock is for the threads of the application. The flush thread takes none: it would wait for a thread that was
-    interrupted by the very signal handler that waits for the flush. All that it does to what others change is one
-    operation of a list, dict or deque, which the interpreter makes atomic.
+    The lock is for the threads of the application, and while it is held nobody else's code runs. The flush thread takes
+    none: it would wait for a thread that was interrupted by the very signal handler that waits for the flush. All that
+    it does to what others change is one operation of a list, dict or deque, which the interpreter makes atomic.
     """
 
     def __init__(self, keys: Keys, max_series: int) -> None:
@@ -43,7 +47,7 @@ class Registry:
         self._keys = keys
         self._max_series = max_series
         # A signal handler may record while the thread that it interrupts is in here.
-        self.lock = RLock()
+        self._lock = RLock()
         self._metrics: dict[str, Metric] = {}
         # Which metric has a name on the page: a histogram has several.
         self._claims: dict[str, Declaration] = {}
@@ -65,7 +69,7 @@ class Registry:
         Raises:
             MetricError: another declaration has the name, or another that this one needs on the page; both are shown.
         """
-        with self.lock:
+        with self._lock:
             other = next((self._claims[name] for name in declaration.names if name in self._claims), declaration)
             if declaration.name not in self._metrics and other is declaration:
                 self._add(kind(declaration, self, key=self._key(declaration, ())))
@@ -107,8 +111,9 @@ class Registry:
     def announce(self, names: set[str]) -> dict[str, dict[str, str]]:
         """Return what `<prefix>.meta` is to hold for those of these metrics that were not announced before."""
         unannounced = names - self._announced
+        metadata = {name: self._metrics[name].declaration.metadata for name in unannounced}
         self._announced |= unannounced
-        return {name: self._metrics[name].declaration.metadata for name in unannounced}
+        return metadata
 
     def write_all_again(self) -> None:
         """The server has lost series: all are due now, with the metadata of their metrics. Flush thread only."""
@@ -125,14 +130,14 @@ class Registry:
 
     def close(self, too_late: Callable[[object], None]) -> None:
         """From now on, what is recorded goes to `too_late` instead."""
-        with self.lock:
-            self._too_late = too_late
-            for series in self._series.values():
-                series.shut(too_late)
+        # In this order: a series that is made meanwhile is in the list, or sees that it is too late.
+        self._too_late = too_late
+        for series in self.series():
+            series.shut(too_late)
 
     def after_fork(self) -> None:
         """What the parent recorded is the parent's to send; every series is new to this process."""
-        self.lock = RLock()
+        self._lock = RLock()
         self._removals.clear()
         self._departed.clear()
         self._announced.clear()
@@ -140,11 +145,18 @@ class Registry:
         for series in self._series.values():
             series.forget()
 
-    def admit(self, metric: Metric, label_values: tuple[str, ...]) -> Metric:
-        """Return a new series of `metric`; beyond `max_series`, the one that counts the rest."""
-        if len(self._series) < self._max_series:
-            return self._new_series(metric, label_values)
-        if not self.overflows:
+    def admit(self, metric: M, label_values: tuple[str, ...], given: tuple[object, ...] | None) -> M:
+        """Return the series of `metric` with these values; beyond `max_series`, the one that counts the rest.
+
+        From now on the metric finds it by what was `given` to its `labels`, if that is not None.
+        """
+        with self._lock:
+            overflows = self.overflows
+            series = self._found_or_made(metric, label_values)
+            metric.adopt(series, given if series.label_values == label_values else None)
+            first = self.overflows > overflows == 0
+        # Not under the lock: a log handler may record, or wait for a thread that does.
+        if first:
             log.warning(
                 "%s: more than max_series=%d label sets; new ones are counted together as %s. "
                 "A label with unbounded values (a user, a raw path) is the usual cause.",
@@ -152,44 +164,50 @@ class Registry:
                 self._max_series,
                 OVERFLOW,
             )
-        self.overflows += 1
-        return self._new_series(metric, (OVERFLOW,) * len(metric.declaration.labels))
+        return series
 
-    def dismiss(self, metric: Metric, label_values: tuple[str, ...]) -> None:
+    def dismiss(self, metric: M, label_values: tuple[str, ...]) -> None:
         """Remove one series of `metric` from Redis, and from this process if it is here."""
-        with self.lock:
-            key = self._key(metric.declaration, label_values)
-            self._depart(metric, key)
-            self._removals[Removal(key, shared=metric.declaration.shared != "last")] = None
+        key = self._key(metric.declaration, label_values)
+        with self._lock:
+            self._depart(metric, self._series.get(key))
+            self._remove(metric, key)
 
-    def dismiss_all(self, metric: Metric) -> None:
+    def dismiss_all(self, metric: M) -> None:
         """Remove every series of `metric` from Redis, including those that are not in this process."""
-        declared = metric.declaration
-        with self.lock:
-            for series in self.series():
-                if series.declaration is declared:
-                    self._depart(metric, series.key)
-            # A child whose label values are all empty has the metric's own key.
-            key = self._key(declared, ())
-            pattern = self._keys.of_metric(declared.kind, declared.name)
-            self._removals[Removal(key, pattern, declared.shared != "last")] = None
+        declared, children = metric.declaration, metric.children()
+        for start in range(0, len(children), DISMISSED_AT_ONCE):
+            with self._lock:
+                for child in children[start : start + DISMISSED_AT_ONCE]:
+                    self._depart(metric, child)
+            sleep(0)
+        # A child whose label values are all empty has the metric's own key.
+        self._remove(metric, self._key(declared, ()), self._keys.of_metric(declared.kind, declared.name))
 
-    def _depart(self, metric: Metric, key: str) -> None:
-        series = self._series.pop(key, None)
-        if series is not None:
-            metric.leave(series)
+    def _depart(self, metric: M, series: Metric | None) -> None:
+        if series is not None and self._series.get(series.key) is series:
+            del self._series[series.key]
+            metric.leave(cast(M, series))
             self._departed.append(series)
 
-    def _new_series(self, metric: Metric, label_values: Sequence[str]) -> Metric:
-        declared, values = metric.declaration, tuple(label_values)
-        key = self._key(declared, values)
+    def _remove(self, metric: Metric, key: str, pattern: str = "") -> None:
+        self._removals[Removal(key, pattern, metric.declaration.shared != "last")] = None
+
+    def _found_or_made(self, metric: M, label_values: tuple[str, ...]) -> M:
         # Label values that differ only in what a key cannot hold are one series.
+        key = self._key(metric.declaration, label_values)
         series = self._series.get(key)
         if series is None:
-            series = self._series[key] = KINDS[declared.kind](declared, self, values, key)
+            rest = (OVERFLOW,) * len(label_values)
+            if len(self._series) >= self._max_series and label_values != rest:
+                self.overflows += 1
+                return self._found_or_made(metric, rest)
+            # The first one counts: a signal handler may have made the same series since.
+            made = KINDS[metric.declaration.kind](metric.declaration, self, label_values, key)
+            series = self._series.setdefault(key, made)
         if self._too_late:
             series.shut(self._too_late)
-        return series
+        return cast(M, series)
 
     def _key(self, declared: Declaration, label_values: Sequence[str]) -> str:
         return self._keys.series(declared.kind, declared.name, zip(declared.labels, label_values, strict=False))

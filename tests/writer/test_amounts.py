@@ -49,7 +49,7 @@ def calls() -> dict[str, tuple[Metric, Callable[[Any], None]]]:
     """The five ways to record, each on a metric of its own."""
     registry = Registry(Keys(), 10)
     counter = registry.declare(Declaration("counter", "c", "Help."), Counter)
-    up, down, to = (registry.declare(Declaration("gauge", name, "Help."), Gauge) for name in ("up", "down", "to"))
+    up, down, to = (registry.declare(Declaration("gauge", name, "Help."), Gauge) for name in ("plus", "minus", "to"))
     took = registry.declare(Declaration("histogram", "h", "Help.", buckets=(0.0,)), Histogram)
     return {
         "add": (counter, counter.inc),
