@@ -137,6 +137,8 @@ class Metric(ABC):
     def clear(self) -> None:
         """Remove every child from Redis, whichever processes wrote it; see `remove`.
 
+        What other threads record meanwhile may be removed, too.
+
         Raises:
             MetricError: the metric has no labels.
         """
@@ -174,6 +176,11 @@ class Metric(ABC):
         if self.due_at != NEVER:
             self.due_at = min(self.due_at, NOW)
 
+    def write_again(self) -> None:
+        """Be due now, as a server may have lost this series; but not if somebody removed it, see `hurry`."""
+        if self.due_at not in (NEVER, NEW):
+            self.due_at = AGAIN
+
     def _refuse(self, _: object) -> None:
         name, names = self.declaration.name, self.declaration.labels
         example = ", ".join(f"{label}=…" for label in names)
@@ -201,7 +208,8 @@ class Metric(ABC):
 
     def _forget_pending(self) -> None:
         self.records.clear()
-        self.folded, self.due_at = 0, NEW
+        self.folded = 0
+        self.write_again()
 
     @abstractmethod
     def fold(self) -> int:

@@ -11,7 +11,7 @@ from typing import TypeVar, cast
 from labkit.errors import MetricError
 from labkit.keys import Keys
 from labkit.writer.declaration import OVERFLOW, Declaration
-from labkit.writer.metrics import AGAIN, KINDS, NEVER, NEW, Metric
+from labkit.writer.metrics import KINDS, NEVER, Metric
 
 log = logging.getLogger("labkit")
 
@@ -119,8 +119,7 @@ class Registry:
         """The server has lost series: all are due now, with the metadata of their metrics. Flush thread only."""
         self._announced.clear()
         for series in self.series():
-            if series.due_at not in (NEVER, NEW):
-                series.due_at = AGAIN
+            series.write_again()
 
     def let_rest(self, key: str) -> None:
         """Somebody removed this series: it is not due until something is recorded to it. Flush thread only."""
@@ -136,7 +135,7 @@ class Registry:
             series.shut(too_late)
 
     def after_fork(self) -> None:
-        """What the parent recorded is the parent's to send; every series is new to this process."""
+        """What the parent recorded is the parent's to send; this process writes every series again."""
         self._lock = RLock()
         self._removals.clear()
         self._departed.clear()

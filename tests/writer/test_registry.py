@@ -8,7 +8,7 @@ from time import thread_time
 
 from labkit.keys import Keys
 from labkit.writer.declaration import Declaration
-from labkit.writer.metrics import Counter, Gauge
+from labkit.writer.metrics import NEVER, NOW, Counter, Gauge
 from labkit.writer.registry import Registry
 from tests.redis_server import free_port, wait_until
 from tests.writer.quiet_writer import QuietWriter, accounts_balance
@@ -113,6 +113,19 @@ def test_label_values_are_plain_text() -> None:
     child = events.labels(user=Label())
     assert type(child.label_values[0]) is str
     assert child is events.labels(user="a")
+
+
+def test_a_forked_child_brings_back_nothing_that_was_removed() -> None:
+    """It writes all series again, so that they live as long as it does; but one that was removed rests there, too."""
+    events = counter(children=2)
+    removed, other = events.children()
+    for child in (removed, other):
+        child.fold()
+        child.settle()
+        child.due_at = NOW
+    removed.due_at = NEVER
+    events._owner.after_fork()  # type: ignore[attr-defined]  # the registry
+    assert (removed.due_at, other.mode) == (NEVER, "again")
 
 
 def test_the_flush_thread_waits_for_no_lock(redis_url: str) -> None:
