@@ -7,7 +7,10 @@
 | `metrics.meta`                               | metric name -> type, help and unit                 |
 | `metrics.state`                              | epoch and version of the data                      |
 | `metrics.removed`                            | series key -> when it was removed                  |
-| `metrics.writer.<id>`                        | the last batch applied for a writer                |
+| `metrics.fences`                             | writer -> number of the last batch applied for it  |
+| `metrics.writers`                            | writer -> when its fence may be forgotten          |
+| `metrics.entries:gauge:<name>[:…]`           | writer -> what it holds in a shared gauge          |
+| `metrics.leases:gauge:<name>[:…]`            | writer -> when that ends                           |
 
 Only series keys have a colon after the prefix, so `KEYS "metrics:*"` lists the series and nothing else.
 """
@@ -55,8 +58,18 @@ class Keys:
     def removed(self) -> str:
         return f"{self.prefix}.removed"
 
-    def writer(self, writer_id: str) -> str:
-        return f"{self.prefix}.writer.{writer_id}"
+    @property
+    def fences(self) -> str:
+        return f"{self.prefix}.fences"
+
+    @property
+    def writers(self) -> str:
+        return f"{self.prefix}.writers"
+
+    def of_writers(self, series: str) -> tuple[str, str]:
+        """Return where the writers of a shared gauge have their entries and their leases, for the key of the series."""
+        rest = series[len(self.prefix) :]
+        return f"{self.prefix}.entries{rest}", f"{self.prefix}.leases{rest}"
 
     def series(self, kind: str, name: str, labels: Iterable[tuple[str, str]] = ()) -> str:
         """Return the key of one series. Labels are sorted by name; an empty value is the same as no label."""

@@ -1,64 +1,109 @@
+#!lua
 -- flush.lua: apply one batch of a writer, whole and at most once.
 --
--- KEYS  1  <prefix>.state        hash: epoch, version
+-- KEYS  1  <prefix>.state        hash: epoch, version; swept, goal: how far dead series were looked for in the index
 --       2  <prefix>.index        zset: series key -> version of its last change
 --       3  <prefix>.meta         hash: metric name -> {"type","help","unit"}
 --       4  <prefix>.removed      zset: series key -> when it was removed, s
---       5  <prefix>.writer.<id>  string: number of the last batch applied for this writer (the fence)
---       6… one key per series, each once
+--       5  <prefix>.fences       hash: writer -> number of the last batch applied for it (the fence)
+--       6  <prefix>.writers      zset: writer -> when its fence may be forgotten, s
+--       7… one key per series, each once; then, for each operation on a shared gauge in turn, the two keys of its writers:
+--          <prefix>.entries:…    zset: writer -> what it holds
+--          <prefix>.leases:…     zset: writer -> when its lease ends, s
 -- ARGV  1  number of the batch: 1, 2, 3…
 --       2  number of the oldest batch that the writer has no answer for
---       3  ttl of the series, ms
---       4  ttl of the fence, ms
---       5  lease of the writer's entries in shared gauges, ms
---       6  epoch to use if the server has none yet: random text
---       7  id of the writer
---       8  JSON object: metric name -> its entry in <prefix>.meta
---       9  JSON array: one operation per series, in the order of KEYS; numbers are finite:
---            ["counter", create, add]
---            ["gauge", create, add, own]             the writer's own value is used where Redis holds none
---            ["gauge", create, add, own, set]        add to <set> instead of what Redis holds
---            ["shared", create, how, own]            one entry per writer; how is sum, min or max; no own: no entry
---            ["histogram", create, bounds, adds, sum]  bounds as text, 5,10,25; adds as bucket, n, bucket, n…:
---                                                    buckets from 1, one more than bounds; each at most once
---            ["remove"]
---          create false, adding zero: a refresh. It does not touch a series that was removed within the last ttl.
--- Returns  {status, epoch, fence, known, {key, reason, …}, {key, …}, {key, …}}
+--       3  id of the writer, under which its batches are numbered
+--       4  ttl of the series, ms
+--       5  ttl of the fence, ms
+--       6  lease of the writer's entries in shared gauges, ms
+--       7  epoch to use if the server has none: random text
+--       8  name of the writer's entries in shared gauges
+--       9  JSON object: metric name -> its entry in <prefix>.meta
+--      10  JSON array: one operation per series, in the order of KEYS; numbers are finite:
+--            ["counter", mode, add]
+--            ["gauge", mode, add, own]               the writer's own value is used where Redis holds none
+--            ["gauge", mode, add, own, set]          add to <set> instead of what Redis holds
+--            ["shared", mode, how, own]              one entry per writer; how is sum, min or max; no own: no entry
+--            ["histogram", mode, bounds, adds, sum]  bounds as text, 5,10,25; adds as bucket, n, bucket, n…:
+--                                                    buckets from 1, one more than bounds; ascending
+--            ["remove"], ["remove", "shared"]
+--          mode  record   something was recorded: brings a removed series back
+--                new      the series is new to this writer: the same, and Redis need not hold it
+--                refresh  nothing was recorded: leaves a series alone that was removed within the last ttl
+--                again    the same, and Redis need not hold it: the writer writes all its series again
+-- Returns  {status, epoch, fence, known, {key, reason, …}, {key, …}, {key, …}, {key, …}}
 --          status  applied    the batch is in Redis now, all but the series skipped
 --                  duplicate  it was there already; nothing was done
 --                  gap        a batch before this one is missing; nothing was done
+--                  rejected   ARGV 10 is no list of one operation per series; nothing was done, and never will be
 --          fence   number of the last batch applied, or "" if the server knows none of this writer
 --          known   "1" if there was a fence of this writer, else ""
---          5th     series that were skipped, and why: wrongtype, json, value, bounds
+--          5th     series that were skipped, and why: wrongtype, length, json, value, bounds, operation; shared: Redis
+--                  holds a gauge that living writers share in another way
 --          6th     histograms whose counts were folded into the other bounds that Redis holds
 --          7th     series that were to be refreshed but have been removed
--- Errors   before anything is written, when a key other than a series has the wrong type.
+--          8th     series that Redis should have held, and did not
+-- Errors   nothing was written. `#!lua` lets a read-only replica, a full server and one that cannot save refuse the script
+--          before it starts; everything else that a write needs is checked before the first one.
 --
--- A script that fails half-way keeps its writes, so everything is read and checked before the first of them.
--- Series that labkit wrote are taken apart by patterns, five times as fast as cjson; all others are decoded.
+-- Everything is read before the first write, and the fence is the first write. Patterns are linear, and texts bounded:
+-- whatever a key holds, it cannot hold up the server. Series that labkit wrote are taken apart by patterns, several
+-- times as fast as cjson; all others are decoded.
 
-local call, format, match, concat = redis.call, string.format, string.match, table.concat
-local STATE, INDEX, META, REMOVED, FENCE, FIRST_SERIES = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], 6
-local NUMBER, OLDEST, TTL, FENCE_TTL = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4]
-local LEASE, EPOCH, WRITER, METADATA, OPERATIONS = ARGV[5] / 1000, ARGV[6], ARGV[7], ARGV[8], ARGV[9]
-local EXPIRED_PER_CALL, FORGOTTEN_PER_CALL = 8, 256
+local call, pcall_redis, format = redis.call, redis.pcall, string.format
+local match, find, concat = string.match, string.find, table.concat
+local STATE, INDEX, META, REMOVED, FENCES, WRITERS, FIRST_SERIES = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], 7
+local NUMBER, OLDEST, WRITER = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+local TTL, FENCE_TTL, LEASE = tonumber(ARGV[4]), tonumber(ARGV[5]) / 1000, ARGV[6] / 1000
+local NEW_EPOCH, ENTRY, METADATA, OPERATIONS = ARGV[7], ARGV[8], ARGV[9], ARGV[10]
+-- What one call reads of a key, and decodes of one that labkit did not write, in bytes.
+local LONGEST, LONGEST_TEXT, LONGEST_FOREIGN = 32 * 1024, "32768", 1024
+-- What one call cleans up.
+local SWEPT_PER_STEP, STEPS_PER_CALL, FENCES_PER_CALL, REMOVALS_PER_CALL, LEASES_PER_CALL = 8, 8, 8, 256, 1024
 
 -- Guard clauses ---------------------------------------------------------------
 
-local epoch = call("HGET", STATE, "epoch") or EPOCH
-local fence = call("GET", FENCE)
-call("ZCARD", INDEX)
-call("ZCARD", REMOVED)
-call("HLEN", META)
+local function is_version(n)
+  return n and n % 1 == 0 and n >= 0 and n < 2 ^ 53
+end
+
+local state = call("HMGET", STATE, "epoch", "version", "swept", "goal")
+local epoch, version = state[1], tonumber(state[2])
+if not (epoch and is_version(version)) then
+  -- The state was lost or damaged: readers start over when they see another epoch.
+  epoch, version = NEW_EPOCH, 0
+end
+local fence = call("HGET", FENCES, WRITER)
+local known = fence and "1" or ""
+
+local function answer(status, number)
+  return {status, epoch, number or fence or "", known, {}, {}, {}, {}}
+end
+
 if fence then
   fence = tonumber(fence)
-  if not fence then return redis.error_reply("ERR " .. FENCE .. " does not hold a batch number") end
-  if NUMBER <= fence then return {"duplicate", epoch, tostring(fence), "1", {}, {}, {}} end
-  if NUMBER > fence + 1 then return {"gap", epoch, tostring(fence), "1", {}, {}, {}} end
+  if not is_version(fence) then
+    return redis.error_reply("ERR " .. FENCES .. " holds no batch number for " .. WRITER .. ": HDEL it")
+  end
+  fence = format("%.0f", fence)
+  if NUMBER <= tonumber(fence) then return answer("duplicate") end
+  if NUMBER > tonumber(fence) + 1 then return answer("gap") end
 elseif NUMBER ~= OLDEST then
   -- The batch before this one was sent with it and refused: applying this one would fence that one off.
-  return {"gap", epoch, "", "", {}, {}, {}}
+  return answer("gap")
 end
+
+-- A write that is refused after another was made would leave half a batch.
+for _, write in ipairs {
+  {"HSET", FENCES, "", ""}, {"ZADD", INDEX, 0, ""}, {"SET", INDEX, ""}, {"UNLINK", INDEX}, {"PEXPIREAT", INDEX, 0},
+  {"ZREM", INDEX, ""}, {"HDEL", FENCES, ""},
+} do
+  if not redis.acl_check_cmd(unpack(write)) then
+    return redis.error_reply("NOPERM this user may not call " .. write[1] .. ", which flush.lua needs")
+  end
+end
+call("ZCARD", WRITERS)
+call("HLEN", META)
 
 local clock = call("TIME")
 local now = clock[1] + clock[2] / 1000000
@@ -94,279 +139,491 @@ local function carried(lo)
   return lo ~= 0 and ',"carry":' .. text(lo) or ""
 end
 
--- "" or ',"carry":…' -> number; nil for any other text.
-local function carry_of(extra)
-  if extra == "" then return 0 end
-  return tonumber(match(extra, '^,"carry":([%d.e+-]+)$'))
+-- "5,10,25" -> {5, 10, 25}; nil unless finite and ascending. Most series of a batch share their bounds.
+local known_bounds = {}
+local function bounds_of(list)
+  local known_as = known_bounds[list]
+  if known_as ~= nil then return known_as or nil end
+  local bounds, n = {}, 0
+  for word in list:gmatch("[^,]+") do
+    n = n + 1
+    bounds[n] = tonumber(word)
+    if not finite(bounds[n]) or (n > 1 and bounds[n] <= bounds[n - 1]) then
+      bounds = false
+      break
+    end
+  end
+  known_bounds[list] = bounds
+  return bounds or nil
 end
 
-local function joined(list)
-  local texts = {}
-  for i = 1, #list do texts[i] = text(list[i]) end
-  return concat(texts, ",")
-end
-
--- One function per kind: (JSON that Redis holds or false, operation) -> JSON, or nil and a reason --------------
+-- What Redis holds ------------------------------------------------------------
 
 local function decode(json)
   local decoded, held = pcall(cjson.decode, json)
   if decoded and type(held) == "table" then return held end
 end
 
-local function created(held)
-  return finite(held.created) and format("%.3f", held.created) or now_text
+-- Another type is what a key holds; any other refusal is about the whole batch.
+local function wrong_type(refusal)
+  if refusal.err:sub(1, 9) ~= "WRONGTYPE" then error(refusal) end
+  return "wrongtype"
 end
 
--- {"value":…} -> value, when it was created, and what the value cannot hold; nil and a reason.
+-- When a series was created, as text: what another one wrote there need not be a time.
+local function since(created)
+  return finite(created) and created >= 0 and created < 1e11 and format("%.3f", created) or now_text
+end
+
+-- The JSON of a value -> {value, carry, created, how it is shared, by how many writers, their longest lease}.
+local function foreign_value(json)
+  if #json > LONGEST_FOREIGN then return nil, "length" end
+  local held = decode(json)
+  if not held then return nil, "json" end
+  if not finite(held.value) then return nil, "value" end
+  return {value = held.value, carry = finite(held.carry) and held.carry or 0, created = since(held.created), writers = 0}
+end
+
+-- JSON of labkit's is no longer than this; a time in it has 10 digits and 3.
+local LONGEST_VALUE, LONGEST_TIME = 256, 15
+
 local function read_value(json)
-  local value, extra, since = match(json, '^{"value":([%d.e+-]+)(.-),"created":([%d.]+),"updated":[%d.]+}$')
-  local carry = value and carry_of(extra)
-  if carry then
-    value = tonumber(value)
-  else
-    local held = decode(json)
-    if not held then return nil, "json" end
-    value, since, carry = held.value, created(held), finite(held.carry) and held.carry or 0
+  if #json <= LONGEST_VALUE then
+    local value, after = match(json, '^{"value":([%d.e+-]+)()')
+    local carry, after_carry = match(json, '^,"carry":([%d.e+-]+)()', after)
+    after = after_carry or after
+    local how, writers, lease, after_shared = match(json, '^,"combine":"(%l+)","writers":(%d+),"lease":(%d+%.?%d*)()', after)
+    local created = match(json, '^,"created":(%d+%.%d+),"updated":%d+%.%d+}$', after_shared or after)
+    value, carry, writers, lease = tonumber(value), tonumber(carry or 0), tonumber(writers or 0), tonumber(lease or 0)
+    if created and #created <= LONGEST_TIME and finite(value) and finite(carry) then
+      return {value = value, carry = carry, created = created, how = how, writers = writers, lease = lease}
+    end
   end
-  if not finite(value) then return nil, "value" end
-  return value, since, carry
+  return foreign_value(json)
 end
 
-local function value_json(value, since, carry)
+-- The same for a plain value, of which batches are full, without a table: value and created, or nil.
+local function plain_value(json)
+  if #json > LONGEST_VALUE then return nil end
+  local value, created = match(json, '^{"value":([%d.e+-]+),"created":(%d+%.%d+),"updated":%d+%.%d+}$')
+  value = tonumber(value)
+  if finite(value) and #created <= LONGEST_TIME then return value, created end
+end
+
+-- One function per kind: (JSON that Redis holds or nil, operation) -> JSON, or nil and a reason ----------------
+
+local function value_json(value, carry, created)
   if not finite(value) then return nil, "value" end
-  return '{"value":' .. text(value) .. carried(carry or 0) .. ',"created":' .. since .. updated
+  return '{"value":' .. text(value) .. carried(carry) .. ',"created":' .. created .. updated
 end
 
 local function counter(json, operation)
-  local value, since, carry = 0, now_text, 0
-  if json then
-    value, since, carry = read_value(json)
-    if not value then return nil, since end
+  if not json then return value_json(operation[3], 0, now_text) end
+  local value, created = plain_value(json)
+  local carry = 0
+  if not value then
+    local held, reason = read_value(json)
+    if not held then return nil, reason end
+    value, carry, created = held.value, held.carry, held.created
   end
   value, carry = add_exactly(value, carry, operation[3])
-  return value_json(value, since, carry)
+  return value_json(value, carry, created)
 end
 
 local function gauge(json, operation)
   local add, own, set = operation[3], operation[4], operation[5]
-  if not json then return value_json(own, now_text) end
-  local value, since = read_value(json)
-  if not value then return nil, since end
-  return value_json((set or value) + add, since)
-end
-
-local REDUCE = {
-  sum = function(a, b) return a + b end,
-  min = math.min,
-  max = math.max,
-}
-
-local function shared(json, operation)
-  local how, own = operation[3], operation[4]
-  local held = {writers = {}}
-  if json then held = decode(json) end
-  if not held then return nil, "json" end
-  local writers = held.writers
-  if type(writers) ~= "table" then return nil, "value" end
-  writers[WRITER] = own and {own, now + LEASE} or nil
-  local value, entries = nil, {}
-  for writer, entry in pairs(writers) do
-    if type(entry) ~= "table" or not finite(entry[1]) or not finite(entry[2]) then return nil, "value" end
-    if entry[2] > now then
-      value = value and REDUCE[how](value, entry[1]) or entry[1]
-      entries[#entries + 1] = format("%s:[%s,%.3f]", cjson.encode(writer), text(entry[1]), entry[2])
-    end
+  if not json then return value_json(own, 0, now_text) end
+  local value, created = plain_value(json)
+  if not value then
+    local held, reason = read_value(json)
+    if not held then return nil, reason end
+    if held.writers > 0 then return nil, "shared" end
+    -- What nobody shares any more is held by none.
+    if held.how then return value_json(own, 0, held.created) end
+    value, created = held.value, held.created
   end
-  table.sort(entries)
-  value = value or 0
-  if not finite(value) then return nil, "value" end
-  return format(
-    '{"value":%s,"shared":"%s","writers":{%s},"created":%s%s',
-    text(value), how, concat(entries, ","), created(held), updated
-  )
-end
-
-local function sound(held)
-  if type(held.bounds) ~= "table" or type(held.counts) ~= "table" then return false end
-  if #held.counts ~= #held.bounds + 1 or not finite(held.sum) then return false end
-  for i = 1, #held.bounds do
-    if not finite(held.bounds[i]) or (i > 1 and held.bounds[i] <= held.bounds[i - 1]) then return false end
-  end
-  for i = 1, #held.counts do
-    if not finite(held.counts[i]) then return false end
-  end
-  return true
+  return value_json((set or value) + add, 0, created)
 end
 
 -- Counts of other bounds go to the first bound at or above their own: never into too small a bucket.
-local function fold(counts, bounds, adds, their_bounds)
+local function fold(adds, their_bounds, bounds)
+  local folded, j = {}, 1
   for i = 1, #adds, 2 do
-    local bound, j = their_bounds[adds[i]], 1
-    while j <= #bounds and (not bound or bounds[j] < bound) do j = j + 1 end
-    counts[j] = counts[j] + adds[i + 1]
+    local bound = their_bounds[adds[i]] or math.huge
+    while j <= #bounds and bounds[j] < bound do j = j + 1 end
+    folded[i], folded[i + 1] = j, adds[i + 1]
   end
+  return folded
 end
 
-local function histogram_json(bounds, counts, sum, carry, count, since)
-  if not finite(sum) then return nil, "value" end
-  return '{"bounds":[' .. bounds .. '],"counts":[' .. concat(counts, ",") .. '],"sum":' .. text(sum)
-    .. carried(carry) .. ',"count":' .. text(count) .. ',"created":' .. since .. updated
-end
-
-local function bucket_count(bounds)
-  if bounds == "" then return 1 end
-  return select(2, string.gsub(bounds, ",", ",")) + 2
-end
-
--- What labkit wrote for a histogram of these bounds: the text before its counts, and a pattern for the rest.
-local shapes = {}
-local function shape_of(bounds)
-  local shape = shapes[bounds]
-  if not shape then
-    local n = bucket_count(bounds)
-    shape = {start = '{"bounds":[' .. bounds .. '],"counts":[', n = n, none = {}}
-    for i = 1, n do shape.none[i] = "0" end
-    -- A pattern has at most 32 captures.
-    if n <= 28 then
-      shape.rest = "^" .. string.rep("(%d+),", n - 1) .. "(%d+)"
-        .. '%],"sum":([%d.e+-]+)(.-),"count":(%d+),"created":([%d.]+),"updated":[%d.]+}$'
-    end
-    shapes[bounds] = shape
-  end
-  return shape
-end
-
--- {counts…, sum, carry, count, created} as texts, if labkit wrote it with these bounds; the text of a bucket becomes a
--- number only when something is added to it.
-local function take_apart(json, shape)
-  if shape.rest and string.find(json, shape.start, 1, true) == 1 then
-    return {match(json, shape.rest, #shape.start + 1)}
-  end
-  return {}
-end
-
+-- Add to the counts in place; return how much in all, nil if there is no such bucket or it cannot hold that much.
 local function add_up(counts, adds)
   local added = 0
   for i = 1, #adds, 2 do
-    counts[adds[i]] = text(counts[adds[i]] + adds[i + 1])
-    added = added + adds[i + 1]
+    local count = (tonumber(counts[adds[i]]) or math.huge) + adds[i + 1]
+    if not (count < 2 ^ 53) then return nil end
+    counts[adds[i]], added = text(count), added + adds[i + 1]
   end
   return added
 end
 
-local function histogram(json, operation)
-  local bounds, adds, sum = operation[3], operation[4], operation[5]
-  local shape = shape_of(bounds)
-  local n = shape.n
-  if not json then
-    local counts = {unpack(shape.none)}
-    local count = add_up(counts, adds)
-    return histogram_json(bounds, counts, sum, 0, count, now_text)
-  end
-  local parts = take_apart(json, shape)
-  local carry = parts[1] and carry_of(parts[n + 2])
-  if carry then
-    local held_sum, held_count, since = tonumber(parts[n + 1]), parts[n + 3], parts[n + 4]
-    if not held_sum then return nil, "bounds" end
-    for i = n + 1, n + 4 do parts[i] = nil end
-    local count = held_count + add_up(parts, adds)
-    sum, carry = add_exactly(held_sum, carry, sum)
-    return histogram_json(bounds, parts, sum, carry, count, since)
-  end
+-- The JSON of a histogram -> counts as texts, sum, carry, count, created, bounds as text; nil and a reason.
+local function foreign_histogram(json)
+  if #json > LONGEST_FOREIGN then return nil, "length" end
   local held = decode(json)
   if not held then return nil, "json" end
-  if not sound(held) then return nil, "bounds" end
-  fold(held.counts, held.bounds, adds, cjson.decode("[" .. bounds .. "]"))
-  local count = 0
-  for i = 1, #held.counts do count = count + held.counts[i] end
-  local held_bounds = joined(held.bounds)
-  sum, carry = add_exactly(held.sum, finite(held.carry) and held.carry or 0, sum)
-  local result, reason = histogram_json(held_bounds, {joined(held.counts)}, sum, carry, count, created(held))
-  return result, reason, held_bounds ~= bounds
+  if type(held.bounds) ~= "table" or type(held.counts) ~= "table" or not finite(held.sum) then return nil, "bounds" end
+  local bounds, counts, count = {}, {}, 0
+  for i, bound in ipairs(held.bounds) do bounds[i] = finite(bound) and text(bound) or "nan" end
+  for i, n in ipairs(held.counts) do
+    if not finite(n) then return nil, "bounds" end
+    counts[i], count = text(n), count + n
+  end
+  return counts, held.sum, finite(held.carry) and held.carry or 0, count, since(held.created), concat(bounds, ",")
 end
 
-local MERGE = {counter = counter, gauge = gauge, shared = shared, histogram = histogram}
+-- A histogram of labkit's, from its counts on: texts, of which few change. A pattern has at most 32 captures, so many
+-- counts are taken 24 at a time.
+local AT_ONCE, REST = 24, ',"count":(%d+),"created":(%d+%.%d+),"updated":%d+%.%d+}$'
+local PLAIN, CARRIED = '%],"sum":([%d.e+-]+)()' .. REST, '%],"sum":([%d.e+-]+),"carry":([%d.e+-]+)' .. REST
+local patterns = {[","] = {}, [PLAIN] = {}, [CARRIED] = {}}
+-- Most series of a batch have a carry if one of them has.
+local usual, other = PLAIN, CARRIED
 
--- Read and check everything ----------------------------------------------------
+local function match_counts(json, at, n, ending)
+  local pattern = patterns[ending][n]
+  if not pattern then
+    pattern = "^" .. string.rep("(%d+),", n - 1) .. "(%d+)" .. ending
+    patterns[ending][n] = pattern
+  end
+  return match(json, pattern, at)
+end
 
--- A key that is to be refreshed and is gone: was it removed, or lost in another way?
+-- n counts and what follows them, in one list; nil if there are others.
+local function counts_at(json, at, n)
+  local counts = {}
+  for from = 0, n - AT_ONCE - 1, AT_ONCE do
+    for i, count in ipairs {match_counts(json, at, AT_ONCE, ",")} do
+      counts[from + i], at = count, at + #count + 1
+    end
+  end
+  local last = n - #counts
+  if last > AT_ONCE then return nil end
+  local parts = {match_counts(json, at, last, usual)}
+  if not parts[1] then
+    usual, other = other, usual
+    parts = {match_counts(json, at, last, usual)}
+  end
+  if last == n then return parts[1] and parts end
+  for _, part in ipairs(parts) do counts[#counts + 1] = part end
+  return counts[n + 1] and counts
+end
+
+-- Of the bounds, as text, that an operation has; Redis may hold others.
+local starts = {}
+local function read_histogram(json, bounds)
+  local at = #bounds + 24
+  if not starts[bounds] then starts[bounds] = '{"bounds":[' .. bounds .. '],"counts":[' end
+  if find(json, starts[bounds], 1, true) ~= 1 then
+    bounds, at = match(json, '^{"bounds":%[([%d.,e+-]*)%],"counts":%[()')
+  end
+  local n = bounds and bounds_of(bounds) and #bounds_of(bounds) + 1
+  local counts = n and counts_at(json, at, n)
+  if not counts then return foreign_histogram(json) end
+  local sum, carry, count, created = tonumber(counts[n + 1]), counts[n + 2], counts[n + 3], counts[n + 4]
+  carry = usual == PLAIN and 0 or tonumber(carry)
+  counts[n + 1], counts[n + 2], counts[n + 3], counts[n + 4] = nil, nil, nil, nil
+  if not (finite(sum) and finite(carry) and #created <= LONGEST_TIME) then return foreign_histogram(json) end
+  return counts, sum, carry, count, created, bounds
+end
+
+local function zeros(n)
+  local counts = {}
+  for i = 1, n do counts[i] = "0" end
+  return counts
+end
+
+local function histogram(json, operation)
+  local bounds, adds, theirs = operation[3], operation[4], bounds_of(operation[3])
+  local counts, sum, carry, count, created, held
+  if json then counts, sum, carry, count, created, held = read_histogram(json, bounds)
+  else counts, sum, carry, count, created, held = zeros(#theirs + 1), 0, 0, 0, now_text, bounds end
+  if not counts then return nil, sum end
+  if held ~= bounds then
+    local ours = bounds_of(held)
+    if not ours or #counts ~= #ours + 1 then return nil, "bounds" end
+    adds = fold(adds, theirs, ours)
+  end
+  local added = add_up(counts, adds)
+  sum, carry = add_exactly(sum, carry, operation[5])
+  if not added or not finite(sum) then return nil, "value" end
+  return '{"bounds":[' .. held .. '],"counts":[' .. concat(counts, ",") .. '],"sum":' .. text(sum) .. carried(carry)
+    .. ',"count":' .. text(count + added) .. ',"created":' .. created .. updated, nil, held ~= bounds
+end
+
+local MERGE = {counter = counter, gauge = gauge, histogram = histogram}
+
+-- Shared gauges: the writers' entries, by value, and their leases, by time, in two keys beside the series, so that none
+-- costs more among many writers -----------------------------------------------
+
+local leases_left = LEASES_PER_CALL
+
+-- The writers whose leases have ended, others than this one, and what they held.
+local function dead_writers(entries, leases)
+  local dead = {}
+  for _, writer in ipairs(call("ZRANGE", leases, "-inf", text(now), "BYSCORE", "LIMIT", 0, leases_left)) do
+    if writer ~= ENTRY then dead[#dead + 1] = writer end
+  end
+  leases_left = leases_left - #dead
+  return dead, #dead > 0 and call("ZMSCORE", entries, unpack(dead)) or {}
+end
+
+-- The least or the greatest of what is held, own value included, dead writers excluded.
+local function extreme(how, entries, own, dead)
+  local without, value = {[ENTRY] = true}, own
+  for _, writer in ipairs(dead) do without[writer] = true end
+  local first = call("ZRANGE", entries, how == "min" and 0 or -2 - #dead, how == "min" and #dead + 1 or -1, "WITHSCORES")
+  for i = 1, #first, 2 do
+    local held = tonumber(first[i + 1])
+    if not without[first[i]] and (not value or (how == "min") == (held < value)) then value = held end
+  end
+  return value
+end
+
+-- Return what to write, or nil and a reason: {json, expires, entries, leases, own, dead, fresh, late, lease}.
+local function shared(json, operation, entries, leases)
+  local how, own = operation[3], operation[4]
+  local held, reason = {value = 0, carry = 0, created = now_text, writers = 0}, nil
+  if json then held, reason = read_value(json) end
+  if not held then return nil, reason end
+  local n, leased = pcall_redis("ZCARD", entries), pcall_redis("ZCARD", leases)
+  if type(n) == "table" then return nil, wrong_type(n) end
+  if type(leased) == "table" then return nil, wrong_type(leased) end
+  if held.how and held.how ~= how and held.writers > 0 then return nil, "shared" end
+  -- Entries that do not belong to what is held are left over from another life of the series.
+  local fresh = held.how ~= how or n ~= leased or n ~= held.writers
+  local value, carry, dead, late, lease, before = 0, 0, {}, {}, LEASE, nil
+  if fresh then
+    n, value = own and 1 or 0, own or 0
+  else
+    local held_by_dead
+    before = call("ZSCORE", entries, ENTRY)
+    dead, held_by_dead = dead_writers(entries, leases)
+    lease = math.max(held.lease, LEASE)
+    n = n - #dead - (before and 1 or 0) + (own and 1 or 0)
+    if n > 0 and how ~= "sum" then
+      value = extreme(how, entries, own, dead) or 0
+    elseif n > 0 then
+      value, carry = add_exactly(held.value, held.carry, own or 0)
+      value, carry = add_exactly(value, carry, -(before or 0))
+      for _, gone in ipairs(held_by_dead) do value, carry = add_exactly(value, carry, -(gone or 0)) end
+    end
+    -- The server's clock was set back: nobody's lease is longer than the longest.
+    late = call("ZRANGE", leases, "(" .. text(now + lease), "+inf", "BYSCORE", "LIMIT", 0, SWEPT_PER_STEP)
+  end
+  if not finite(value) then return nil, "value" end
+  local as = format('"combine":"%s","writers":%d,"lease":%s,', how, n, text(lease))
+  return {
+    json = '{"value":' .. text(value) .. carried(carry) .. "," .. as .. '"created":' .. held.created .. updated,
+    -- With its last lease the series ends, unless a writer lives that holds nothing.
+    ms = n > 0 and math.min(lease * 1000, TTL) or TTL,
+    entries = entries, leases = leases, own = own, before = before, dead = dead, fresh = fresh, late = late, lease = lease,
+  }
+end
+
+-- Plan: read and check everything ------------------------------------------------
+
+local keys, texts, gauges, removals, unlinked = {}, {}, {}, {}, {}
+local skipped, folded, removed, missing = {}, {}, {}, {}
+local decoded, operations = pcall(cjson.decode, OPERATIONS)
+if not decoded or type(operations) ~= "table" then return answer("rejected") end
+-- The keys of the writers of the next shared gauge.
+local helper = FIRST_SERIES + #operations
+
+local function skip(key, reason)
+  skipped[#skipped + 1], skipped[#skipped + 2] = key, reason
+end
+
+-- Whether a key that is missing was removed by somebody, rather than lost in another way.
 local function was_removed(key)
   local at = call("ZSCORE", REMOVED, key)
   return at and tonumber(at) > now - TTL / 1000
 end
 
-local write_keys, write_texts, removals, skipped, folded, removed = {}, {}, {}, {}, {}, {}
-local operations = cjson.decode(OPERATIONS)
-local held = #operations > 0 and call("MGET", unpack(KEYS, FIRST_SERIES)) or {}
+local function plan_removal(key, is_shared, entries, leases)
+  removals[#removals + 1], unlinked[#unlinked + 1] = key, key
+  if is_shared then unlinked[#unlinked + 1], unlinked[#unlinked + 2] = entries, leases end
+end
 
-local function plan(key, json, operation)
-  local kind, create = operation[1], operation[2]
-  if kind == "remove" then
-    removals[#removals + 1] = key
-    return
+-- Whether a key that is missing stays so.
+local function stays_away(key, kind, mode)
+  if mode == "new" then return false end
+  if was_removed(key) then
+    if mode ~= "record" then removed[#removed + 1] = key end
+    return mode ~= "record"
   end
-  local merged, reason, was_folded
-  if not json and call("EXISTS", key) == 1 then
-    -- MGET returns nothing for a list or a hash.
-    reason = "wrongtype"
-  elseif not json and not create and was_removed(key) then
-    removed[#removed + 1] = key
-    return
-  else
-    merged, reason, was_folded = MERGE[kind](json, operation)
-  end
-  if merged then
-    write_keys[#write_keys + 1], write_texts[#write_texts + 1] = key, merged
-  else
-    skipped[#skipped + 1] = key
-    skipped[#skipped + 1] = reason
-  end
+  -- A shared gauge ends with its last lease, and its living writers bring it back.
+  if kind ~= "shared" and mode ~= "again" then missing[#missing + 1] = key end
+  return false
+end
+
+local function plan_merge(key, kind, json, operation)
+  local merged, reason, was_folded = MERGE[kind](json, operation)
+  if not merged then return skip(key, reason) end
+  keys[#keys + 1], texts[#texts + 1] = key, merged
   if was_folded then folded[#folded + 1] = key end
 end
 
-for i = 1, #operations do plan(KEYS[FIRST_SERIES + i - 1], held[i], operations[i]) end
+local function plan_shared(key, json, operation, entries, leases)
+  local gauge_plan, reason = shared(json, operation, entries, leases)
+  if not gauge_plan then return skip(key, reason) end
+  gauge_plan.key = key
+  gauges[#gauges + 1] = gauge_plan
+end
+
+local function plan(key, operation)
+  local kind, mode = operation[1], operation[2]
+  local entries, leases
+  if kind == "shared" or mode == "shared" then
+    entries, leases, helper = KEYS[helper], KEYS[helper + 1], helper + 2
+  end
+  if kind == "remove" then return plan_removal(key, mode == "shared", entries, leases) end
+  local json = pcall_redis("GETRANGE", key, "0", LONGEST_TEXT)
+  if type(json) == "table" then return skip(key, wrong_type(json)) end
+  if #json > LONGEST then return skip(key, "length") end
+  if json == "" and call("EXISTS", key) == 0 then
+    json = nil
+    if stays_away(key, kind, mode) then return end
+  end
+  if kind == "shared" then return plan_shared(key, json, operation, entries, leases) end
+  plan_merge(key, kind, json, operation)
+end
+
+local planned = 0
+local function plan_the_rest()
+  while planned < #operations do
+    planned = planned + 1
+    plan(KEYS[FIRST_SERIES + planned - 1], operations[planned])
+  end
+end
+
+repeat
+  local sound, failure = pcall(plan_the_rest)
+  -- Redis refused a read: that is nobody's fault in this batch.
+  if not sound and type(failure) == "table" then return failure end
+  if not sound then skip(KEYS[FIRST_SERIES + planned - 1] or "", "operation") end
+until planned == #operations
+
 local metadata = {}
-for name, entry in pairs(cjson.decode(METADATA)) do
-  metadata[#metadata + 1] = name
-  metadata[#metadata + 1] = cjson.encode(entry)
+local described, descriptions = pcall(cjson.decode, METADATA)
+for name, entry in pairs(described and descriptions or {}) do
+  metadata[#metadata + 1], metadata[#metadata + 2] = name, cjson.encode(entry)
+end
+
+-- Living writers refresh their series, so those of the dead are left at the old end of the index. From there on it is
+-- swept up to the version that the server had when the sweep began; then another begins.
+local swept, goal = state[3], state[4]
+local dead_series, PREFIX = {}, INDEX:sub(1, -7) .. ":"
+
+local function sweep_from_the_start()
+  swept, goal = "-inf", call("ZRANGE", INDEX, -1, -1, "WITHSCORES")[2] or "0"
+end
+
+local function sweep()
+  local all_dead, some = true, call("ZRANGE", INDEX, "(" .. swept, goal, "BYSCORE", "LIMIT", 0, SWEPT_PER_STEP, "WITHSCORES")
+  for i = 1, #some, 2 do
+    local key = some[i]
+    -- What is no series of this prefix has no business in the index.
+    if key:sub(1, #PREFIX) == PREFIX and (call("EXISTS", key) == 1 or call("ZSCORE", REMOVED, key)) then
+      all_dead = false
+    else
+      dead_series[#dead_series + 1] = key
+    end
+    swept = some[i + 1]
+  end
+  if #some > 0 then return all_dead end
+  local again = swept ~= "-inf"
+  sweep_from_the_start()
+  return again
+end
+
+local function is_score(score)
+  local n = tonumber(score)
+  return n and n == n
+end
+
+if not (is_score(swept) and is_score(goal)) then sweep_from_the_start() end
+for _ = 1, STEPS_PER_CALL do
+  if not sweep() then break end
+end
+local forgotten = call("ZRANGE", REMOVED, "-inf", text(now - TTL / 1000), "BYSCORE", "LIMIT", 0, REMOVALS_PER_CALL)
+local outdated = {}
+for _, writer in ipairs(call("ZRANGE", WRITERS, "-inf", text(now), "BYSCORE", "LIMIT", 0, FENCES_PER_CALL)) do
+  if writer ~= WRITER then outdated[#outdated + 1] = writer end
 end
 
 -- Write ------------------------------------------------------------------------
 
--- Removed series stay in the index for a while, so that readers learn of the removal.
-local function remove_all()
-  local times = {}
-  for i, key in ipairs(removals) do
-    call("DEL", key)
-    write_keys[#write_keys + 1] = key
-    times[2 * i - 1], times[2 * i] = now, key
-  end
-  call("ZADD", REMOVED, unpack(times))
+call("HSET", FENCES, WRITER, ARGV[1])
+call("ZADD", WRITERS, text(now + FENCE_TTL), WRITER)
+
+-- A relative time would cost as much again: the server turns it into an absolute one for its file and its replicas.
+local function expires(ms)
+  return format("%.0f", math.floor(now * 1000) + ms)
 end
 
--- One version per series, so that a reader's page may end between any two of them.
-local function raise_versions()
-  local version = call("HINCRBY", STATE, "version", #write_keys) - #write_keys
-  local scores = {}
-  for i, key in ipairs(write_keys) do
-    scores[2 * i - 1], scores[2 * i] = text(version + i), key
+local expires_at = expires(TTL)
+for i = 1, #keys do call("SET", keys[i], texts[i], "PXAT", expires_at) end
+
+local function write_shared(gauge_plan)
+  local entries, leases, ends = gauge_plan.entries, gauge_plan.leases, expires(gauge_plan.ms)
+  call("SET", gauge_plan.key, gauge_plan.json, "PXAT", ends)
+  keys[#keys + 1] = gauge_plan.key
+  if gauge_plan.fresh then call("UNLINK", entries, leases) end
+  if #gauge_plan.dead > 0 then
+    call("ZREM", entries, unpack(gauge_plan.dead))
+    call("ZREM", leases, unpack(gauge_plan.dead))
   end
+  for _, writer in ipairs(gauge_plan.late) do call("ZADD", leases, text(now + gauge_plan.lease), writer) end
+  if gauge_plan.own then
+    call("ZADD", entries, text(gauge_plan.own), ENTRY)
+    call("ZADD", leases, text(now + LEASE), ENTRY)
+    call("PEXPIREAT", entries, ends)
+    call("PEXPIREAT", leases, ends)
+  elseif gauge_plan.before then
+    call("ZREM", entries, ENTRY)
+    call("ZREM", leases, ENTRY)
+  end
+end
+
+for _, gauge_plan in ipairs(gauges) do write_shared(gauge_plan) end
+
+-- Removed series stay in the index for a while, so that readers learn of the removal.
+if #removals > 0 then
+  call("UNLINK", unpack(unlinked))
+  for _, key in ipairs(removals) do
+    call("ZADD", REMOVED, text(now), key)
+    keys[#keys + 1] = key
+  end
+end
+
+-- Before this batch's own keys are noted: one of them may have been dead.
+if #dead_series > 0 then call("ZREM", INDEX, unpack(dead_series)) end
+if #forgotten > 0 then call("ZREM", REMOVED, unpack(forgotten)) end
+-- One version per series, so that a reader's page may end between any two of them.
+if #keys > 0 then
+  local scores = {}
+  for i, key in ipairs(keys) do scores[2 * i - 1], scores[2 * i] = text(version + i), key end
   call("ZADD", INDEX, unpack(scores))
 end
-
-call("HSETNX", STATE, "epoch", epoch)
--- A relative time would cost as much again: the server turns it into an absolute one for its file and its replicas.
-local expires = format("%.0f", math.floor(now * 1000) + TTL)
-for i = 1, #write_texts do call("SET", write_keys[i], write_texts[i], "PXAT", expires) end
-if #removals > 0 then remove_all() end
-if #write_keys > 0 then raise_versions() end
+call("HSET", STATE, "epoch", epoch, "version", format("%.0f", version + #keys), "swept", swept, "goal", goal)
 if #metadata > 0 then call("HSET", META, unpack(metadata)) end
-call("SET", FENCE, ARGV[1], "PX", FENCE_TTL)
-
--- Living writers refresh their series, so those of the dead gather at the old end of the index.
-for _, key in ipairs(call("ZRANGE", INDEX, 0, EXPIRED_PER_CALL - 1)) do
-  if call("EXISTS", key) == 0 and not call("ZSCORE", REMOVED, key) then call("ZREM", INDEX, key) end
+if #outdated > 0 then
+  call("HDEL", FENCES, unpack(outdated))
+  call("ZREM", WRITERS, unpack(outdated))
 end
-local forgotten = call("ZRANGEBYSCORE", REMOVED, "-inf", now - TTL / 1000, "LIMIT", 0, FORGOTTEN_PER_CALL)
-if #forgotten > 0 then call("ZREM", REMOVED, unpack(forgotten)) end
-return {"applied", epoch, ARGV[1], fence and "1" or "", skipped, folded, removed}
+
+fence = ARGV[1]
+local reply = answer("applied")
+reply[5], reply[6], reply[7], reply[8] = skipped, folded, removed, missing
+return reply

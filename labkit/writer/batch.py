@@ -13,11 +13,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from labkit.keys import encode
 from labkit.writer.timing import Timing
 
-SERIES_PER_BATCH = 64
+# What one call of the script takes, so that it holds the server for a millisecond or two; a longer operation goes alone.
+SERIES_PER_BATCH, BYTES_PER_BATCH = 64, 48 * 1024
 # The key of a series, its operation, and how many records are in it.
 Change = tuple[str, str, int]
+# How the operations begin for which the script needs the keys of the gauge's writers, too.
+_SHARED = ('["shared"', '["remove","shared"')
 # The fence far outlives the series: it must still be there when a writer comes back that was cut off for hours
 # and does not know whether its last batch arrived.
 FENCE_TTL_MS = 24 * 3600 * 1000
@@ -29,7 +33,7 @@ class Batch:
 
     writer: str
     # The name of its entries in shared gauges, which stays the same when the writer is renamed.
-    owner: str
+    entry: str
     number: int
     ttl_ms: int
     lease_ms: int
@@ -38,12 +42,14 @@ class Batch:
     # How many records went into each operation.
     records: tuple[int, ...]
     metadata: str
+    # Those of the keys that are gauges shared by several writers.
+    shared: tuple[str, ...] = ()
 
     def arguments(self, oldest: int) -> tuple[str | int, ...]:
         """Return ARGV as the header of `flush.lua` lists it."""
         epoch, fence_ttl = secrets.token_hex(8), max(self.ttl_ms, FENCE_TTL_MS)
         times = (self.ttl_ms, fence_ttl, self.lease_ms)
-        return (self.number, oldest, *times, epoch, self.owner, self.metadata, self.operations)
+        return (self.number, oldest, self.writer, *times, epoch, self.entry, self.metadata, self.operations)
 
 
 class Outbox:
@@ -56,7 +62,7 @@ class Outbox:
         self.retime(timing)
         self._batches: deque[Batch] = deque()
         self._rename()
-        self._owner = self.writer
+        self._entry = self.writer
 
     def __len__(self) -> int:
         return len(self._batches)
@@ -78,6 +84,11 @@ class Outbox:
         """The number of the oldest batch; only if there is one."""
         return self._batches[0].number
 
+    @property
+    def next(self) -> int:
+        """The number of the next batch: the server can have applied none above those before it."""
+        return self._next
+
     def retime(self, timing: Timing) -> None:
         """Give new batches these durations; those that wait keep theirs."""
         self._ttl_ms, self._lease_ms = round(timing.ttl * 1000), round(timing.effective_lease * 1000)
@@ -86,26 +97,22 @@ class Outbox:
         """Freeze `changes`, each to a different series, into one batch; `metadata` goes with them."""
         keys, operations, records = zip(*changes, strict=True)
         text = f"[{','.join(operations)}]"
+        shared = tuple(key for key, operation, _ in changes if operation.startswith(_SHARED))
         times = (self._ttl_ms, self._lease_ms)
-        batch = Batch(self.writer, self._owner, self._next, *times, keys, text, records, _json(metadata))
+        batch = Batch(self.writer, self._entry, self._next, *times, keys, text, records, _json(metadata), shared)
         self._batches.append(batch)
         self._next += 1
         return batch
 
     def acknowledge(self) -> Batch:
-        """The oldest batch is in Redis: forget it."""
+        """The oldest batch is in Redis, or never will be: forget it."""
         return self._batches.popleft()
 
-    def start_over(self, fence: int) -> int:
-        """The server came back with an older state: continue under a new name. Return how many batches it forgot.
-
-        Safe, because a fence below the last acknowledged number proves that nothing waiting here was applied.
-        """
-        forgotten = self.oldest - 1 - fence
+    def start_over(self) -> None:
+        """Continue under a new name; only if the server has proved that it applied nothing of what waits here."""
         waiting = list(self._batches)
         self._rename()
         self._batches = deque(self._renumbered(waiting))
-        return forgotten
 
     def _renumbered(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         for batch in batches:
@@ -113,9 +120,15 @@ class Outbox:
             self._next += 1
 
     def _rename(self) -> None:
-        self.writer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        # The random bits alone make it unique: in containers, all hosts and pids may be alike.
+        self.writer = f"{_host()}-{os.getpid()}-{secrets.token_hex(16)}"
         self._next = 1
 
 
 def _json(value: Mapping[str, Any]) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _host() -> str:
+    """Return the name of this host as text that can be sent, whatever bytes it is made of."""
+    return encode(os.fsencode(socket.gethostname()).decode(errors="replace"))

@@ -32,6 +32,8 @@ class Delivery:
         self._epoch = ""
         # Up to this number, under our current name, batches have been counted as forgotten.
         self._forgotten = 0
+        # From this number on, batches know that all series are written again.
+        self._again_from = 1
 
     def deliver(self, fresh: Iterator[Batch]) -> None:
         """Send the outbox, and what `fresh` adds to it, until all of it is acknowledged.
@@ -67,16 +69,23 @@ class Delivery:
         reply = stream.receive()
         if reply.status == "gap":
             self._close_gap(reply)
-            return False
-        self._acknowledge(reply)
-        return True
+        elif reply.status == "rejected":
+            self._set_aside()
+        elif reply.fence is not None and reply.fence >= self.outbox.next:
+            # Somebody else's: it says nothing about our batches.
+            log.warning("%s holds a fence of this writer that it never sent; it takes a new id.", self.where)
+            self._start_over()
+        else:
+            self._acknowledge(reply)
+            return True
+        return False
 
     def _acknowledge(self, reply: FlushReply) -> None:
         batch = self.outbox.acknowledge()
         self._telemetry.batch("duplicate" if reply.status == "duplicate" else "applied")
         skipped = {key: records for key, records in zip(batch.keys, batch.records, strict=True) if key in reply.skipped}
         for key, records in skipped.items():
-            self._telemetry.drop(key, reply.skipped[key], records)
+            self._skip(key, reply.skipped[key], records)
         self._telemetry.write(sum(batch.records) - sum(skipped.values()))
         self._telemetry.fold_histograms(len(reply.folded))
         for key in reply.removed:
@@ -86,22 +95,57 @@ class Delivery:
             self._forgotten = batch.number - 1
         if reply.epoch != self._epoch:
             self._meet(reply.epoch)
+        if reply.missing and batch.number >= self._again_from:
+            self._were_missing(len(reply.missing))
+
+    def _skip(self, key: str, reason: str, records: int) -> None:
+        self._telemetry.drop(key, reason, records)
+        if reason == "shared":
+            # As soon as those end who share it in another way, it is ours.
+            self._registry.hurry(key)
 
     def _close_gap(self, reply: FlushReply) -> None:
         # Without a fence, the server has lost all it knew about us: what waits is sent again, and applied.
         if reply.fence is not None:
-            self._was_forgotten(self.outbox.start_over(reply.fence))
-            self._forgotten = 0
+            # A fence below what was acknowledged proves that nothing waiting here was applied.
+            forgotten = self.outbox.oldest - 1 - reply.fence
+            self._start_over()
+            self._was_forgotten(forgotten)
+
+    def _set_aside(self) -> None:
+        """Drop the oldest batch: the server can never take it. Those behind it go under a new name."""
+        batch = self.outbox.acknowledge()
+        self._telemetry.batch("rejected")
+        for key, records in zip(batch.keys, batch.records, strict=True):
+            self._telemetry.drop(key, "rejected", records)
+        self._start_over()
+
+    def _start_over(self) -> None:
+        self.outbox.start_over()
+        self._forgotten, self._again_from = 0, 1
 
     def _was_forgotten(self, batches: int) -> None:
         # Lost with the batches: the series that were new in them, and the metadata of their metrics.
         self._telemetry.batch("forgotten", batches)
         log.warning("%s came back with an older state and forgot %d batches.", self.where, batches)
-        self._registry.write_all_again()
+        self._write_all_again()
+
+    def _were_missing(self, series: int) -> None:
+        self._telemetry.miss(series)
+        log.warning(
+            "%s lacked %d series that it should have held: expired early, evicted or deleted. All are written again.",
+            self.where,
+            series,
+        )
+        self._write_all_again()
 
     def _meet(self, epoch: str) -> None:
         """Note a server that is new to us, or has lost its data: it needs all series and their metadata."""
         if self._epoch:
             log.warning("%s has lost its data; all series are written again.", self.where)
-            self._registry.write_all_again()
+            self._write_all_again()
         self._epoch = epoch
+
+    def _write_all_again(self) -> None:
+        self._registry.write_all_again()
+        self._again_from = self.outbox.next

@@ -11,9 +11,9 @@ from time import monotonic, perf_counter, sleep
 from redis.exceptions import RedisError
 
 from labkit.writer.backoff import next_backoff
-from labkit.writer.batch import SERIES_PER_BATCH, Batch, Change
+from labkit.writer.batch import BYTES_PER_BATCH, SERIES_PER_BATCH, Batch
 from labkit.writer.delivery import Delivery
-from labkit.writer.metrics import NOW, SLICE, Gauge, Metric, Mode
+from labkit.writer.metrics import NOW, SLICE, Gauge, Metric
 from labkit.writer.registry import Registry, Removal
 from labkit.writer.telemetry import Telemetry, WriterStats
 from labkit.writer.timing import Timing
@@ -43,7 +43,7 @@ class Flusher:
         self._delivery, self._registry, self._telemetry = delivery, registry, telemetry
         self.timing, self._clock = timing, clock
         self._outbox = delivery.outbox
-        self._removals: list[Removal] = []
+        self._removals: dict[Removal, None] = {}
         self._recorded = self._folded_since_pause = 0
         self._last_flush = clock()
         self.failures, self.last_error = 0, ""
@@ -99,6 +99,7 @@ class Flusher:
             dropped=dict(told.dropped),
             pending=unfolded + sum(one.folded for one in series) + self._outbox.records,
             batches=dict(told.batches),
+            missing=told.missing,
             histograms_folded=told.histograms_folded,
             overflows=self._registry.overflows,
             flushes=told.flushes,
@@ -126,7 +127,7 @@ class Flusher:
 
     def _freeze(self) -> Iterator[Batch]:
         removals, departed, series = self._registry.snapshot()
-        self._removals += removals
+        self._removals |= dict.fromkeys(removals)
         for child in departed:
             self._forget(child)
         yield from self._freeze_removals()
@@ -141,25 +142,41 @@ class Flusher:
         yield from self._freeze_changes(changes)
 
     def _freeze_changes(self, some: Sequence[Metric]) -> Iterator[Batch]:
-        now, changes = self._clock(), list[Change]()
+        frozen, size = list[tuple[Metric, str]](), 0
         for series in some:
             self._fold(series)
-            records, mode = series.folded, series.mode
-            operation = series.operation(mode)
-            series.settle()
-            series.due_at = now + self._refresh_after(series)
+            operation = series.operation(series.mode)
             if operation is None:
-                self._telemetry.drop(series.key, "overflow", records)
-            else:
-                changes.append((series.key, _as_the_script_takes_it(operation, mode), records))
-        if changes:
-            yield self._outbox.add(changes, self._registry.announce({series.declaration.name for series in some}))
+                self._telemetry.drop(series.key, "overflow", series.folded)
+                series.settle()
+                continue
+            if frozen and size + len(operation) > BYTES_PER_BATCH:
+                yield self._freeze_batch(frozen)
+                frozen, size = [], 0
+            frozen.append((series, operation))
+            size += len(series.key) + len(operation)
+        if frozen:
+            yield self._freeze_batch(frozen)
+
+    def _freeze_batch(self, frozen: Sequence[tuple[Metric, str]]) -> Batch:
+        now = self._clock()
+        due = [now + self._refresh_after(series) for series, _ in frozen]
+        names = {series.declaration.name for series, _ in frozen}
+        changes = [(series.key, operation, series.folded) for series, operation in frozen]
+        batch = self._outbox.add(changes, self._registry.unannounced(names))
+        # From here on nothing can fail: what is in the batch must not be counted again, and what is not, not given up.
+        for (series, _), due_at in zip(frozen, due, strict=True):
+            series.settle()
+            series.due_at = due_at
+        self._registry.announced(names)
+        return batch
 
     def _freeze_removals(self) -> list[Batch]:
-        keys = list(dict.fromkeys(key for removal in self._removals for key in self._keys_of(removal)))
+        keys = {key: removal.shared for removal in self._removals for key in self._keys_of(removal)}
+        changes = [(key, '["remove","shared"]' if shared else '["remove"]', 0) for key, shared in keys.items()]
         self._removals.clear()
-        chunks = [keys[start : start + SERIES_PER_BATCH] for start in range(0, len(keys), SERIES_PER_BATCH)]
-        return [self._outbox.add([(key, '["remove"]', 0) for key in chunk], {}) for chunk in chunks]
+        chunks = [changes[start : start + SERIES_PER_BATCH] for start in range(0, len(changes), SERIES_PER_BATCH)]
+        return [self._outbox.add(chunk, {}) for chunk in chunks]
 
     def _keys_of(self, removal: Removal) -> list[str]:
         return [removal.key, *(self._delivery.keys_like(removal.pattern) if removal.pattern else ())]
@@ -189,8 +206,3 @@ class Flusher:
         if self.failures == 1:
             log.warning("%s: %s. Recording continues; nothing is lost.", self._delivery.where, error)
         return next_backoff(self.failures, min(0.5, self.timing.flush_interval), random.random())  # noqa: S311  no secret
-
-
-def _as_the_script_takes_it(operation: str, mode: Mode) -> str:
-    # flush.lua takes whether to bring a removed series back, not yet the mode.
-    return operation.replace(f'"{mode}"', "true" if mode in ("new", "record") else "false", 1)

@@ -108,12 +108,13 @@ class Registry:
     def _drain_removals(self) -> list[Removal]:
         return [self._removals.popitem()[0] for _ in range(len(self._removals))]
 
-    def announce(self, names: set[str]) -> dict[str, dict[str, str]]:
-        """Return what `<prefix>.meta` is to hold for those of these metrics that were not announced before."""
-        unannounced = names - self._announced
-        metadata = {name: self._metrics[name].declaration.metadata for name in unannounced}
-        self._announced |= unannounced
-        return metadata
+    def unannounced(self, names: set[str]) -> dict[str, dict[str, str]]:
+        """Return what `<prefix>.meta` is to hold for those of these metrics that were not announced yet."""
+        return {name: self._metrics[name].declaration.metadata for name in names - self._announced}
+
+    def announced(self, names: set[str]) -> None:
+        """The metadata of these metrics is in a batch."""
+        self._announced |= names
 
     def write_all_again(self) -> None:
         """The server has lost series: all are due now, with the metadata of their metrics. Flush thread only."""
@@ -126,6 +127,12 @@ class Registry:
         series = self._series.get(key)
         if series is not None:
             series.due_at = NEVER
+
+    def hurry(self, key: str) -> None:
+        """This series is due at the next flush, unless somebody removed it. Flush thread only."""
+        series = self._series.get(key)
+        if series is not None:
+            series.hurry()
 
     def close(self, too_late: Callable[[object], None]) -> None:
         """From now on, what is recorded goes to `too_late` instead."""

@@ -1,4 +1,4 @@
-"""Lua: `flush.lua` behind one typed method. Nothing else sees its KEYS and ARGV; its header is the contract."""
+"""Lua: `flush.lua` and `scan.lua` behind typed methods. Nothing else sees KEYS and ARGV; the headers are the contract."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,10 +7,15 @@ from typing import Any, Literal, cast
 
 import redis
 from redis.connection import Connection
+from redis.exceptions import NoScriptError
 
 from labkit.keys import Keys
 from labkit.script import Script
 from labkit.writer.batch import Batch
+
+# Somebody else's key in the index need not be UTF-8; it goes back as it came.
+FOREIGN = "surrogateescape"
+ENTRIES_PER_STEP = 1000
 
 
 @dataclass(frozen=True)
@@ -20,13 +25,14 @@ class FlushReply:
     `fence` is the number of the last batch applied, None if there is none; `known` says whether there was one before.
     """
 
-    status: Literal["applied", "duplicate", "gap"]
+    status: Literal["applied", "duplicate", "gap", "rejected"]
     epoch: str
     fence: int | None
     known: bool
     skipped: dict[str, str]
     folded: tuple[str, ...]
     removed: tuple[str, ...]
+    missing: tuple[str, ...]
 
 
 class FlushStream:
@@ -43,8 +49,10 @@ class FlushStream:
             redis.ConnectionError, redis.TimeoutError: what arrived is unknown; send it again.
         """
         keys = self._keys
-        names = (keys.state, keys.index, keys.meta, keys.removed, keys.writer(batch.writer), *batch.keys)
-        command = ("EVALSHA", self._sha, len(names), *names, *batch.arguments(oldest))
+        names = [keys.state, keys.index, keys.meta, keys.removed, keys.fences, keys.writers, *batch.keys]
+        names += [name for key in batch.shared for name in keys.of_writers(key)]
+        encoded = [name.encode(errors=FOREIGN) for name in names]
+        command = ("EVALSHA", self._sha, len(names), *encoded, *batch.arguments(oldest))
         self._connection.send_packed_command(self._connection.pack_command(*command))
         self.in_flight += 1
 
@@ -61,11 +69,11 @@ class FlushStream:
 
 
 class WriteScripts:
-    """What a writer may call: `flush.lua`."""
+    """What a writer may call: `flush.lua` and `scan.lua`."""
 
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
         self._client, self._keys = client, keys
-        self._flush = Script("flush.lua")
+        self._flush, self._scan = Script("flush.lua"), Script("scan.lua")
 
     @contextmanager
     def stream(self) -> Iterator[FlushStream]:
@@ -91,19 +99,38 @@ class WriteScripts:
 
     def keys_like(self, pattern: str) -> list[str]:
         """Return the series keys in the index that match, in small steps."""
-        found = self._client.zscan_iter(self._keys.index, match=pattern, count=1000)
-        return [key.decode() for key, _ in found]
+        cursor, found = b"0", dict[bytes, None]()
+        while True:
+            cursor, flat = self._step(cursor, pattern)
+            found.update(dict.fromkeys(flat[::2]))
+            if cursor == b"0":
+                return [_text(key) for key in found]
+
+    def _step(self, cursor: bytes, pattern: str) -> tuple[bytes, list[bytes]]:
+        arguments = (1, self._keys.index, cursor, pattern, ENTRIES_PER_STEP)
+        try:
+            reply = self._client.evalsha(self._scan.sha, *arguments)
+        except NoScriptError:
+            self._client.script_load(self._scan.text)
+            reply = self._client.evalsha(self._scan.sha, *arguments)
+        return cast(tuple[bytes, list[bytes]], reply)
 
 
 def _flush_reply(reply: list[Any]) -> FlushReply:
-    status, epoch, fence, known, skipped, folded, removed = reply
-    names = [item.decode() for item in skipped]
+    status, epoch, fence, known, skipped, *series = reply
+    names = [_text(item) for item in skipped]
+    folded, removed, missing = (tuple(map(_text, keys)) for keys in series)
     return FlushReply(
         status=status.decode(),
         epoch=epoch.decode(errors="replace"),
         fence=int(fence) if fence else None,
         known=bool(known),
         skipped=dict(zip(names[::2], names[1::2], strict=True)),
-        folded=tuple(key.decode() for key in folded),
-        removed=tuple(key.decode() for key in removed),
+        folded=folded,
+        removed=removed,
+        missing=missing,
     )
+
+
+def _text(key: bytes) -> str:
+    return key.decode(errors=FOREIGN)

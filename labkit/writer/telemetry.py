@@ -13,10 +13,20 @@ from labkit.writer.metrics import Counter, Gauge, Histogram
 
 log = logging.getLogger("labkit")
 
-Outcome = Literal["applied", "duplicate", "failed", "forgotten"]
-OUTCOMES: tuple[Outcome, ...] = ("applied", "duplicate", "failed", "forgotten")
+Outcome = Literal["applied", "duplicate", "failed", "forgotten", "rejected"]
+OUTCOMES: tuple[Outcome, ...] = ("applied", "duplicate", "failed", "forgotten", "rejected")
 # Why a change is dropped: flush.lua's reasons for skipping a series, and those decided here.
-REASONS = ("wrongtype", "json", "value", "bounds", "overflow", "removed")
+REASONS = (
+    "wrongtype", "length", "json", "value", "bounds", "operation", "shared", "rejected", "overflow", "removed",
+)  # fmt: skip
+_FOREIGN = "Delete the key, or give the metric another name."
+# What to do about a series that is dropped; about one that somebody removed, nothing.
+_REMEDIES = {
+    "shared": "Other processes share this gauge in another way; this one has its turn when the last of them ends.",
+    "operation": "The server could not apply it: please report this.",
+    "rejected": "The server could not read the batch it was in: please report this.",
+    "overflow": "What was recorded adds up to more than a double can hold.",
+}
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,8 @@ class WriterStats:
         dropped: of these, those that Redis could not take or that were removed, by reason.
         pending: of these, those not acknowledged yet.
         batches: batches by outcome: applied; duplicate, applied before their answer was lost; failed attempts;
-            forgotten, acknowledged and then lost by the server.
+            forgotten, acknowledged and then lost by the server; rejected, which the server could not read.
+        missing: series that Redis should have held and did not: expired early, evicted, or deleted by hand.
         histograms_folded: changes to histograms that Redis holds with other bounds.
         overflows: lookups of new label sets that found `max_series` reached.
         flushes: flushes that were acknowledged.
@@ -45,6 +56,7 @@ class WriterStats:
     dropped: Mapping[str, int]
     pending: int
     batches: Mapping[Outcome, int]
+    missing: int
     histograms_folded: int
     overflows: int
     flushes: int
@@ -80,6 +92,10 @@ class Telemetry:
             "labkit_writer_histograms_folded_total",
             "Histogram changes folded into the other bounds that Redis holds.",
         )
+        self._missing = service.counter(
+            "labkit_writer_series_missing_total",
+            "Series that Redis should have held and did not: expired early, evicted, or deleted by hand.",
+        )
         self._overflows = service.gauge(
             "labkit_writer_overflows", "Lookups of new label sets that found max_series reached.", shared="sum"
         )
@@ -112,7 +128,7 @@ class Telemetry:
         self.batches: Totals[Outcome] = Totals(dict.fromkeys(OUTCOMES, 0))
         self.dropped: Totals[str] = Totals()
         self._complained: set[str] = set()
-        self.written = self.histograms_folded = self.flushes = 0
+        self.written = self.missing = self.histograms_folded = self.flushes = 0
         self.flush_seconds = 0.0
 
     def batch(self, outcome: Outcome, count: int = 1) -> None:
@@ -130,7 +146,12 @@ class Telemetry:
         self._records.labels(outcome="dropped").inc(records)
         if key not in self._complained and reason != "removed":
             self._complained.add(key)
-            log.warning("%s could not be written: %s. Delete the key, or give the metric another name.", key, reason)
+            log.warning("%s could not be written: %s. %s", key, reason, _REMEDIES.get(reason, _FOREIGN))
+
+    def miss(self, series: int) -> None:
+        """Count series that Redis should have held."""
+        self.missing += series
+        self._missing.inc(series)
 
     def fold_histograms(self, count: int) -> None:
         if count:

@@ -23,7 +23,8 @@ Operation = list[Any]
 def batch(number: int, operations: dict[str, Operation], writer: str = "w") -> Batch:
     metadata = '{"c":{"type":"counter","help":"H","unit":""}}'
     texts, ones = json.dumps(list(operations.values())), (1,) * len(operations)
-    return Batch(writer, writer, number, 30_000, 60_000, tuple(operations), texts, ones, metadata)
+    shared = tuple(key for key, operation in operations.items() if "shared" in operation)
+    return Batch(writer, writer, number, 30_000, 60_000, tuple(operations), texts, ones, metadata, shared)
 
 
 def replies(client: redis.Redis, *batches: Batch) -> list[FlushReply | ResponseError]:
@@ -55,13 +56,13 @@ def flush(redis_client: redis.Redis) -> Flush:
 
 
 def add(n: float) -> Operation:
-    return ["counter", True, n]
+    return ["counter", "record", n]
 
 
 def observe(bounds: str, counts: list[int], total: float) -> Operation:
     """The operation that adds `counts`, one per bucket."""
     adds = [number for i, count in enumerate(counts, 1) if count for number in (i, count)]
-    return ["histogram", True, bounds, adds, total]
+    return ["histogram", "record", bounds, adds, total]
 
 
 def held(client: redis.Redis, key: str) -> Any:
@@ -72,13 +73,13 @@ def held(client: redis.Redis, key: str) -> Any:
 
 def test_a_batch_is_applied_with_all_that_belongs_to_it(flush: Flush, redis_client: redis.Redis) -> None:
     """Series, time to live, index, versions, metadata and fence change together."""
-    reply = flush(1, {COUNTER: add(2), GAUGE: ["gauge", True, 0, 5, 5]})
+    reply = flush(1, {COUNTER: add(2), GAUGE: ["gauge", "record", 0, 5, 5]})
     assert (reply.status, reply.fence, reply.skipped) == ("applied", 1, {})
     assert held(redis_client, COUNTER)["value"] == 2
     assert 0 < redis_client.pttl(COUNTER) <= 30_000
     assert redis_client.zrange("metrics.index", 0, -1, withscores=True) == [(COUNTER.encode(), 1), (GAUGE.encode(), 2)]
     assert redis_client.hget("metrics.state", "version") == b"2"
-    assert redis_client.get("metrics.writer.w") == b"1"
+    assert redis_client.hget("metrics.fences", "w") == b"1"
     assert json.loads(redis_client.hget("metrics.meta", "c") or "")["type"] == "counter"
 
 
@@ -103,7 +104,8 @@ def test_a_server_without_a_fence_takes_only_the_oldest(redis_client: redis.Redi
     redis_client.rename("metrics.index", "metrics.meta")  # of the wrong type: the first batch is refused
     first, second = replies(redis_client, batch(1, {COUNTER: add(1)}), batch(2, {COUNTER: add(1)}))
     assert isinstance(first, ResponseError)
-    assert isinstance(second, ResponseError)
+    assert isinstance(second, FlushReply)
+    assert second.status == "gap"
     redis_client.delete("metrics.meta")
     answers = replies(redis_client, batch(7, {COUNTER: add(1)}), batch(9, {COUNTER: add(1)}))
     assert [answer.status for answer in answers if isinstance(answer, FlushReply)] == ["applied", "gap"]
@@ -125,7 +127,9 @@ POISON = {
     "null": (b'{"value":null}', "value"),
     "not a number": (b'{"value":NaN}', "value"),
     "infinite": (b'{"value":1e400}', "value"),
-    "deep": (b"[" * 2000, "json"),
+    "deep": (b"[" * 1000, "json"),
+    "long": (b'{"value":' + b"1" * 1024 + b"}", "length"),
+    "longer than any series": (b"1" * 40_000, "length"),
 }
 
 
@@ -182,10 +186,10 @@ def test_other_bounds_fold_into_the_next_one_at_or_above(flush: Flush, redis_cli
 
 def test_a_gauge_is_set_or_changed_and_reborn_with_its_own_value(flush: Flush, redis_client: redis.Redis) -> None:
     """Without a set the delta applies; where nothing is held, the writer's own value is."""
-    flush(1, {GAUGE: ["gauge", True, 0, 41]})
-    flush(2, {GAUGE: ["gauge", True, 1, 7]})
+    flush(1, {GAUGE: ["gauge", "record", 0, 41]})
+    flush(2, {GAUGE: ["gauge", "record", 1, 7]})
     assert held(redis_client, GAUGE)["value"] == 42
-    flush(3, {GAUGE: ["gauge", True, -1, 9, 10]})
+    flush(3, {GAUGE: ["gauge", "record", -1, 9, 10]})
     assert held(redis_client, GAUGE)["value"] == 9
 
 
@@ -193,8 +197,8 @@ def test_a_gauge_is_set_or_changed_and_reborn_with_its_own_value(flush: Flush, r
 def test_a_shared_gauge_reduces_its_writers(flush: Flush, redis_client: redis.Redis, shared: str, value: int) -> None:
     """Each writer has one entry, which it replaces."""
     for writer, own in (("a", 9), ("b", 2)):
-        flush(1, {GAUGE: ["shared", True, shared, own]}, writer)
-    flush(2, {GAUGE: ["shared", True, shared, 3]}, "a")
+        flush(1, {GAUGE: ["shared", "record", shared, own]}, writer)
+    flush(2, {GAUGE: ["shared", "record", shared, 3]}, "a")
     assert held(redis_client, GAUGE)["value"] == value
 
 
@@ -202,7 +206,7 @@ def test_a_writer_whose_lease_has_ended_no_longer_counts(flush: Flush, redis_cli
     """What a killed process held leaves the sum with the next write."""
     dead = {"value": 9, "shared": "sum", "writers": {"dead": [9, 1.0]}}
     redis_client.set(GAUGE, json.dumps(dead))
-    flush(1, {GAUGE: ["shared", True, "sum", 3]})
+    flush(1, {GAUGE: ["shared", "record", "sum", 3]})
     assert held(redis_client, GAUGE)["value"] == 3
 
 
@@ -236,7 +240,7 @@ def test_a_removed_series_stays_away_until_something_is_recorded(flush: Flush, r
     flush(2, {COUNTER: ["remove"]})
     assert not redis_client.exists(COUNTER)
     assert redis_client.zscore("metrics.index", COUNTER) == 2
-    refresh: Operation = ["counter", False, 0]
+    refresh: Operation = ["counter", "refresh", 0]
     assert flush(1, {COUNTER: refresh}, writer="b").removed == (COUNTER,)
     assert flush(2, {COUNTER: add(1)}, writer="b").removed == ()
     assert held(redis_client, COUNTER)["value"] == 1
@@ -244,7 +248,7 @@ def test_a_removed_series_stays_away_until_something_is_recorded(flush: Flush, r
 
 def test_a_series_lost_in_another_way_comes_back_with_a_refresh(flush: Flush, redis_client: redis.Redis) -> None:
     """Deleted by hand, evicted, or expired while its writer slept: it is there again, at zero."""
-    flush(1, {COUNTER: ["counter", False, 0]})
+    flush(1, {COUNTER: ["counter", "refresh", 0]})
     assert held(redis_client, COUNTER)["value"] == 0
 
 
@@ -266,7 +270,8 @@ def test_the_expired_leave_the_index(flush: Flush, redis_client: redis.Redis) ->
 
 
 @pytest.mark.parametrize(
-    "key", ["metrics.state", "metrics.index", "metrics.meta", "metrics.removed", "metrics.writer.w"]
+    "key",
+    ["metrics.state", "metrics.index", "metrics.meta", "metrics.removed", "metrics.fences", "metrics.writers"],
 )
 def test_a_wrong_type_is_refused_before_anything_is_written(flush: Flush, redis_client: redis.Redis, key: str) -> None:
     """When the batch cannot be applied whole, nothing of it is."""
