@@ -16,7 +16,7 @@ from typing import Any
 from labkit.keys import encode
 from labkit.writer.timing import Timing
 
-# What one call of the script takes, so that it holds the server for a millisecond or two; a longer operation goes alone.
+# What one call of the script takes, to hold the server for a millisecond or two; a longer operation goes alone.
 SERIES_PER_BATCH, BYTES_PER_BATCH = 64, 48 * 1024
 # The key of a series, its operation, and how many records are in it.
 Change = tuple[str, str, int]
