@@ -100,7 +100,7 @@ class Registry:
         """From now on, what is recorded goes to `too_late` instead."""
         with self.lock:
             self._too_late = too_late
-            for series in self._series.values():
+            for series in self.series():
                 series.shut(too_late)
 
     def after_fork(self) -> None:

@@ -20,7 +20,7 @@ RQ = (str(Path(sys.executable).with_name("rq")), "worker", "--worker-class", "la
 
 @pytest.mark.parametrize("options", [(), ("--max-tasks-per-child", "1")], ids=" ".join)
 def test_celery(start: Start, redis_client: redis.Redis, redis_url: str, options: tuple[str, ...]) -> None:
-    """Its prefork pool ends processes with os._exit, at the end or after each task; nothing need be written for that."""
+    """Its prefork pool ends processes with os._exit, at the end or after each task; nothing needs to be written."""
     with Celery(broker=redis_url) as app:
         for _ in range(TASKS):
             app.send_task("celery_tasks.count")
