@@ -81,9 +81,7 @@ class Tls:
             wrong = "do not match or are damaged, or ssl_password does not decrypt the key"
             raise ValueError(f"{files} {wrong}") from None
         except (OSError, ValueError) as error:
-            raise ValueError(
-                f"the certificate or the key cannot be read: ssl_certfile, ssl_keyfile{_why(error)}"
-            ) from None
+            raise ValueError(f"the files of {files} cannot be read{_why(error)}") from None
 
 
 class TlsConnection(redis.Connection):

@@ -271,6 +271,26 @@ def test_after_a_fork_each_process_sends_its_own(redis_url: str, redis_client: r
     assert value(redis_client, "metrics:counter:c") == 11
 
 
+def test_a_child_that_may_not_start_a_thread_tries_again(redis_url: str, redis_client: redis.Redis) -> None:
+    """At its next flush, each service on its own; what was recorded meanwhile is sent."""
+    services = [RedisMetricsService(redis_url, flush_interval=600, prefix=prefix) for prefix in ("a", "b")]
+    counters = [service.counter("c", "Help.") for service in services]
+    before = threading.stack_size(1 << 46)  # more than there is
+    child = os.fork()
+    if child == 0:
+        counters[0].inc()
+        counters[1].inc()
+        threading.stack_size(before)
+        for service in services:
+            service.flush()
+        os._exit(0)
+    threading.stack_size(before)
+    assert os.waitpid(child, 0)[1] == 0
+    assert [value(redis_client, f"{prefix}:counter:c") for prefix in ("a", "b")] == [1, 1]
+    for service in services:
+        service.close()
+
+
 def test_a_short_script_is_flushed_at_its_end(redis_url: str, redis_client: redis.Redis) -> None:
     """A program that ends before the first interval loses nothing."""
     code = f"import labkit; labkit.RedisMetricsService({redis_url!r}).counter('c', 'Help.').inc(3)"
