@@ -51,7 +51,7 @@ class Writer:
         self._endpoint, self.where, self._keys = endpoint, where, keys
         self._registry, self._telemetry, self._timing = registry, telemetry, timing
         self._service = service
-        self.closed = self._warned = False
+        self.closed = self._refused = self._named = False
         self._replaced_at: float | None = None
         self._restarts: dict[int, object] = {}
         self._begin()
@@ -158,8 +158,8 @@ class Writer:
 
     def _too_late(self, _: object) -> None:
         # The last flush still records its own metrics.
-        if not self._thread.is_current and not self._warned:
-            self._warned = True
+        if not self._thread.is_current and not self._refused:
+            self._refused = True
             log.warning("The service is closed: new records are discarded.")
 
     # A service that is made again ----------------------------------------------------------------------------------
@@ -179,8 +179,8 @@ class Writer:
         if self._service() is None and not is_held(self._thread.flusher):
             release(self)
             return False
-        if not self._warned and monotonic() - self._replaced_at > PATIENCE:
-            self._warned = True
+        if not self._named and monotonic() - self._replaced_at > PATIENCE:
+            self._named = True
             log.warning(
                 "%r exists more than once in this process. Each counts in a shared gauge and has a thread and a "
                 "connection of its own: make one, and share it.",

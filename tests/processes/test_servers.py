@@ -19,8 +19,8 @@ REQUESTS = 400
 GUNICORN = ("-m", "gunicorn", "--no-control-socket", "--workers", "4", "wsgi:app")
 UVICORN = ("-m", "uvicorn", "--log-level", "warning", "asgi:app")
 # The server itself; Python runs the script that starts it.
-UWSGI = (str(Path(sys.executable).with_name("uwsgi")), "--master", "--processes", "2", "--die-on-term")
-UWSGI += ("--wsgi-file", "wsgi.py", "--callable", "app")
+UWSGI = str(Path(sys.executable).with_name("uwsgi"))
+MASTER = ("--master", "--processes", "2", "--die-on-term", "--wsgi-file", "wsgi.py", "--callable", "app")
 OSAFTERFORK = ("--threads", "2", "--py-call-osafterfork")
 
 
@@ -67,7 +67,7 @@ def test_uvicorn(start: Start, redis_client: redis.Redis, workers: int) -> None:
 def test_uwsgi(start: Start, redis_client: redis.Redis, options: tuple[str, ...]) -> None:
     """It forks in C, after the service was made or, with --lazy-apps, before; and it ends when it is told to."""
     port = free_port()
-    program = start(*UWSGI, "--http-socket", f"127.0.0.1:{port}", *options)
+    program = start(UWSGI, *MASTER, "--http-socket", f"127.0.0.1:{port}", *options)
     wait_until(lambda: listens(port), "uWSGI listening")
     ask(f"http://127.0.0.1:{port}/")
     program.send(signal.SIGTERM)

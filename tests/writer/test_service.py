@@ -232,7 +232,11 @@ def test_closing_twice_and_flushing_after() -> None:
         (lambda: RedisMetricsService(flush_interval=0), MetricError),
         (lambda: RedisMetricsService(flush_interval=10, ttl=5), MetricError),
         (lambda: RedisMetricsService(ttl=float("inf")), MetricError),
+        (lambda: RedisMetricsService(ttl=1e16), MetricError),
+        (lambda: RedisMetricsService(flush_interval=1e-9, ttl=1e-8), MetricError),
+        (lambda: RedisMetricsService(flush_interval="5"), MetricError),  # type: ignore[arg-type]
         (lambda: RedisMetricsService(lease=-1), MetricError),
+        (lambda: RedisMetricsService(lease=1e308), MetricError),
         (lambda: RedisMetricsService(lease=float("nan")), MetricError),
         (lambda: RedisMetricsService(prefix="a:b"), MetricError),
         (lambda: RedisMetricsService(max_series=0), MetricError),

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from _thread import interrupt_main
+from collections.abc import Callable
 from functools import partial
 from operator import call
 
@@ -33,6 +34,7 @@ events.inc(3)
 metrics.flush()
 {"nothing": lambda: None, "close": close, "fork": fork}[sys.argv[1]]()
 # In C, so that the first line of Python after the signal is that of a finalizer, if there is one to be called.
-list(map(call, [partial(interrupt_main, signal.SIGTERM), gc.collect]))
+steps: list[Callable[[], object]] = [partial(interrupt_main, signal.SIGTERM), gc.collect]
+list(map(call, steps))
 print("The signal was lost.")
 time.sleep(60)
