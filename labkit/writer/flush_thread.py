@@ -75,9 +75,12 @@ class FlushThread:
         Raises:
             RuntimeError: the system, or the end of the interpreter, allows no more threads.
         """
-        thread = Thread(target=self._run, name="labkit-flush", daemon=True)
-        thread.start()
-        self._thread = thread
+        self._thread = Thread(target=self._run, name="labkit-flush", daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._thread = None
+            raise
 
     def ask(self) -> Request:
         """Have everything sent at once. That is tried once: if it fails, the request waits like everything else."""

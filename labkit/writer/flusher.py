@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from labkit.writer.backoff import next_backoff
 from labkit.writer.batch import SERIES_PER_BATCH, Batch, Change
 from labkit.writer.delivery import Delivery
-from labkit.writer.metrics import NEW, NOW, SLICE, Gauge, Metric
+from labkit.writer.metrics import NOW, SLICE, Gauge, Metric, Mode
 from labkit.writer.registry import Registry, Removal
 from labkit.writer.telemetry import Telemetry, WriterStats
 from labkit.writer.timing import Timing
@@ -50,6 +50,9 @@ class Flusher:
 
     def fold(self) -> None:
         """Fold the long lists, and let the application run in between."""
+        # Here, and not only at a flush, which may fail for hours while children come and go.
+        for child in self._registry.departed():
+            self._forget(child)
         series = self._registry.series()
         for start in range(0, len(series), LOOKED_AT):
             for one in [one for one in series[start : start + LOOKED_AT] if len(one.records) >= FOLD_AT]:
@@ -115,19 +118,11 @@ class Flusher:
                 sleep(0)
 
     def _fold_slice(self, series: Metric) -> int:
-        before = series.folded
-        try:
-            series.fold()
-        except (TypeError, ValueError, ArithmeticError):
-            # It compared like a number when it was recorded, but is not one.
-            lost, series.folded = series.folded - before, before
-            self._recorded += lost
-            self._telemetry.drop(series.key, "value", lost)
-            return lost
+        folded = series.fold()
         # So that a tick need check nothing else of the many series that did not change.
         series.due_at = min(series.due_at, NOW)
-        self._recorded += series.folded - before
-        return series.folded - before
+        self._recorded += folded
+        return folded
 
     def _freeze(self) -> Iterator[Batch]:
         removals, departed, series = self._registry.snapshot()
@@ -149,13 +144,14 @@ class Flusher:
         now, changes = self._clock(), list[Change]()
         for series in some:
             self._fold(series)
-            records, create = series.folded, series.folded > 0 or series.due_at == NEW
-            series.folded, series.due_at = 0, now + self._refresh_after(series)
-            operation = series.take(create)
+            records, mode = series.folded, series.mode
+            operation = series.operation(mode)
+            series.settle()
+            series.due_at = now + self._refresh_after(series)
             if operation is None:
                 self._telemetry.drop(series.key, "overflow", records)
             else:
-                changes.append((series.key, operation, records))
+                changes.append((series.key, _as_the_script_takes_it(operation, mode), records))
         if changes:
             yield self._outbox.add(changes, self._registry.announce({series.declaration.name for series in some}))
 
@@ -193,3 +189,8 @@ class Flusher:
         if self.failures == 1:
             log.warning("%s: %s. Recording continues; nothing is lost.", self._delivery.where, error)
         return next_backoff(self.failures, min(0.5, self.timing.flush_interval), random.random())  # noqa: S311  no secret
+
+
+def _as_the_script_takes_it(operation: str, mode: Mode) -> str:
+    # flush.lua takes whether to bring a removed series back, not yet the mode.
+    return operation.replace(f'"{mode}"', "true" if mode in ("new", "record") else "false", 1)

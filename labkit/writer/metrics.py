@@ -1,8 +1,10 @@
 """Record: counters, gauges and histograms. This is the hot path.
 
 Recording appends to a plain list, which the interpreter makes atomic: no lock, no I/O, and never an exception
-because Redis is away. The flush thread drains the list (`fold`) and turns what it found into an operation (`take`).
-Checks compare with constants of the most common type of values, which the interpreter does without a call.
+because Redis is away. The flush thread folds the list (`fold`), writes what it found as an operation (`operation`), and
+starts again from zero (`settle`) once that is safe in a batch: whatever fails on the way, no record is lost.
+What is appended is a finite float, or an int that a double holds; all else takes a slower path and becomes one first.
+The checks are written out in each method, as two comparisons with constants: the interpreter does that fastest.
 
 A metric without labels is recorded to directly; one with labels hands out children, to be looked up once and kept:
 
@@ -12,40 +14,35 @@ A metric without labels is recorded to directly; one with labels hands out child
 import math
 from abc import ABC, abstractmethod
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
-from typing import Any, Final, Protocol, Self, cast
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any, Final, Literal, Protocol, Self, cast
 
 from labkit.errors import MetricError
+from labkit.writer.amounts import number_of
 from labkit.writer.declaration import Declaration
 from labkit.writer.timer import PER_SECOND, Timer
 
-_JSON = {True: "true", False: "false"}
-
+# Why a series is written, which decides what the server expects, and whether a removed series comes back:
+# it is new to this writer, something was recorded, all is written again, or only its time to live is renewed.
+Mode = Literal["new", "record", "again", "refresh"]
 # When a series is due, if not at a time on the flush thread's clock, which is always above 0.
-NEW, NOW, NEVER = -math.inf, 0.0, math.inf
+NEW, AGAIN, NOW, NEVER = -math.inf, -1.0, 0.0, math.inf
 # Records folded at a time: about a millisecond of work.
 SLICE = 4096
 
-# Up to here a number is taken as it is. NumPy compares its own floats in their own precision, so it is the largest
-# 32-bit float; anything beyond takes the slow path.
-_MAX = 3.4028234663852886e38
-_MIN = -_MAX
 # The most common amount. CPython has one object for it, so `is` recognizes it; elsewhere it takes the usual path.
 _ONE = 1
-# What a comparison with something that is not a number raises; `try` costs nothing where nothing is raised.
-_INCOMPARABLE = (TypeError, ValueError, ArithmeticError)
 
 
 class Owner(Protocol):
     """Decides which series there are: the registry."""
 
-    @property
-    def lock(self) -> AbstractContextManager[Any]:
-        """Held while children come and go; the thread that holds it may acquire it again."""
+    def admit(self, metric: "Metric", label_values: tuple[str, ...], given: tuple[object, ...] | None) -> "Metric":
+        """Return the child with these values, or if there is no room, the one that counts the rest.
 
-    def admit(self, metric: "Metric", label_values: tuple[str, ...]) -> "Metric":
-        """Return a new child with these values, or if there is no room, the one that counts the rest."""
+        From now on it is found by what was `given` to `labels`, if that is not None.
+        """
 
     def dismiss(self, metric: "Metric", label_values: tuple[str, ...]) -> None:
         """Remove one child of `metric` from Redis."""
@@ -61,6 +58,7 @@ class Metric(ABC):
         "_append",
         "_by_labels",
         "_children",
+        "_known_by",
         "_owner",
         "declaration",
         "due_at",
@@ -76,13 +74,15 @@ class Metric(ABC):
         self.declaration = declaration
         self.label_values = label_values
         self.key = key
-        # How many records were folded and not taken yet, and when the series is due even if none was (on the flush
+        # How many records were folded and not settled yet, and when the series is due even if none was (on the flush
         # thread's clock): at once if it is new, never if it was removed. A tick checks both for every series.
         self.folded = 0
         self.due_at = NEW
         self._owner = owner
         self._children: dict[tuple[str, ...], Self] = {}
         self._by_labels: dict[tuple[object, ...], Self] = {}
+        # Where a child is in its metric's `_by_labels`, so that it need not be searched for when it leaves.
+        self._known_by: tuple[tuple[object, ...], ...] = ()
         # What was recorded and not folded yet.
         self.records: list[Any] = []
         self._append: Callable[[Any], None] = self.records.append if self.is_series else self._refuse
@@ -106,16 +106,12 @@ class Metric(ABC):
 
     def _look_up(self, values: tuple[object, ...], labels: Mapping[str, object]) -> Self:
         key = self._label_values(values, labels)
-        with self._owner.lock:
-            child = self._children.get(key)
-            if child is None:
-                child = cast(Self, self._owner.admit(self, key))
-                if child.label_values == key:
-                    self._children[key] = child
-            # 1, 1.0 and True are one key of a dict but three label values: only text may take the short cut.
-            if child.label_values == key and all(type(value) is str for value in (*values, *labels.values())):
-                self._by_labels[tuple(labels.items()) if labels else values] = child
-        return child
+        # 1, 1.0 and True are one key of a dict but three label values: only plain text may take the short cut.
+        plain = all(type(text) is str for text in (*values, *labels, *labels.values()))
+        if not plain and key in self._children:
+            return self._children[key]
+        given = (tuple(labels.items()) if labels else values) if plain else None
+        return cast(Self, self._owner.admit(self, key, given))
 
     def _label_values(self, values: tuple[object, ...], labels: Mapping[str, object]) -> tuple[str, ...]:
         names = self.declaration.labels
@@ -124,7 +120,8 @@ class Metric(ABC):
         if (values and labels) or (set(labels) != set(names) if labels else len(values) != len(names)):
             given = ", ".join(labels) or f"{len(values)} values"
             raise MetricError(f"{self.declaration.name} has the labels ({', '.join(names)}), but was given {given}.")
-        return tuple(str(labels[name]) for name in names) if labels else tuple(map(str, values))
+        # What `str` returns may be of a class of its own, with methods that would run where the registry is locked.
+        return tuple(str.__str__(str(value)) for value in ([labels[name] for name in names] if labels else values))
 
     def remove(self, *values: object, **labels: object) -> None:
         """Remove the child with these label values from Redis, whichever processes wrote it.
@@ -146,11 +143,27 @@ class Metric(ABC):
         self._label_values(("",) * len(self.declaration.labels), {})
         self._owner.dismiss_all(self)
 
-    def leave(self, child: "Metric") -> None:
+    def children(self) -> list[Self]:
+        """Return every child. A copy: other threads may add to it meanwhile."""
+        return list(self._children.values())
+
+    def adopt(self, child: Self, given: tuple[object, ...] | None) -> None:
+        """Find this child by its label values from now on, and by what was `given` to `labels`."""
+        self._children[child.label_values] = child
+        if given is not None:
+            self._by_labels[given] = child
+            child._known_by += (given,)
+
+    def leave(self, child: Self) -> None:
         """Let go of a child. What is still recorded to it goes to the one that takes its place."""
         self._children.pop(child.label_values, None)
-        self._by_labels = {labels: kept for labels, kept in self._by_labels.items() if kept is not child}
-        child._append = lambda record: self.labels(*child.label_values)._append(record)
+        for given in child._known_by:
+            self._by_labels.pop(given, None)
+        # Refers to the values only: a child that referred to itself would wait for the garbage collector.
+        child._append = partial(self._pass_on, child.label_values)
+
+    def _pass_on(self, label_values: tuple[str, ...], record: object) -> None:
+        self.labels(*label_values)._append(record)
 
     def shut(self, instead: Callable[[object], None]) -> None:
         """From now on, pass what is recorded to `instead`."""
@@ -166,14 +179,25 @@ class Metric(ABC):
         example = ", ".join(f"{label}=…" for label in names)
         raise MetricError(f"{name} has labels: record to a child, {name}.labels({example}).")
 
-    def _drain(self) -> list[Any]:
-        # Other threads only ever append, so what is beyond n stays for the next time. A slice is small, because the
-        # application waits for the interpreter while it is folded.
-        n = min(len(self.records), SLICE)
-        chunk = self.records[:n]
+    @property
+    def mode(self) -> Mode:
+        """Why this series is to be written now."""
+        if self.due_at == NEW:
+            return "new"
+        if self.folded:
+            return "record"
+        return "again" if self.due_at == AGAIN else "refresh"
+
+    def _chunk(self) -> list[Any]:
+        # A slice is small, because the application waits for the interpreter while it is folded.
+        return self.records[:SLICE]
+
+    def _give_up(self, n: int) -> None:
+        # Called when all is computed, so that a MemoryError leaves the records where they are. Other threads only ever
+        # append, so what is beyond n stays for the next time.
+        folded = self.folded + n
         del self.records[:n]
-        self.folded += n
-        return chunk
+        self.folded = folded
 
     def _forget_pending(self) -> None:
         self.records.clear()
@@ -187,15 +211,19 @@ class Metric(ABC):
         """
 
     @abstractmethod
-    def take(self, create: bool = True) -> str | None:
-        """Return the operation (see lua/flush.lua) that brings Redis up to date, and start again from zero.
+    def operation(self, mode: Mode) -> str | None:
+        """Return the operation (see lua/flush.lua) that brings Redis up to date, and change nothing.
 
-        None if what was recorded adds up to more than a double can hold; that is dropped. Flush thread only.
+        None if what was recorded adds up to more than a double can hold. Flush thread only.
         """
 
     @abstractmethod
+    def settle(self) -> None:
+        """What was folded is in a batch, or was dropped: start again from zero. Cannot fail. Flush thread only."""
+
+    @abstractmethod
     def forget(self) -> None:
-        """Drop all that was recorded and not taken: after a fork it belongs to the parent."""
+        """Drop all that was recorded and not settled: after a fork it belongs to the parent."""
 
 
 class Counter(Metric):
@@ -215,25 +243,25 @@ class Counter(Metric):
         Raises:
             MetricError: the amount is negative, not finite or not a number, or the metric has labels.
         """
-        if amount is _ONE:
-            self._append(amount)
-            return
-        try:
-            if 0.0 <= amount <= _MAX:
-                self._append(amount)
-                return
-        except _INCOMPARABLE:
-            pass
-        self._append(_number(self, amount, at_least=0))
+        if amount is _ONE or (type(amount) is float and amount >= 0.0 and amount <= 1e308):
+            return self._append(amount)
+        if type(amount) is int and amount >= 0 and amount <= 2**53:
+            return self._append(amount)
+        number = number_of(amount, self.declaration.name, at_least=0)
+        return self._append(number)
 
     def fold(self) -> int:
-        chunk = self._drain()
-        self._add += _total(chunk)
+        chunk = self._chunk()
+        add = self._add + _total(chunk)
+        self._give_up(len(chunk))
+        self._add = add
         return len(chunk)
 
-    def take(self, create: bool = True) -> str | None:
-        add, self._add = self._add, 0.0
-        return f'["counter",{_JSON[create]},{add!r}]' if math.isfinite(add) else None
+    def operation(self, mode: Mode) -> str | None:
+        return f'["counter","{mode}",{self._add!r}]' if math.isfinite(self._add) else None
+
+    def settle(self) -> None:
+        self.folded, self._add = 0, 0.0
 
     def forget(self) -> None:
         self._forget_pending()
@@ -264,54 +292,60 @@ class Gauge(Metric):
         Raises:
             MetricError: the value is not finite or not a number, or the metric has labels.
         """
-        try:
-            if _MIN <= value <= _MAX:
-                self._append((value,))
-                return
-        except _INCOMPARABLE:
-            pass
-        self._append((_number(self, value),))
+        if type(value) is float and value >= -1e308 and value <= 1e308:
+            return self._append((value,))
+        if type(value) is int and value >= -(2**53) and value <= 2**53:
+            return self._append((value,))
+        number = number_of(value, self.declaration.name)
+        return self._append((number,))
 
     def inc(self, amount: float = 1) -> None:
         """Add `amount`, any finite number; the same errors as `set`."""
-        if amount is _ONE:
-            self._append(amount)
-            return
-        try:
-            if _MIN <= amount <= _MAX:
-                self._append(amount)
-                return
-        except _INCOMPARABLE:
-            pass
-        self._append(_number(self, amount))
+        if amount is _ONE or (type(amount) is float and amount >= -1e308 and amount <= 1e308):
+            return self._append(amount)
+        if type(amount) is int and amount >= -(2**53) and amount <= 2**53:
+            return self._append(amount)
+        number = number_of(amount, self.declaration.name)
+        return self._append(number)
 
     def dec(self, amount: float = 1) -> None:
         """Subtract `amount`, any finite number; the same errors as `set`."""
+        # An unsigned integer would wrap around, so it becomes a number first.
+        if type(amount) is not float and type(amount) is not int:
+            amount = number_of(amount, self.declaration.name)
         self.inc(-amount)
 
     def fold(self) -> int:
-        chunk = self._drain()
+        chunk = self._chunk()
         last_set = next((i for i in range(len(chunk) - 1, -1, -1) if type(chunk[i]) is tuple), None)
+        value, add, own = self._set, self._add, self._own
         if last_set is not None:
-            self._own = self._set = float(chunk[last_set][0])
-            self._add = 0.0
+            own = value = float(chunk[last_set][0])
+            add = 0.0
         if chunk:
             added = _total(chunk if last_set is None else chunk[last_set + 1 :])
-            self._add += added
-            self._own = (self._own or 0.0) + added
+            add, own = add + added, (own or 0.0) + added
+        self._give_up(len(chunk))
+        self._set, self._add, self._own = value, add, own
         return len(chunk)
 
-    def take(self, create: bool = True) -> str | None:
-        value, add, own = self._set, self._add, self._own
-        self._set, self._add = None, 0.0
-        if not (math.isfinite(add) and math.isfinite(own or 0.0)):
-            self._own = None
+    def operation(self, mode: Mode) -> str | None:
+        if self._overflowed():
             return None
-        if self.declaration.shared != "last":
-            operation = f'["shared",{_JSON[create]},"{self.declaration.shared}"'
+        shared, own, value = self.declaration.shared, self._own, self._set
+        if shared != "last":
+            operation = f'["shared","{mode}","{shared}"'
             return f"{operation}]" if own is None else f"{operation},{own!r}]"
-        operation = f'["gauge",{_JSON[create]},{add!r},{own or 0.0!r}'
+        operation = f'["gauge","{mode}",{self._add!r},{own or 0.0!r}'
         return f"{operation}]" if value is None else f"{operation},{value!r}]"
+
+    def settle(self) -> None:
+        if self._overflowed():
+            self._own = None
+        self.folded, self._set, self._add = 0, None, 0.0
+
+    def _overflowed(self) -> bool:
+        return not (math.isfinite(self._add) and math.isfinite(self._own or 0.0))
 
     def forget(self) -> None:
         self._forget_pending()
@@ -333,7 +367,9 @@ class Histogram(Metric):
         self, declaration: Declaration, owner: Owner, label_values: tuple[str, ...] = (), key: str = ""
     ) -> None:
         super().__init__(declaration, owner, label_values, key)
-        self.forget()
+        # Buckets, counted from 1, that something fell into.
+        self._counts: dict[int, int] = {}
+        self._sum = 0.0
 
     def observe(self, value: float) -> None:
         """Count `value`, in the histogram's unit, any finite number.
@@ -341,13 +377,12 @@ class Histogram(Metric):
         Raises:
             MetricError: the value is not finite or not a number, or the metric has labels.
         """
-        try:
-            if _MIN <= value <= _MAX:
-                self._append(value)
-                return
-        except _INCOMPARABLE:
-            pass
-        self._append(_number(self, value))
+        if type(value) is float and value >= -1e308 and value <= 1e308:
+            return self._append(value)
+        if type(value) is int and value >= -(2**53) and value <= 2**53:
+            return self._append(value)
+        number = number_of(value, self.declaration.name)
+        return self._append(number)
 
     def time(self) -> "Timer":
         """Time a block, or every call of a function, in the histogram's unit of time (seconds if it has none).
@@ -361,56 +396,45 @@ class Histogram(Metric):
         return Timer(self.observe, PER_SECOND[unit])
 
     def fold(self) -> int:
-        chunk = self._drain()
-        counts, below = self._counts, 0
-        self._sum += _total(chunk)
-        if len(chunk) < len(self.declaration.buckets):
-            for value in chunk:
-                counts[bisect_left(self.declaration.buckets, value)] += 1
-            return len(chunk)
-        # Sorting is done in C, and leaves one search per bound instead of one per value.
-        chunk.sort()
-        for i, bound in enumerate(self.declaration.buckets):
-            at_or_below = bisect_right(chunk, bound)
-            counts[i] += at_or_below - below
-            below = at_or_below
-        counts[-1] += len(chunk) - below
+        chunk = self._chunk()
+        total, counts = self._sum + _total(chunk), self._counts.copy()
+        for bucket, count in self._count(chunk):
+            counts[bucket] = counts.get(bucket, 0) + count
+        self._give_up(len(chunk))
+        self._sum, self._counts = total, counts
         return len(chunk)
 
-    def take(self, create: bool = True) -> str | None:
-        counts, total = self._counts, self._sum
-        self._reset()
-        if not math.isfinite(total):
+    def _count(self, chunk: list[float]) -> Iterator[tuple[int, int]]:
+        bounds, below = self.declaration.buckets, 0
+        if len(chunk) < len(bounds):
+            yield from ((bisect_left(bounds, value) + 1, 1) for value in chunk)
+            return
+        # Sorting is done in C, and leaves one search per bound instead of one per value.
+        chunk.sort()
+        for bucket, bound in enumerate(bounds, 1):
+            at_or_below = bisect_right(chunk, bound, below)
+            if at_or_below > below:
+                yield bucket, at_or_below - below
+                below = at_or_below
+        if below < len(chunk):
+            yield len(bounds) + 1, len(chunk) - below
+
+    def operation(self, mode: Mode) -> str | None:
+        if not math.isfinite(self._sum):
             return None
-        adds = [number for i, count in enumerate(counts, 1) if count for number in (i, count)]
-        return f'["histogram",{_JSON[create]},"{self.declaration.bounds_text}",{adds},{total!r}]'
+        adds = [number for pair in sorted(self._counts.items()) for number in pair]
+        return f'["histogram","{mode}","{self.declaration.bounds_text}",{adds},{self._sum!r}]'
+
+    def settle(self) -> None:
+        self.folded, self._sum = 0, 0.0
+        self._counts.clear()
 
     def forget(self) -> None:
         self._forget_pending()
-        self._reset()
-
-    def _reset(self) -> None:
-        self._counts = [0] * (len(self.declaration.buckets) + 1)
-        self._sum = 0.0
+        self._counts, self._sum = {}, 0.0
 
 
 KINDS: Final[Mapping[str, type[Metric]]] = {"counter": Counter, "gauge": Gauge, "histogram": Histogram}
-
-
-def _number(metric: Metric, value: object, at_least: float = -math.inf) -> float:
-    """The path of values that are not a plain int or float: NumPy's and decimals pass as floats, the rest raises."""
-    name = metric.declaration.name
-    if isinstance(value, str | bytes) or not hasattr(type(value), "__float__"):
-        raise MetricError(f"{name}: {value!r} is not a number.")
-    try:
-        number = float(value)  # type: ignore[arg-type]  # has __float__
-    except OverflowError:
-        raise MetricError(f"{name}: the number is too large for a double.") from None
-    if not math.isfinite(number):
-        raise MetricError(f"{name}: {value!r} is not finite.")
-    if number < at_least:
-        raise MetricError(f"{name}: {value!r} is negative, but a counter only grows; use a gauge.")
-    return number
 
 
 def _total(chunk: list[float]) -> float:

@@ -5,28 +5,41 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import RLock
+from time import sleep
 from typing import TypeVar, cast
 
 from labkit.errors import MetricError
 from labkit.keys import Keys
 from labkit.writer.declaration import OVERFLOW, Declaration
-from labkit.writer.metrics import KINDS, NEVER, NEW, Metric
+from labkit.writer.metrics import AGAIN, KINDS, NEVER, NEW, Metric
 
 log = logging.getLogger("labkit")
+
+# Other threads wait for a new label set while so many children are removed: a fraction of a millisecond.
+DISMISSED_AT_ONCE = 256
 
 M = TypeVar("M", bound=Metric)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Removal:
-    """Series to remove: this key, and every key that matches the pattern, if there is one."""
+    """Series to remove: this key, and every key that matches the pattern, if there is one.
+
+    `shared` tells whether they are of a gauge that is shared by `sum`, `min` or `max`.
+    """
 
     key: str
     pattern: str = ""
+    shared: bool = False
 
 
 class Registry:
-    """Metrics by name, and every series they hold, in the order of their creation."""
+    """Metrics by name, and every series they hold, in the order of their creation.
+
+    The lock is for the threads of the application, and while it is held nobody else's code runs. The flush thread takes
+    none: it would wait for a thread that was interrupted by the very signal handler that waits for the flush. All that
+    it does to what others change is one operation of a list, dict or deque, which the interpreter makes atomic.
+    """
 
     def __init__(self, keys: Keys, max_series: int) -> None:
         if max_series < 1:
@@ -34,15 +47,19 @@ class Registry:
         self._keys = keys
         self._max_series = max_series
         # A signal handler may record while the thread that it interrupts is in here.
-        self.lock = RLock()
+        self._lock = RLock()
         self._metrics: dict[str, Metric] = {}
+        # Which metric has a name on the page: a histogram has several.
+        self._claims: dict[str, Declaration] = {}
         self._series: dict[str, Metric] = {}
-        # What was removed and not sent yet, and the children that went with it.
-        self._removals: deque[Removal] = deque()
+        # What was removed and not sent yet, each key once however often it was removed, and the children that went.
+        self._removals: dict[Removal, None] = {}
         self._departed: deque[Metric] = deque()
         # The metrics whose metadata was sent.
         self._announced: set[str] = set()
         self._too_late: Callable[[object], None] | None = None
+        # Called before a series is made: the moment to see that this is another process. See `Writer`.
+        self.notice: Callable[[], object] = lambda: None
         self.overflows = 0
 
     def __len__(self) -> int:
@@ -52,72 +69,97 @@ class Registry:
         """Return the metric of this declaration; declaring it identically again returns the same one.
 
         Raises:
-            MetricError: the name is taken by another declaration; both are shown.
+            MetricError: another declaration has the name, or another that this one needs on the page; both are shown.
         """
-        with self.lock:
-            known = self._metrics.get(declaration.name)
-            if known is None:
-                known = self._metrics[declaration.name] = kind(declaration, self, key=self._key(declaration, ()))
-                if known.is_series:
-                    self._series[known.key] = known
-        if known.declaration != declaration:
-            raise MetricError(
-                f"{declaration.name} is already declared differently:\n  {known.declaration}\n  {declaration}"
-            )
-        return cast(M, known)
+        with self._lock:
+            other = next((self._claims[name] for name in declaration.names if name in self._claims), declaration)
+            if declaration.name not in self._metrics and other is declaration:
+                self._add(kind(declaration, self, key=self._key(declaration, ())))
+        if other != declaration:
+            same = other.name == declaration.name
+            why = "is already declared differently" if same else f"and {other.name} need one name on the page"
+            raise MetricError(f"{declaration.name} {why}:\n  {other}\n  {declaration}")
+        return cast(M, self._metrics[declaration.name])
+
+    def _add(self, metric: Metric) -> None:
+        # A signal handler may declare the same at any point in here: the first one counts.
+        declared = metric.declaration
+        if self._metrics.setdefault(declared.name, metric) is metric:
+            self._claims.update(dict.fromkeys(declared.names, declared))
+            if metric.is_series:
+                self._series[metric.key] = metric
 
     def series(self) -> list[Metric]:
         """Return every series. A copy: other threads may add to it meanwhile."""
         return list(self._series.values())
 
     def snapshot(self) -> tuple[list[Removal], list[Metric], list[Metric]]:
-        """Return what is to be removed, the children that went with it, and all series left; the first two once."""
-        with self.lock:
-            removals, departed = list(self._removals), list(self._departed)
-            self._removals.clear()
-            self._departed.clear()
-            return removals, departed, self.series()
+        """Return what is to be removed, the children that went with it, and all series left; the first two once.
+
+        Flush thread only.
+        """
+        # In this order: what is created after a removal must not be sent before it, nor what it removed after it.
+        series, removals, departed = self.series(), self._drain_removals(), self.departed()
+        gone = set(departed)
+        return removals, departed, [one for one in series if one not in gone] if gone else series
+
+    def departed(self) -> list[Metric]:
+        """Return the children that were removed, each once. Flush thread only."""
+        return [self._departed.popleft() for _ in range(len(self._departed))]
+
+    def _drain_removals(self) -> list[Removal]:
+        return [self._removals.popitem()[0] for _ in range(len(self._removals))]
 
     def announce(self, names: set[str]) -> dict[str, dict[str, str]]:
         """Return what `<prefix>.meta` is to hold for those of these metrics that were not announced before."""
         unannounced = names - self._announced
+        metadata = {name: self._metrics[name].declaration.metadata for name in unannounced}
         self._announced |= unannounced
-        return {name: self._metrics[name].declaration.metadata for name in unannounced}
+        return metadata
 
     def write_all_again(self) -> None:
-        """The server has lost series: all are due now, with the metadata of their metrics."""
+        """The server has lost series: all are due now, with the metadata of their metrics. Flush thread only."""
         self._announced.clear()
         for series in self.series():
-            if series.due_at != NEVER:
-                series.due_at = NEW
+            if series.due_at not in (NEVER, NEW):
+                series.due_at = AGAIN
 
     def let_rest(self, key: str) -> None:
-        """Somebody removed this series: it is not due until something is recorded to it."""
-        if key in self._series:
-            self._series[key].due_at = NEVER
+        """Somebody removed this series: it is not due until something is recorded to it. Flush thread only."""
+        series = self._series.get(key)
+        if series is not None:
+            series.due_at = NEVER
 
     def close(self, too_late: Callable[[object], None]) -> None:
         """From now on, what is recorded goes to `too_late` instead."""
-        with self.lock:
-            self._too_late = too_late
-            for series in self.series():
-                series.shut(too_late)
+        # In this order: a series that is made meanwhile is in the list, or sees that it is too late.
+        self._too_late = too_late
+        for series in self.series():
+            series.shut(too_late)
 
     def after_fork(self) -> None:
         """What the parent recorded is the parent's to send; every series is new to this process."""
-        self.lock = RLock()
+        self._lock = RLock()
         self._removals.clear()
         self._departed.clear()
         self._announced.clear()
         self.overflows = 0
-        for series in self._series.values():
+        for series in self.series():
             series.forget()
 
-    def admit(self, metric: Metric, label_values: tuple[str, ...]) -> Metric:
-        """Return a new series of `metric`; beyond `max_series`, the one that counts the rest."""
-        if len(self._series) < self._max_series:
-            return self._new_series(metric, label_values)
-        if not self.overflows:
+    def admit(self, metric: M, label_values: tuple[str, ...], given: tuple[object, ...] | None) -> M:
+        """Return the series of `metric` with these values; beyond `max_series`, the one that counts the rest.
+
+        From now on the metric finds it by what was `given` to its `labels`, if that is not None.
+        """
+        self.notice()
+        with self._lock:
+            overflows = self.overflows
+            series = self._found_or_made(metric, label_values)
+            metric.adopt(series, given if series.label_values == label_values else None)
+            first = self.overflows > overflows == 0
+        # Not under the lock: a log handler may record, or wait for a thread that does.
+        if first:
             log.warning(
                 "%s: more than max_series=%d label sets; new ones are counted together as %s. "
                 "A label with unbounded values (a user, a raw path) is the usual cause.",
@@ -125,43 +167,50 @@ class Registry:
                 self._max_series,
                 OVERFLOW,
             )
-        self.overflows += 1
-        return self._new_series(metric, (OVERFLOW,) * len(metric.declaration.labels))
+        return series
 
-    def dismiss(self, metric: Metric, label_values: tuple[str, ...]) -> None:
+    def dismiss(self, metric: M, label_values: tuple[str, ...]) -> None:
         """Remove one series of `metric` from Redis, and from this process if it is here."""
-        with self.lock:
-            key = self._key(metric.declaration, label_values)
-            self._depart(metric, key)
-            self._removals.append(Removal(key))
+        key = self._key(metric.declaration, label_values)
+        with self._lock:
+            self._depart(metric, self._series.get(key))
+            self._remove(metric, key)
 
-    def dismiss_all(self, metric: Metric) -> None:
+    def dismiss_all(self, metric: M) -> None:
         """Remove every series of `metric` from Redis, including those that are not in this process."""
-        declared = metric.declaration
-        with self.lock:
-            for series in self.series():
-                if series.declaration is declared:
-                    self._depart(metric, series.key)
-            # A child whose label values are all empty has the metric's own key.
-            key = self._key(declared, ())
-            self._removals.append(Removal(key, self._keys.of_metric(declared.kind, declared.name)))
+        declared, children = metric.declaration, metric.children()
+        for start in range(0, len(children), DISMISSED_AT_ONCE):
+            with self._lock:
+                for child in children[start : start + DISMISSED_AT_ONCE]:
+                    self._depart(metric, child)
+            sleep(0)
+        # A child whose label values are all empty has the metric's own key.
+        self._remove(metric, self._key(declared, ()), self._keys.of_metric(declared.kind, declared.name))
 
-    def _depart(self, metric: Metric, key: str) -> None:
-        series = self._series.pop(key, None)
-        if series is not None:
-            metric.leave(series)
+    def _depart(self, metric: M, series: Metric | None) -> None:
+        if series is not None and self._series.get(series.key) is series:
+            del self._series[series.key]
+            metric.leave(cast(M, series))
             self._departed.append(series)
 
-    def _new_series(self, metric: Metric, label_values: Sequence[str]) -> Metric:
-        declared, values = metric.declaration, tuple(label_values)
-        key = self._key(declared, values)
+    def _remove(self, metric: Metric, key: str, pattern: str = "") -> None:
+        self._removals[Removal(key, pattern, metric.declaration.shared != "last")] = None
+
+    def _found_or_made(self, metric: M, label_values: tuple[str, ...]) -> M:
         # Label values that differ only in what a key cannot hold are one series.
+        key = self._key(metric.declaration, label_values)
         series = self._series.get(key)
         if series is None:
-            series = self._series[key] = KINDS[declared.kind](declared, self, values, key)
+            rest = (OVERFLOW,) * len(label_values)
+            if len(self._series) >= self._max_series and label_values != rest:
+                self.overflows += 1
+                return self._found_or_made(metric, rest)
+            # The first one counts: a signal handler may have made the same series since.
+            made = KINDS[metric.declaration.kind](metric.declaration, self, label_values, key)
+            series = self._series.setdefault(key, made)
         if self._too_late:
             series.shut(self._too_late)
-        return series
+        return cast(M, series)
 
     def _key(self, declared: Declaration, label_values: Sequence[str]) -> str:
         return self._keys.series(declared.kind, declared.name, zip(declared.labels, label_values, strict=False))

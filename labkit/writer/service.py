@@ -12,7 +12,8 @@ from typing import NoReturn, Self
 from labkit.connection import DEFAULT_URL, endpoint, redact
 from labkit.errors import MetricError
 from labkit.keys import Keys
-from labkit.writer.declaration import DEFAULT_BUCKETS, Declaration, Shared
+from labkit.writer.buckets import bounds_of
+from labkit.writer.declaration import Declaration, Shared, labels_of
 from labkit.writer.metrics import Counter, Gauge, Histogram
 from labkit.writer.registry import Registry
 from labkit.writer.telemetry import Telemetry, WriterStats
@@ -81,7 +82,7 @@ class RedisMetricsService:
         Raises:
             MetricError: a name is not allowed, or the metric is already declared differently.
         """
-        return self._registry.declare(Declaration("counter", name, help, tuple(labels)), Counter)
+        return self._registry.declare(Declaration("counter", name, help, labels_of(labels, name)), Counter)
 
     def gauge(self, name: str, help: str, labels: Sequence[str] = (), *, shared: Shared = "last") -> Gauge:  # noqa: A002
         """Declare a value that goes up and down; `shared` says how several processes combine in it (see `Gauge`).
@@ -89,7 +90,7 @@ class RedisMetricsService:
         Raises:
             MetricError: as for `counter`.
         """
-        return self._registry.declare(Declaration("gauge", name, help, tuple(labels), shared=shared), Gauge)
+        return self._registry.declare(Declaration("gauge", name, help, labels_of(labels, name), shared=shared), Gauge)
 
     def histogram(
         self,
@@ -97,20 +98,18 @@ class RedisMetricsService:
         help: str,  # noqa: A002
         labels: Sequence[str] = (),
         *,
-        buckets: Iterable[float] = DEFAULT_BUCKETS,
+        buckets: Iterable[float] | None = None,
         unit: str = "",
     ) -> Histogram:
         """Declare a distribution over `buckets`: ascending upper bounds in `unit`; +Inf is implied.
 
+        By default they suit the unit: seconds if there is none, other units of time, bytes.
+
         Raises:
-            MetricError: as for `counter`, or the buckets are not finite and ascending.
+            MetricError: as for `counter`, the buckets are not finite and ascending, or the unit has no default.
         """
-        bounds = tuple(float(bound) for bound in buckets)
-        while bounds and bounds[-1] == float("inf"):
-            bounds = bounds[:-1]
-        return self._registry.declare(
-            Declaration("histogram", name, help, tuple(labels), unit=unit, buckets=bounds), Histogram
-        )
+        bounds, names = bounds_of(buckets, unit, name), labels_of(labels, name)
+        return self._registry.declare(Declaration("histogram", name, help, names, unit, bounds), Histogram)
 
     # Sending -------------------------------------------------------------------------------------------------
 

@@ -56,6 +56,7 @@ class Writer:
         self._restarts: dict[int, object] = {}
         self._begin()
         self._thread.start()
+        registry.notice = self._here
         self._replace_others()
         watch(self)
 

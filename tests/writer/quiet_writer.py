@@ -5,7 +5,7 @@ from typing import Any
 
 from labkit import RedisMetricsService
 from labkit.keys import Keys
-from labkit.writer.declaration import DEFAULT_BUCKETS, Declaration, Shared
+from labkit.writer.declaration import Declaration, Shared
 from labkit.writer.metrics import Counter, Gauge, Histogram
 from labkit.writer.registry import Registry
 
@@ -47,11 +47,11 @@ class QuietWriter(RedisMetricsService):
         help: str,  # noqa: A002
         labels: Sequence[str] = (),
         *,
-        buckets: Iterable[float] = DEFAULT_BUCKETS,
+        buckets: Iterable[float] | None = None,
         unit: str = "",
     ) -> Histogram:
         if _own(name):
-            return self._home.histogram(name, help, buckets=tuple(buckets), unit=unit)
+            return self._home.histogram(name, help, buckets=tuple(buckets or ()), unit=unit)
         return super().histogram(name, help, labels, buckets=buckets, unit=unit)
 
 

@@ -2,7 +2,7 @@
 
 import json
 import math
-from decimal import Decimal
+from collections.abc import Callable
 from threading import Thread
 from typing import Any
 
@@ -14,9 +14,19 @@ from hypothesis import strategies as st
 from labkit.errors import MetricError
 from labkit.keys import Keys
 from labkit.writer.declaration import OVERFLOW, Declaration
-from labkit.writer.metrics import Counter, Gauge, Histogram, Metric
+from labkit.writer.metrics import AGAIN, NEVER, NEW, NOW, Counter, Gauge, Histogram, Metric, Mode
 from labkit.writer.registry import Registry
 
+MODES: list[tuple[float, int, Mode]] = [
+    (NEW, 0, "new"),
+    (NEW, 3, "new"),
+    (AGAIN, 0, "again"),
+    (AGAIN, 3, "record"),
+    (NOW, 3, "record"),
+    (NEVER, 3, "record"),
+    (NOW, 0, "refresh"),
+    (17.0, 0, "refresh"),
+]
 FINITE = st.floats(allow_nan=False, allow_infinity=False, width=32)
 
 
@@ -38,10 +48,11 @@ def histogram(*bounds: float, unit: str = "") -> Histogram:
 
 
 def taken(series: Metric) -> list[Any]:
-    """The operation that goes to Redis, without the word whether to create."""
+    """The operation that goes to Redis, without its mode; then it starts from zero."""
     series.fold()
-    kind, create, *rest = json.loads(series.take() or "")
-    assert create is True
+    kind, mode, *rest = json.loads(series.operation("record") or "")
+    assert mode == "record"
+    series.settle()
     return [kind, *rest]
 
 
@@ -104,14 +115,6 @@ def test_a_counter_refuses_at_the_call(bad: object) -> None:
     with pytest.raises(MetricError, match="events"):
         events.inc(bad)  # type: ignore[arg-type]  # the point of the test
     assert events.fold() == 0
-
-
-@pytest.mark.parametrize("good", [True, np.int64(3), np.float32(0.5), Decimal("1.5")])
-def test_other_numbers_are_taken_as_floats(good: float) -> None:
-    """NumPy's numbers and decimals count as what they are worth."""
-    events = counter()
-    events.inc(good)
-    assert taken(events)[1] == float(good)
 
 
 def test_one_child_for_labels_by_name_position_and_order() -> None:
@@ -206,9 +209,39 @@ def test_more_than_a_double_holds_is_dropped() -> None:
     events.inc(1.7e308)
     events.inc(1.7e308)
     events.fold()
-    assert events.take() is None
+    assert events.operation("record") is None
+    events.settle()
     events.inc()
     assert taken(events) == ["counter", 1]
+
+
+class OutOfMemory:
+    """A record whose folding fails, as any may when there is no memory left."""
+
+    def __float__(self) -> float:
+        raise MemoryError
+
+
+@pytest.mark.parametrize("make", [counter, gauge, histogram])
+def test_a_fold_that_fails_gives_up_no_record(make: Callable[[], Metric]) -> None:
+    """All stay where they are, to be folded once there is memory again; an operation alone changes nothing."""
+    series = make()
+    series.records[:] = [1.0, OutOfMemory(), 2.0]
+    with pytest.raises(MemoryError):
+        series.fold()
+    assert (len(series.records), series.folded) == (3, 0)
+    series.records[1] = 3.0
+    assert (series.fold(), series.folded) == (3, 3)
+    assert series.operation("record") == series.operation("record")
+    assert "6.0" in (series.operation("record") or "")
+
+
+@pytest.mark.parametrize(("due", "folded", "mode"), MODES)
+def test_a_series_says_why_it_is_written(due: float, folded: int, mode: Mode) -> None:
+    """New to this writer, recorded to, written again because a server lost it, or only to live on."""
+    events = counter()
+    events.due_at, events.folded = due, folded
+    assert events.mode == mode
 
 
 def test_a_removed_child_leaves_and_a_held_one_finds_its_successor() -> None:

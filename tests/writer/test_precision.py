@@ -134,6 +134,6 @@ def test_millions_folded_in_memory() -> None:
         took.observe(value)
     while took.fold():
         pass
-    *_, adds, total = json.loads(took.take() or "")
+    *_, adds, total = json.loads(took.operation("record") or "")
     assert sum(adds[1::2]) == len(values)
     off_by_at_most(total, values, roundings=len(values) // SLICE + 1)
