@@ -1,8 +1,10 @@
 """The writer against real servers: nothing recorded is lost or counted twice, and the application never waits."""
 
+import copy
 import json
 import logging
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -293,6 +295,17 @@ def test_a_child_that_may_not_start_a_thread_tries_again(redis_url: str, redis_c
     assert [value(redis_client, f"{prefix}:counter:c") for prefix in ("a", "b")] == [1, 1]
     for service in services:
         service.close()
+
+
+@pytest.mark.parametrize("transfer", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_nothing_of_a_service_can_be_sent_elsewhere(
+    metrics: RedisMetricsService, transfer: Callable[[object], object]
+) -> None:
+    """Neither to another process nor as a copy; the error says what to do instead."""
+    labelled = metrics.counter("c", "Help.", ["label"])
+    for one in (metrics, labelled, labelled.labels(label="x"), metrics.gauge("g", "Help.")):
+        with pytest.raises(MetricError, match="make a service per process"):
+            transfer(one)
 
 
 def test_a_short_script_is_flushed_at_its_end(redis_url: str, redis_client: redis.Redis) -> None:
