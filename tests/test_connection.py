@@ -1,5 +1,7 @@
 """URLs: an invalid one fails at once with the way out, no password is ever shown, and TLS is checked."""
 
+import os
+import shutil
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +27,7 @@ from labkit.errors import ConnectionFailed, FlushError
 from labkit.sidecar.exporter import create_app
 from labkit.stack import binaries
 from tests.redis_server import RedisServer, free_port
+from tests.writer.test_service import value
 
 # What is shown -------------------------------------------------------------------------------------------------
 
@@ -35,7 +38,8 @@ from tests.redis_server import RedisServer, free_port
         ("redis://127.0.0.1:6379/0", "redis://127.0.0.1:6379/0"),
         ("redis://:s3cret@host:6379/0", "redis://:***@host:6379/0"),
         ("redis://user:s3c:r@et@host/0", "redis://user:***@host/0"),
-        ("redis://user@host/0", "redis://user@host/0"),
+        ("redis://s3cret@host/0", "redis://***@host/0"),
+        (" REDIS://:s3cret@host/0\n", "redis://:***@host/0"),
         ("redis://host/0?password=s3cret&db=1", "redis://host/0?password=***&db=1"),
         ("redis://host/0?p%61ssword=s3cret", "redis://host/0?p%61ssword=***"),
         ("redis://host/0?token=s3cret", "redis://host/0?token=***"),
@@ -104,6 +108,8 @@ def test_no_password_of_any_url_shows(url: str) -> None:
         f"redis://{'a' * 64}.example",
         "redis://:s3\udcff@host",
         "unix://host",
+        "redis://:s3 @host",
+        "redis://:s3\ncret@host",
     ],
 )
 def test_a_wrong_url_is_refused_without_its_password(url: str) -> None:
@@ -116,18 +122,21 @@ def test_a_wrong_url_is_refused_without_its_password(url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("redis://host?nonsense=1", r"nonsense=\*\*\*.*unknown option; the known ones are client_name, db, "),
-        ("redis://host?decode_responses=1", "unknown option"),
+        (
+            "redis://host?nonsense=1",
+            r"nonsense=\*\*\*.*unknown option 'nonsense'; the known ones are client_name, db, ",
+        ),
+        ("redis://host?decode_responses=1", "unknown option 'decode_responses'"),
         ("redis://host?ssl_cert_reqs=none", "with rediss://, some that begin with ssl_"),
-        ("redis://host?db=x", "an invalid value"),
-        ("rediss://host?ssl_cert_reqs=perhaps", "an invalid value"),
-        ("rediss://host?ssl_ca_certs=/none.pem", "certificates or the key cannot be read"),
-        ("rediss://host?ssl_certfile=/none.pem", "certificates or the key cannot be read"),
-        ("rediss://host?ssl_keyfile=%00", "an invalid value"),
-        ("rediss://host?ssl_min_version=9", "an invalid value"),
-        ("rediss://host?ssl_ciphers=none", "no cipher is left"),
-        ("redis://host?socket_timeout=nan", "an invalid value"),
-        ("redis://host?socket_connect_timeout=-1", "an invalid value"),
+        ("redis://host?db=x", "db must be the number of a database"),
+        ("rediss://host?ssl_cert_reqs=perhaps", "ssl_cert_reqs must be none, optional or required"),
+        ("rediss://host?ssl_ca_certs=/none.pem", r"the files of ssl_ca_certs .* cannot be read \(No such file"),
+        ("rediss://host?ssl_certfile=/none.pem", r"the files of ssl_certfile .* cannot be read \(No such file"),
+        ("rediss://host?ssl_keyfile=%00", "the files of ssl_certfile and ssl_keyfile cannot be read"),
+        ("rediss://host?ssl_min_version=9", "ssl_min_version must be 771"),
+        ("rediss://host?ssl_ciphers=none", "no cipher is left by ssl_ciphers"),
+        ("redis://host?socket_timeout=nan", "socket_timeout must be a number of seconds"),
+        ("redis://host?socket_connect_timeout=-1", "socket_connect_timeout must be a number of seconds"),
     ],
 )
 def test_a_wrong_option_is_refused(url: str, reason: str) -> None:
@@ -141,6 +150,18 @@ def test_the_password_of_the_url_comes_first(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("LABKIT_REDIS_PASSWORD", "s3\udcff")
     assert connect("redis://host").get_connection_kwargs()["password"] == b"s3\xff"
     assert connect("redis://:of-url@host").get_connection_kwargs()["password"] == "of-url"  # noqa: S105  none
+
+
+def test_a_scheme_in_capitals_and_space_around_are_understood() -> None:
+    """A variable or a file often adds a space or an end of line; both mean nothing."""
+    options = connect(" REDIS://:s3cret@host:7/2\n").get_connection_kwargs()
+    assert (options["host"], options["port"], options["db"], options["password"]) == ("host", 7, 2, "s3cret")
+
+
+def test_a_user_without_a_password_may_be_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the environment has the password; otherwise it may be one whose colon was forgotten."""
+    monkeypatch.setenv("LABKIT_REDIS_PASSWORD", "s3cret")
+    assert redact("redis://user@host/0") == "redis://user@host/0"
 
 
 # TLS -----------------------------------------------------------------------------------------------------------
@@ -242,3 +263,41 @@ def test_plain_text_does_not_reach_a_tls_port(tls: Tls) -> None:
     """A URL without its second s is an error, not a conversation in the clear."""
     with connect(f"redis://127.0.0.1:{tls.port}/0") as client, pytest.raises(redis.ConnectionError):
         client.ping()
+
+
+def test_a_plain_port_does_not_answer_in_tls(redis_url: str) -> None:
+    """A URL with an s too many is named as what it is, not as a server that is slow."""
+    url = redis_url.replace("redis://", "rediss://")
+    with connect(url, timeout=0.2) as client, pytest.raises(redis.ConnectionError, match="did not answer in TLS"):
+        client.ping()
+
+
+def test_a_forked_child_needs_no_file_of_its_parent(tls: Tls, tmp_path: Path) -> None:
+    """Certificates that are gone, or that only root may read, are those that the parent has read."""
+    shutil.copytree(tls.folder, tmp_path / "copy")
+    copied = Tls(tls.port, tmp_path / "copy")
+    metrics = RedisMetricsService(copied.url(copied.trust, *copied.identity()), flush_interval=600)
+    counter = metrics.counter("forked", "Help.")
+    shutil.rmtree(copied.folder)
+    child = os.fork()
+    if child == 0:
+        counter.inc(10)
+        metrics.close()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    counter.inc(1)
+    metrics.close()
+    with connect(tls.url(tls.trust, *tls.identity())) as client:
+        assert value(client, "metrics:counter:forked") == 11
+
+
+def test_renewed_certificates_are_used(tls: Tls, tmp_path: Path) -> None:
+    """Each new connection reads them again: what was a stranger's is the client's after the files were replaced."""
+    shutil.copytree(tls.folder, tmp_path / "copy")
+    copied = Tls(tls.port, tmp_path / "copy")
+    with connect(copied.url(copied.trust, *copied.identity("stranger"))) as client:
+        with pytest.raises(redis.ConnectionError):
+            client.ping()
+        for end in ("pem", "key"):
+            copied.file(f"client.{end}").replace(copied.file(f"stranger.{end}"))
+        assert client.ping()

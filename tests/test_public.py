@@ -17,9 +17,12 @@ def _within(package: str, *modules: str) -> list[str]:
 # From the ground to the edge. A module imports only from what comes before it; a package that is here by its own
 # name is one step.
 JOURNEY = (
-    *("errors", "resources", "connection", "listening", "keys", "digits", "script"),
+    *("errors", "resources", "tls", "connection", "listening", "keys", "digits", "script"),
     *_within("writer", "declaration", "timer", "amounts", "buckets", "metrics", "registry", "timing", "batch"),
-    *_within("writer", "scripts", "backoff", "telemetry", "delivery", "flusher", "lifetime", "service"),
+    *_within("writer", "scripts", "backoff", "telemetry", "delivery", "flusher", "flush_thread", "holders"),
+    *_within("integrations", "celery", "uwsgi"),
+    *_within("writer", "lifetime", "writer", "service"),
+    *_within("integrations", "rq"),
     *_within("sidecar", "rendering", "scripts", "deadlines", "exposition", "families", "unreadable", "mirror"),
     *_within("sidecar", "negotiation", "openmetrics", "filtering", "sidecar"),
     *_within("sidecar", "web_config", "authentication", "serving", "exporter"),

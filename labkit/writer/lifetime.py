@@ -9,10 +9,11 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from labkit.errors import FlushError
+from labkit.integrations import celery, uwsgi
 
 log = logging.getLogger("labkit")
 
@@ -24,8 +25,8 @@ TIMEOUT, SECOND_CHANCE = 5.0, 1.0
 class Living(Protocol):
     """What is closed at the end of its process, and starts anew in a child."""
 
-    def after_fork(self) -> None:
-        """Forget what belongs to the parent; only this thread has survived."""
+    def start_anew(self) -> None:
+        """Forget what belongs to the parent; only this thread has survived. Does nothing if that was done."""
 
     def close(self, timeout: float = ..., /) -> None:
         """Flush for the last time, within `timeout` seconds; does nothing if that was done."""
@@ -37,7 +38,7 @@ _living: set[Living] = set()
 def watch(service: Living) -> None:
     """From now on, `service` starts anew in forked children, and is closed when its process ends."""
     _living.add(service)
-    _join_multiprocessing()
+    _join_others()
 
 
 def release(service: Living) -> None:
@@ -45,7 +46,13 @@ def release(service: Living) -> None:
     _living.discard(service)
 
 
-def _close_all() -> None:
+def living() -> list[Living]:
+    """Return those that are watched. A copy: others may come and go meanwhile."""
+    return list(_living)
+
+
+def close_all() -> None:
+    """Close every service of this process: it is about to end."""
     try:
         _close_each(TIMEOUT)
     except (KeyboardInterrupt, SystemExit):
@@ -54,7 +61,7 @@ def _close_all() -> None:
 
 
 def _close_each(timeout: float) -> None:
-    for service in list(_living):
+    for service in living():
         try:
             service.close(timeout)
         except FlushError as error:
@@ -64,12 +71,25 @@ def _close_each(timeout: float) -> None:
             log.exception("%r could not be closed at exit.", service)
 
 
-def _start_anew() -> None:
-    for service in list(_living):
-        service.after_fork()
-    _join_multiprocessing()
-    if _joined:
+def start_all_anew() -> None:
+    """This process is a new one, made by a fork."""
+    for service in living():
+        try:
+            service.start_anew()
+        except Exception:
+            # The others must start nevertheless.
+            log.exception("%r could not start anew after a fork; its next flush, stats or labels tries again.", service)
+    _join_others()
+    if _MULTIPROCESSING in _joined:
         _close_at_the_end_of_a_child()
+
+
+def _join_others() -> None:
+    # A process that needs them has imported them; one that does not need not wait for the import.
+    for module, join in _OTHERS.items():
+        if module in sys.modules and module not in _joined:
+            _joined.add(module)
+            join()
 
 
 # Children of multiprocessing ------------------------------------------------------------------------------------
@@ -77,18 +97,12 @@ def _start_anew() -> None:
 # Forked ones end with os._exit, which skips atexit; they run multiprocessing's finalizers instead. The registry of
 # those is emptied when a child starts, after the hooks of os.fork; what register_after_fork was given runs then.
 
-_joined = False
-
 
 def _join_multiprocessing() -> None:
-    global _joined  # noqa: PLW0603  a child inherits it together with what it stands for
-    # A process with children has imported it; one without need not wait for the import.
-    if not _joined and "multiprocessing.util" in sys.modules:
-        from multiprocessing import util
+    from multiprocessing import util
 
-        _joined = True
-        util.register_after_fork(_close_all, lambda _: _close_at_the_end_of_a_child())
-        _close_at_the_end_of_a_child()
+    util.register_after_fork(close_all, lambda _: _close_at_the_end_of_a_child())
+    _close_at_the_end_of_a_child()
 
 
 def _close_at_the_end_of_a_child() -> None:
@@ -105,14 +119,23 @@ def _close_in_a_child() -> None:
     if others:
         threading.Thread(target=_close_after, args=(others,), name="labkit-exit").start()
     else:
-        _close_all()
+        close_all()
 
 
 def _close_after(threads: Sequence[threading.Thread]) -> None:
     for thread in threads:
         thread.join()
-    _close_all()
+    close_all()
 
 
-os.register_at_fork(after_in_child=_start_anew)
-atexit.register(_close_all)
+_MULTIPROCESSING = "multiprocessing.util"
+_OTHERS: dict[str, Callable[[], None]] = {
+    _MULTIPROCESSING: _join_multiprocessing,
+    celery.MODULE: lambda: celery.join(close_all),
+    uwsgi.MODULE: lambda: uwsgi.join(start_all_anew),
+}
+# A child inherits it together with what it stands for.
+_joined: set[str] = set()
+
+os.register_at_fork(after_in_child=start_all_anew)
+atexit.register(close_all)

@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any, Final, Literal, Protocol, Self, cast
+from typing import Any, Final, Literal, NoReturn, Protocol, Self, cast
 
 from labkit.errors import MetricError
 from labkit.writer.amounts import number_of
@@ -86,6 +86,10 @@ class Metric(ABC):
         # What was recorded and not folded yet.
         self.records: list[Any] = []
         self._append: Callable[[Any], None] = self.records.append if self.is_series else self._refuse
+
+    def __reduce__(self) -> NoReturn:
+        name = self.declaration.name
+        raise MetricError(f"{name} cannot be pickled or copied: make a service per process, and declare it there.")
 
     @property
     def is_series(self) -> bool:

@@ -58,6 +58,8 @@ class Registry:
         # The metrics whose metadata was sent.
         self._announced: set[str] = set()
         self._too_late: Callable[[object], None] | None = None
+        # Called before a series is made: the moment to see that this is another process. See `Writer`.
+        self.notice: Callable[[], object] = lambda: None
         self.overflows = 0
 
     def __len__(self) -> int:
@@ -148,7 +150,7 @@ class Registry:
         self._departed.clear()
         self._announced.clear()
         self.overflows = 0
-        for series in self._series.values():
+        for series in self.series():
             series.forget()
 
     def admit(self, metric: M, label_values: tuple[str, ...], given: tuple[object, ...] | None) -> M:
@@ -156,6 +158,7 @@ class Registry:
 
         From now on the metric finds it by what was `given` to its `labels`, if that is not None.
         """
+        self.notice()
         with self._lock:
             overflows = self.overflows
             series = self._found_or_made(metric, label_values)

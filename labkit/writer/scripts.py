@@ -1,4 +1,4 @@
-"""Lua: `flush.lua` and `scan.lua` behind typed methods. Nothing else sees KEYS and ARGV; their headers are the contract."""
+"""Lua: `flush.lua` and `scan.lua` behind typed methods. Nothing else sees KEYS and ARGV; headers are the contract."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

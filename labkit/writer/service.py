@@ -4,33 +4,21 @@ Application threads append; one flush thread folds what they appended several ti
 to Redis every `flush_interval`, as batches that are applied at most once.
 """
 
-import logging
+import weakref
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from threading import Condition, Event, Thread, current_thread
-from time import monotonic
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
-from labkit.connection import DEFAULT_URL, connect, redact
-from labkit.errors import FlushError
+from labkit.connection import DEFAULT_URL, endpoint, redact
+from labkit.errors import MetricError
 from labkit.keys import Keys
-from labkit.writer.batch import Outbox
 from labkit.writer.buckets import bounds_of
 from labkit.writer.declaration import Declaration, Shared, labels_of
-from labkit.writer.delivery import Delivery
-from labkit.writer.flusher import Flusher
-from labkit.writer.lifetime import release, watch
 from labkit.writer.metrics import Counter, Gauge, Histogram
 from labkit.writer.registry import Registry
-from labkit.writer.scripts import WriteScripts
 from labkit.writer.telemetry import Telemetry, WriterStats
 from labkit.writer.timing import Timing
-
-log = logging.getLogger("labkit")
-
-# Time between two folds of the lists, s; longer with many series, as checking them all takes time.
-FOLD_INTERVAL, FOLD_INTERVAL_PER_SERIES = 0.1, 5e-6
+from labkit.writer.writer import Writer
 
 
 class RedisMetricsService:
@@ -67,19 +55,24 @@ class RedisMetricsService:
         max_series: int = 100_000,
         lease: float = 60,
     ) -> None:
-        self._timing = Timing(flush_interval, ttl, lease)
-        self._url = url
-        self._keys = Keys(prefix)
-        self._registry = Registry(self._keys, max_series)
-        self._client = connect(url)
-        self._closed = self._warned = False
-        self._telemetry = Telemetry(self)
-        self._start()
-        watch(self)
+        timing, keys = Timing(flush_interval, ttl, lease), Keys(prefix)
+        self._registry = Registry(keys, max_series)
+        self._writer = Writer(
+            endpoint=endpoint(url),
+            where=redact(url),
+            keys=keys,
+            registry=self._registry,
+            telemetry=Telemetry(self),
+            timing=timing,
+            # Weak, so that the writer can tell when nobody has this service any more.
+            service=weakref.ref(self),
+        )
 
     def __repr__(self) -> str:
-        url, prefix = redact(self._url), self._keys.prefix
-        return f"RedisMetricsService({url!r}, prefix={prefix!r}, series={len(self._registry)})"
+        return repr(self._writer)
+
+    def __reduce__(self) -> NoReturn:
+        raise MetricError("A service cannot be pickled or copied: make a service per process, and share it there.")
 
     # Declaring -----------------------------------------------------------------------------------------------
 
@@ -127,14 +120,11 @@ class RedisMetricsService:
         Raises:
             MetricError: it is not above 0 and below `ttl`.
         """
-        return self._timing.flush_interval
+        return self._writer.timing.flush_interval
 
     @flush_interval.setter
     def flush_interval(self, seconds: float) -> None:
-        self._timing = replace(self._timing, flush_interval=seconds)
-        with self._answered:
-            self._tickets += 1
-            self._wake.set()
+        self._writer.retime(seconds)
 
     def flush(self, timeout: float = 10.0) -> None:
         """Return once everything recorded before this call is acknowledged by Redis.
@@ -142,14 +132,7 @@ class RedisMetricsService:
         Raises:
             FlushError: it is not within `timeout` seconds. Nothing is lost; the writer keeps trying.
         """
-        if self._closed:
-            raise FlushError("The service is closed: new records are discarded.")
-        with self._answered:
-            self._tickets += 1
-            ticket = self._tickets
-            self._wake.set()
-            if not self._answered.wait_for(lambda: self._served >= ticket, timeout):
-                raise FlushError(f"{self._why_not(timeout)} The writer keeps what was recorded and keeps trying.")
+        self._writer.flush(timeout)
 
     def close(self, timeout: float = 5.0) -> None:
         """Flush for the last time and end the flush thread. A second call does nothing.
@@ -157,20 +140,11 @@ class RedisMetricsService:
         Raises:
             FlushError: Redis did not acknowledge everything within `timeout` seconds; the rest is lost.
         """
-        if self._closed:
-            return
-        deadline = monotonic() + timeout
-        try:
-            self.flush(timeout)
-        except FlushError:
-            self._end(deadline)
-            raise FlushError(f"{self._why_not(timeout)} What it did not acknowledge is lost.") from None
-        # Any other exception, such as Ctrl-C, leaves the service open: closing is tried again at exit.
-        self._end(deadline)
+        self._writer.close(timeout)
 
     def stats(self) -> WriterStats:
         """Return what this writer has recorded, written and dropped so far."""
-        return self._flusher.stats()
+        return self._writer.stats()
 
     def __enter__(self) -> Self:
         return self
@@ -179,84 +153,3 @@ class RedisMetricsService:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-
-    # The flush thread ------------------------------------------------------------------------------------------
-
-    def _start(self) -> None:
-        scripts = WriteScripts(self._client, self._keys)
-        delivery = Delivery(Outbox(self._timing), scripts, self._registry, self._telemetry, redact(self._url))
-        self._flusher = Flusher(delivery, self._registry, self._telemetry, self._timing)
-        # flush() draws a ticket; the flush thread notes the last one it tried, and the last one it served.
-        self._tickets = self._tried = self._served = 0
-        self._answered = Condition()
-        self._wake, self._stopping = Event(), Event()
-        self._thread = Thread(target=self._run, name="labkit-flush", daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        self._next_flush = monotonic() + self._timing.flush_interval
-        while not self._stopping.is_set():
-            self._wake.wait(min(self._fold_interval(), max(0.0, self._next_flush - monotonic())))
-            self._wake.clear()
-            try:
-                self._tick()
-            except Exception:
-                # MemoryError, for one. A writer without its thread would keep everything and send nothing.
-                log.exception("Unexpected error in the flush thread; it keeps running.")
-        if not self._flusher.failures:
-            self._flusher.finish()
-
-    def _tick(self) -> None:
-        self._flusher.fold()
-        # A request is tried at once, but only once: if it fails, it waits like everything else. It is known by its
-        # ticket, because a wake-up may come just before it is cleared, and be lost.
-        if monotonic() >= self._next_flush or self._tickets > self._tried:
-            self._retime()
-            self._next_flush = monotonic() + self._flush_once()
-
-    def _retime(self) -> None:
-        # Done here, because what the flusher holds belongs to the flush thread.
-        if self._flusher.timing is not self._timing:
-            self._flusher.retime(self._timing)
-
-    def _fold_interval(self) -> float:
-        return max(FOLD_INTERVAL, FOLD_INTERVAL_PER_SERIES * len(self._registry))
-
-    def _flush_once(self) -> float:
-        ticket = self._tried = self._tickets
-        wait = self._flusher.flush()
-        if not self._flusher.failures:
-            with self._answered:
-                self._served = ticket
-                self._answered.notify_all()
-        return wait
-
-    def _why_not(self, timeout: float) -> str:
-        return (
-            f"{redact(self._url)} did not acknowledge everything within {timeout:g} s "
-            f"({self._flusher.last_error or 'no answer yet'}). Is the server up?"
-        )
-
-    def _end(self, deadline: float) -> None:
-        self._closed = True
-        release(self)
-        self._registry.close(self._too_late)
-        self._stopping.set()
-        self._wake.set()
-        self._thread.join(max(0.0, deadline - monotonic()))
-        # A thread that still waits for an answer keeps its connection, and ends with it.
-        if not self._thread.is_alive():
-            self._client.close()
-
-    def _too_late(self, _: object) -> None:
-        # The last flush still records its own metrics.
-        if current_thread() is not self._thread and not self._warned:
-            self._warned = True
-            log.warning("The service is closed: new records are discarded.")
-
-    def after_fork(self) -> None:
-        """Start anew in the child: threads and sockets do not survive a fork, and what waits belongs to the parent."""
-        self._client = connect(self._url)
-        self._registry.after_fork()
-        self._telemetry.start()
-        self._start()

@@ -1,9 +1,11 @@
 """Batch: how often a writer sends, and how long Redis keeps what it sent."""
 
-from dataclasses import dataclass
-from math import inf
+from dataclasses import dataclass, fields
 
 from labkit.errors import MetricError
+
+# What Redis takes, in whole milliseconds, and no more than anybody means.
+SHORTEST, LONGEST = 0.001, 10 * 365 * 86400.0
 
 
 @dataclass(frozen=True)
@@ -21,12 +23,12 @@ class Timing:
     lease: float = 60.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.flush_interval < self.ttl < inf:
-            raise MetricError(
-                f"flush_interval={self.flush_interval} s must be above 0 and below a finite ttl={self.ttl} s."
-            )
-        if not 0 < self.lease < inf:
-            raise MetricError(f"lease={self.lease} s must be above 0 and finite.")
+        for name in (field.name for field in fields(self)):
+            seconds = getattr(self, name)
+            if not (isinstance(seconds, int | float) and SHORTEST <= seconds <= LONGEST):
+                raise MetricError(f"{name}={seconds!r} must be a number of seconds, from {SHORTEST:g} to ten years.")
+        if not self.flush_interval < self.ttl:
+            raise MetricError(f"flush_interval={self.flush_interval} s must be below ttl={self.ttl} s.")
 
     @property
     def effective_lease(self) -> float:

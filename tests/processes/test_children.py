@@ -36,3 +36,12 @@ def test_labkit_and_multiprocessing_meet_in_any_order(start: Start, redis_client
     """It does not matter which of them was imported first, or in which process."""
     start(program).ended()
     assert value(redis_client, "metrics:counter:events") == 11
+
+
+@pytest.mark.parametrize("noticed_by", ["labels", "flush", "stats"])
+def test_a_fork_without_hooks_is_noticed(start: Start, redis_client: redis.Redis, noticed_by: str) -> None:
+    """The service starts anew as soon as it is called, and says so; what waited stays the parent's."""
+    output = start("forked_in_c.py", noticed_by).ended()
+    assert output.count("another process, forked without Python's hooks") == 1
+    assert value(redis_client, "metrics:counter:events:where=parent") == 1
+    assert value(redis_client, "metrics:counter:events:where=child") == 10

@@ -2,8 +2,10 @@
 
 import signal
 import socket
+import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
@@ -16,6 +18,10 @@ from tests.writer.test_service import value
 REQUESTS = 400
 GUNICORN = ("-m", "gunicorn", "--no-control-socket", "--workers", "4", "wsgi:app")
 UVICORN = ("-m", "uvicorn", "--log-level", "warning", "asgi:app")
+# The server itself; Python runs the script that starts it.
+UWSGI = str(Path(sys.executable).with_name("uwsgi"))
+MASTER = ("--master", "--processes", "2", "--die-on-term", "--wsgi-file", "wsgi.py", "--callable", "app")
+OSAFTERFORK = ("--threads", "2", "--py-call-osafterfork")
 
 
 def listens(port: int) -> bool:
@@ -53,3 +59,18 @@ def test_uvicorn(start: Start, redis_client: redis.Redis, workers: int) -> None:
     program.ended(0 if workers > 1 else -signal.SIGTERM)
     assert value(redis_client, "metrics:counter:answered") == REQUESTS
     assert len(processes) == workers
+
+
+@pytest.mark.parametrize(
+    "options", [("--enable-threads",), ("--enable-threads", "--lazy-apps"), OSAFTERFORK, ()], ids=" ".join
+)
+def test_uwsgi(start: Start, redis_client: redis.Redis, options: tuple[str, ...]) -> None:
+    """It forks in C, after the service was made or, with --lazy-apps, before; and it ends when it is told to."""
+    port = free_port()
+    program = start(UWSGI, *MASTER, "--http-socket", f"127.0.0.1:{port}", *options)
+    wait_until(lambda: listens(port), "uWSGI listening")
+    ask(f"http://127.0.0.1:{port}/")
+    program.send(signal.SIGTERM)
+    output = program.ended()
+    assert value(redis_client, "metrics:counter:answered") == REQUESTS
+    assert ("start it with --enable-threads" in output) == (options == ())

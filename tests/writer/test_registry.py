@@ -6,6 +6,9 @@ from collections.abc import Callable
 from threading import Thread
 from time import thread_time
 
+import pytest
+
+from labkit import FlushError
 from labkit.keys import Keys
 from labkit.writer.declaration import Declaration
 from labkit.writer.metrics import NEVER, NOW, Counter, Gauge
@@ -152,7 +155,8 @@ def test_what_was_removed_takes_no_memory() -> None:
         assert len(writer._registry._removals) == 1
         assert _gauges() <= gauges + 1
         writer._registry._removals.clear()
-        writer._end(0)
+        with pytest.raises(FlushError):
+            writer.close(0)
 
 
 def _gauges() -> int:

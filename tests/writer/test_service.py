@@ -1,8 +1,10 @@
 """The writer against real servers: nothing recorded is lost or counted twice, and the application never waits."""
 
+import copy
 import json
 import logging
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -232,7 +234,11 @@ def test_closing_twice_and_flushing_after() -> None:
         (lambda: RedisMetricsService(flush_interval=0), MetricError),
         (lambda: RedisMetricsService(flush_interval=10, ttl=5), MetricError),
         (lambda: RedisMetricsService(ttl=float("inf")), MetricError),
+        (lambda: RedisMetricsService(ttl=1e16), MetricError),
+        (lambda: RedisMetricsService(flush_interval=1e-9, ttl=1e-8), MetricError),
+        (lambda: RedisMetricsService(flush_interval="5"), MetricError),  # type: ignore[arg-type]
         (lambda: RedisMetricsService(lease=-1), MetricError),
+        (lambda: RedisMetricsService(lease=1e308), MetricError),
         (lambda: RedisMetricsService(lease=float("nan")), MetricError),
         (lambda: RedisMetricsService(prefix="a:b"), MetricError),
         (lambda: RedisMetricsService(max_series=0), MetricError),
@@ -269,6 +275,37 @@ def test_after_a_fork_each_process_sends_its_own(redis_url: str, redis_client: r
     assert value(redis_client, "metrics:counter:c") == 10
     metrics.close()
     assert value(redis_client, "metrics:counter:c") == 11
+
+
+def test_a_child_that_may_not_start_a_thread_tries_again(redis_url: str, redis_client: redis.Redis) -> None:
+    """At its next flush, each service on its own; what was recorded meanwhile is sent."""
+    services = [RedisMetricsService(redis_url, flush_interval=600, prefix=prefix) for prefix in ("a", "b")]
+    counters = [service.counter("c", "Help.") for service in services]
+    before = threading.stack_size(1 << 46)  # more than there is
+    child = os.fork()
+    if child == 0:
+        counters[0].inc()
+        counters[1].inc()
+        threading.stack_size(before)
+        for service in services:
+            service.flush()
+        os._exit(0)
+    threading.stack_size(before)
+    assert os.waitpid(child, 0)[1] == 0
+    assert [value(redis_client, f"{prefix}:counter:c") for prefix in ("a", "b")] == [1, 1]
+    for service in services:
+        service.close()
+
+
+@pytest.mark.parametrize("transfer", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_nothing_of_a_service_can_be_sent_elsewhere(
+    metrics: RedisMetricsService, transfer: Callable[[object], object]
+) -> None:
+    """Neither to another process nor as a copy; the error says what to do instead."""
+    labelled = metrics.counter("c", "Help.", ["label"])
+    for one in (metrics, labelled, labelled.labels(label="x"), metrics.gauge("g", "Help.")):
+        with pytest.raises(MetricError, match="make a service per process"):
+            transfer(one)
 
 
 def test_a_short_script_is_flushed_at_its_end(redis_url: str, redis_client: redis.Redis) -> None:

@@ -1,0 +1,43 @@
+"""Batch: whether anybody may still record to a writer whose service object is gone.
+
+A metric can be kept without the service that it came from, and the writer holds all its metrics itself. So references
+are counted, as the garbage collector does it: those that come from within, and those that there are.
+"""
+
+import gc
+import sys
+from collections import Counter, deque
+from types import BuiltinMethodType, MethodType
+
+from labkit.writer.metrics import Metric
+
+_CONTAINERS = (dict, list, tuple, set, frozenset, deque, MethodType, BuiltinMethodType)
+# What `sys.getrefcount` sees besides: the table of parts, and the item that `map` passes on.
+_OURS = 2
+
+
+def is_held(root: object) -> bool:
+    """Return whether anything but `root`, and what it consists of, refers to one of its metrics.
+
+    In doubt, the answer is yes: where objects have no reference counts, and when another thread is in a metric.
+    """
+    parts, inside = _walk(root)
+    metrics = [part for part in parts.values() if isinstance(part, Metric)]
+    counts = list(map(sys.getrefcount, metrics))
+    return any(count > inside[id(metric)] + _OURS + 1 for metric, count in zip(metrics, counts, strict=True))
+
+
+def _walk(root: object) -> tuple[dict[int, object], Counter[int]]:
+    """Return the parts of `root` by identity, and how often one of them refers to each."""
+    parts, inside, ahead = {id(root): root}, Counter[int](), [root]
+    while ahead:
+        for part in gc.get_referents(ahead.pop()):
+            inside[id(part)] += 1
+            if id(part) not in parts and _is_ours(part):
+                parts[id(part)] = part
+                ahead.append(part)
+    return parts, inside
+
+
+def _is_ours(part: object) -> bool:
+    return type(part) in _CONTAINERS or type(part).__module__.startswith("labkit.writer.")
