@@ -18,8 +18,8 @@ def _within(package: str, *modules: str) -> list[str]:
 # name is one step.
 JOURNEY = (
     *("errors", "resources", "connection", "listening", "keys", "digits", "script"),
-    *_within("writer", "declaration", "timer", "amounts", "buckets", "metrics", "registry", "timing", "batch"),
-    *_within("writer", "scripts", "backoff", "telemetry", "delivery", "flusher", "lifetime", "service"),
+    *_within("writer", "declaration", "timer", "amounts", "buckets", "metric", "metrics", "registry", "timing"),
+    *_within("writer", "batch", "scripts", "backoff", "telemetry", "delivery", "flusher", "lifetime", "service"),
     *_within("sidecar", "rendering", "scripts", "deadlines", "exposition", "families", "unreadable", "mirror"),
     *_within("sidecar", "negotiation", "openmetrics", "filtering", "sidecar"),
     *_within("sidecar", "web_config", "authentication", "serving", "exporter"),
