@@ -10,7 +10,7 @@ A metric without labels is recorded to directly; one with labels hands out child
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from labkit.errors import MetricError
@@ -197,26 +197,25 @@ class Histogram(Metric):
     def fold(self) -> int:
         chunk = self._chunk()
         total, counts = self._sum + _total(chunk), self._counts.copy()
-        for bucket, count in self._count(chunk):
-            counts[bucket] = counts.get(bucket, 0) + count
+        self._count(chunk, counts)
         self._give_up(len(chunk))
         self._sum, self._counts = total, counts
         return len(chunk)
 
-    def _count(self, chunk: list[float]) -> Iterator[tuple[int, int]]:
+    def _count(self, chunk: list[float], counts: dict[int, int]) -> None:
         bounds, below = self.declaration.buckets, 0
         if len(chunk) < len(bounds):
-            yield from ((bisect_left(bounds, value) + 1, 1) for value in chunk)
+            for value in chunk:
+                bucket = bisect_left(bounds, value) + 1
+                counts[bucket] = counts.get(bucket, 0) + 1
             return
         # Sorting is done in C, and leaves one search per bound instead of one per value.
         chunk.sort()
-        for bucket, bound in enumerate(bounds, 1):
+        for bucket, bound in enumerate((*bounds, math.inf), 1):
             at_or_below = bisect_right(chunk, bound, below)
             if at_or_below > below:
-                yield bucket, at_or_below - below
+                counts[bucket] = counts.get(bucket, 0) + at_or_below - below
                 below = at_or_below
-        if below < len(chunk):
-            yield len(bounds) + 1, len(chunk) - below
 
     def operation(self, mode: Mode) -> str | None:
         if not math.isfinite(self._sum):
