@@ -18,8 +18,10 @@ def _within(package: str, *modules: str) -> list[str]:
 # name is one step.
 JOURNEY = (
     *("errors", "resources", "tls", "connection", "listening", "keys", "digits", "script"),
-    *_within("writer", "declaration", "timer", "amounts", "buckets", "metrics", "registry", "timing", "batch"),
-    *_within("writer", "scripts", "backoff", "telemetry", "delivery", "flusher", "flush_thread", "holders"),
+    *_within("writer", "declaration", "timer", "amounts", "buckets", "metric", "metrics", "registry"),
+    *_within(
+        "writer", "timing", "batch", "scripts", "backoff", "telemetry", "delivery", "flusher", "flush_thread", "holders"
+    ),
     *_within("integrations", "celery", "uwsgi"),
     *_within("writer", "lifetime", "writer", "service"),
     *_within("integrations", "rq"),

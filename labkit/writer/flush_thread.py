@@ -117,8 +117,9 @@ class FlushThread:
     def _wait(self) -> bool:
         fold_interval = max(FOLD_INTERVAL, FOLD_INTERVAL_PER_SERIES * self._series())
         asked = self._next_request(min(fold_interval, max(0.0, self._next_flush - monotonic())))
+        # One may come just as the wait ends without one.
         while self._next_request(0):
-            pass
+            asked = True
         return asked
 
     def _next_request(self, timeout: float) -> bool:

@@ -11,7 +11,8 @@ from typing import TypeVar, cast
 from labkit.errors import MetricError
 from labkit.keys import Keys
 from labkit.writer.declaration import OVERFLOW, Declaration
-from labkit.writer.metrics import KINDS, NEVER, Metric
+from labkit.writer.metric import NEVER, Metric
+from labkit.writer.metrics import KINDS
 
 log = logging.getLogger("labkit")
 

@@ -1,6 +1,7 @@
 """A declaration is refused if it could never be sent, or would not be shown."""
 
 import enum
+import math
 
 import pytest
 import redis
@@ -73,6 +74,20 @@ def test_an_enumeration_is_its_text() -> None:
     """A member of a StrEnum names a metric, and its own methods run no more."""
     declared = Declaration("counter", Name.EVENTS, "Help.", (Name.EVENTS,))
     assert [type(text) for text in (declared.name, *declared.labels)] == [str, str]
+
+
+@pytest.mark.parametrize("labels", [("__name",), ("le",), ("quantile",), ("a-b",), ("a", "a"), ("1a",)])
+def test_label_names_that_prometheus_reserves_are_refused(labels: tuple[str, ...]) -> None:
+    """A bad label name fails at the declaration."""
+    with pytest.raises(MetricError, match="label"):
+        Declaration("counter", "events", "Help.", labels)
+
+
+@pytest.mark.parametrize("bounds", [(5, 1), (1, 1), (1, math.nan)])
+def test_bounds_must_ascend(bounds: tuple[float, ...]) -> None:
+    """Buckets out of order fail at the declaration."""
+    with pytest.raises(MetricError, match="ascending"):
+        Declaration("histogram", "took", "Help.", buckets=bounds)
 
 
 @pytest.mark.parametrize("part", PARTS)

@@ -13,20 +13,11 @@ from hypothesis import strategies as st
 
 from labkit.errors import MetricError
 from labkit.keys import Keys
-from labkit.writer.declaration import OVERFLOW, Declaration
-from labkit.writer.metrics import AGAIN, NEVER, NEW, NOW, Counter, Gauge, Histogram, Metric, Mode
+from labkit.writer.declaration import Declaration
+from labkit.writer.metric import Metric
+from labkit.writer.metrics import Counter, Gauge, Histogram
 from labkit.writer.registry import Registry
 
-MODES: list[tuple[float, int, Mode]] = [
-    (NEW, 0, "new"),
-    (NEW, 3, "new"),
-    (AGAIN, 0, "again"),
-    (AGAIN, 3, "record"),
-    (NOW, 3, "record"),
-    (NEVER, 3, "record"),
-    (NOW, 0, "refresh"),
-    (17.0, 0, "refresh"),
-]
 FINITE = st.floats(allow_nan=False, allow_infinity=False, width=32)
 
 
@@ -117,76 +108,6 @@ def test_a_counter_refuses_at_the_call(bad: object) -> None:
     assert events.fold() == 0
 
 
-def test_one_child_for_labels_by_name_position_and_order() -> None:
-    """However a child is asked for, it is the same object."""
-    events = counter("event", "place")
-    child = events.labels(event="joined", place="here")
-    assert child is events.labels(place="here", event="joined") is events.labels("joined", "here")
-
-
-def test_label_values_that_python_takes_for_equal_stay_apart() -> None:
-    """1, 1.0 and True hash alike; as label values they are three series."""
-    events = counter("code")
-    children = [events.labels(code=code) for code in ("1", 1, 1.0, True)]
-    assert children[0] is children[1]
-    assert len({id(child) for child in children}) == 3
-
-
-@pytest.mark.parametrize("labels", [{}, {"event": "a", "x": "b"}, {"Event": "a"}])
-def test_wrong_labels_name_the_right_ones(labels: dict[str, str]) -> None:
-    """A label mistake says which labels there are."""
-    with pytest.raises(MetricError, match=r"has the labels \(event\)"):
-        counter("event").labels(**labels)
-
-
-def test_a_metric_with_labels_is_not_recorded_to() -> None:
-    """When `.labels()` was forgotten, the error says how to call it."""
-    with pytest.raises(MetricError, match=r"events\.labels\(event=…\)"):
-        counter("event").inc()
-
-
-def test_a_child_has_no_further_labels() -> None:
-    """`.labels()` twice is a mistake."""
-    with pytest.raises(MetricError, match="directly"):
-        counter("event").labels(event="a").labels(event="b")
-
-
-def test_declaring_again_returns_the_same_metric() -> None:
-    """Modules may declare what they share; a difference is shown from both sides."""
-    metrics = registry()
-    first = counter("event", within=metrics)
-    assert counter("event", within=metrics) is first
-    with pytest.raises(MetricError, match=r"(?s)'event'.*'place'"):
-        counter("place", within=metrics)
-
-
-@pytest.mark.parametrize("labels", [("__name",), ("le",), ("quantile",), ("a-b",), ("a", "a"), ("1a",)])
-def test_label_names_that_prometheus_reserves_are_refused(labels: tuple[str, ...]) -> None:
-    """A bad label name fails at the declaration."""
-    with pytest.raises(MetricError, match="label"):
-        counter(*labels)
-
-
-@pytest.mark.parametrize("bounds", [(5, 1), (1, 1), (1, math.nan)])
-def test_bounds_must_ascend(bounds: tuple[float, ...]) -> None:
-    """Buckets out of order fail at the declaration."""
-    with pytest.raises(MetricError, match="ascending"):
-        histogram(*bounds)
-
-
-def test_too_many_label_sets_fold_into_one_series() -> None:
-    """Beyond max_series the totals stay right, in the series whose labels are all overflow."""
-    metrics = registry(max_series=3)
-    events = counter("user", within=metrics)
-    for user in range(10):
-        events.labels(user=user).inc()
-    added = {series.label_values: taken(series)[1] for series in metrics.series()}
-    assert added == {("0",): 1, ("1",): 1, ("2",): 1, (OVERFLOW,): 7}
-    assert metrics.overflows == 7
-    metrics.after_fork()
-    assert metrics.overflows == 0
-
-
 def test_no_increment_of_eight_threads_is_missing() -> None:
     """Recording needs no lock: appends are atomic, and draining takes only what is there."""
     events = counter()
@@ -234,44 +155,3 @@ def test_a_fold_that_fails_gives_up_no_record(make: Callable[[], Metric]) -> Non
     assert (series.fold(), series.folded) == (3, 3)
     assert series.operation("record") == series.operation("record")
     assert "6.0" in (series.operation("record") or "")
-
-
-@pytest.mark.parametrize(("due", "folded", "mode"), MODES)
-def test_a_series_says_why_it_is_written(due: float, folded: int, mode: Mode) -> None:
-    """New to this writer, recorded to, written again because a server lost it, or only to live on."""
-    events = counter()
-    events.due_at, events.folded = due, folded
-    assert events.mode == mode
-
-
-def test_a_removed_child_leaves_and_a_held_one_finds_its_successor() -> None:
-    """After remove() the label values start anew; whoever kept the old child records to the new one."""
-    metrics = registry()
-    events = counter("user", within=metrics)
-    old, other = events.labels(user="a"), events.labels(user="b")
-    events.remove(user="a")
-    assert metrics.series() == [other]
-    old.inc(3)
-    assert taken(events.labels(user="a")) == ["counter", 3]
-    removals, departed, _ = metrics.snapshot()
-    assert ([removal.key for removal in removals], departed) == (["metrics:counter:events:user=a"], [old])
-
-
-def test_clear_leaves_nothing_of_the_metric_and_all_of_the_others() -> None:
-    """Every child goes, from Redis too by its pattern; another metric with the same beginning of its name stays."""
-    metrics = registry()
-    events = counter("user", within=metrics)
-    other = metrics.declare(Declaration("counter", "events_too", "Help.", ("user",)), Counter).labels(user="a")
-    children = [events.labels(user=user) for user in "ab"]
-    events.clear()
-    removals, departed, series = metrics.snapshot()
-    assert (departed, series) == (children, [other])
-    assert [removal.pattern for removal in removals] == ["metrics:counter:events:*"]
-
-
-def test_only_children_can_be_removed() -> None:
-    """A metric without labels always holds its one series; a mistake in the labels says which there are."""
-    with pytest.raises(MetricError, match="no"):
-        counter().clear()
-    with pytest.raises(MetricError, match="user"):
-        counter("user").remove(place="here")

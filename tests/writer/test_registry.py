@@ -9,9 +9,11 @@ from time import thread_time
 import pytest
 
 from labkit import FlushError
+from labkit.errors import MetricError
 from labkit.keys import Keys
-from labkit.writer.declaration import Declaration
-from labkit.writer.metrics import NEVER, NOW, Counter, Gauge
+from labkit.writer.declaration import OVERFLOW, Declaration
+from labkit.writer.metric import NEVER, NOW
+from labkit.writer.metrics import Counter, Gauge
 from labkit.writer.registry import Registry
 from tests.redis_server import free_port, wait_until
 from tests.writer.quiet_writer import QuietWriter, accounts_balance
@@ -39,6 +41,28 @@ def cost(make: Callable[[], Counter], act: Callable[[Counter], None]) -> float:
         found.append(thread_time() - started)
         gc.enable()
     return min(found)
+
+
+def test_declaring_again_returns_the_same_metric() -> None:
+    """Modules may declare what they share; a difference is shown from both sides."""
+    registry = Registry(Keys(), 10)
+    first = registry.declare(Declaration("counter", "events", "Help.", ("event",)), Counter)
+    assert registry.declare(Declaration("counter", "events", "Help.", ("event",)), Counter) is first
+    with pytest.raises(MetricError, match=r"(?s)'event'.*'place'"):
+        registry.declare(Declaration("counter", "events", "Help.", ("place",)), Counter)
+
+
+def test_too_many_label_sets_fold_into_one_series() -> None:
+    """Beyond max_series the totals stay right, in the series whose labels are all overflow."""
+    registry = Registry(Keys(), max_series=3)
+    events = registry.declare(Declaration("counter", "events", "Help.", ("user",)), Counter)
+    for user in range(10):
+        events.labels(user=user).inc()
+    recorded = {series.label_values: len(series.records) for series in registry.series()}
+    assert recorded == {("0",): 1, ("1",): 1, ("2",): 1, (OVERFLOW,): 7}
+    assert registry.overflows == 7
+    registry.after_fork()
+    assert registry.overflows == 0
 
 
 def test_clear_costs_the_same_for_each_child() -> None:
