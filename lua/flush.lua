@@ -50,7 +50,7 @@
 -- whatever a key holds, it cannot hold up the server. Series that labkit wrote are taken apart by patterns, several
 -- times as fast as cjson; all others are decoded.
 
-local call, pcall_redis, format = redis.call, redis.pcall, string.format
+local call, try_call, format = redis.call, redis.pcall, string.format
 local match, find, concat = string.match, string.find, table.concat
 local STATE, INDEX, META, REMOVED, FENCES, WRITERS, FIRST_SERIES = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], 7
 local NUMBER, OLDEST, WRITER = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
@@ -396,7 +396,7 @@ local function shared(json, operation, entries, leases)
   local held, reason = {value = 0, carry = 0, created = now_text, writers = 0}, nil
   if json then held, reason = read_value(json) end
   if not held then return nil, reason end
-  local n, leased = pcall_redis("ZCARD", entries), pcall_redis("ZCARD", leases)
+  local n, leased = try_call("ZCARD", entries), try_call("ZCARD", leases)
   if type(n) == "table" then return nil, wrong_type(n) end
   if type(leased) == "table" then return nil, wrong_type(leased) end
   if held.how and held.how ~= how and held.writers > 0 then return nil, "shared" end
@@ -488,7 +488,7 @@ local function plan(key, operation)
     entries, leases, helper = KEYS[helper], KEYS[helper + 1], helper + 2
   end
   if kind == "remove" then return plan_removal(key, mode == "shared", entries, leases) end
-  local json = pcall_redis("GETRANGE", key, "0", LONGEST_TEXT)
+  local json = try_call("GETRANGE", key, "0", LONGEST_TEXT)
   if type(json) == "table" then return skip(key, wrong_type(json)) end
   if #json > LONGEST then return skip(key, "length") end
   if json == "" and call("EXISTS", key) == 0 then
