@@ -27,7 +27,7 @@ class FaultProxy:
         self._thread = Thread(target=self._accept, name="fault-proxy", daemon=True)
         self._thread.start()
 
-    def arm(self, fault: Fault, then: int | None = None) -> None:
+    def arm(self, fault: Fault | None, then: int | None = None) -> None:
         """Cut the connection of the next batch, here; the one after it reaches `then`. `struck` counts the cuts."""
         with self._lock:
             self._armed, self._next_target = fault, then

@@ -12,6 +12,8 @@ from tests.writer.fault_proxy import Fault, FaultProxy
 Refusal = Literal["full", "read-only"]
 # A file written at every command, so that a kill loses nothing; a replica that need not wait for others.
 OPTIONS = ("--appendonly", "yes", "--appendfsync", "always", "--repl-diskless-sync-delay", "0")
+# Whose rights a test may change, without changing its own.
+USER = "writer"
 
 
 class Replicated:
@@ -29,7 +31,7 @@ class Replicated:
         """kill -9, and a restart with what is in the file."""
         self.primary.kill()
         self.primary.start()
-        self.refuses = False
+        self.accept()
 
     def refuse(self, how: Refusal) -> None:
         """Take no more writes, until `accept`."""
@@ -37,6 +39,11 @@ class Replicated:
             self.primary.client.config_set("maxmemory", "1")
         else:
             self.primary.client.slaveof("127.0.0.1", free_port())  # a replica of nobody
+        self.refuses = True
+
+    def forbid(self, command: str) -> None:
+        """Let the writers' user no longer call this command, until `accept`."""
+        self._allow(f"-{command}")
         self.refuses = True
 
     def lag(self) -> None:
@@ -56,8 +63,10 @@ class Replicated:
     def accept(self) -> None:
         self.primary.client.config_set("maxmemory", "0")
         self.primary.client.slaveof()
+        self._allow("+@all")
         self._link.resume()
         for proxy in self.proxies:
+            proxy.arm(None)
             if proxy.target != self.primary.port:
                 proxy.lead_to(self.primary.port)
         self.refuses = False
@@ -86,6 +95,9 @@ class Replicated:
         self.primary.close()
         self.replica.close()
 
+    def _allow(self, *rules: str) -> None:
+        self.primary.client.execute_command("ACL", "SETUSER", USER, *rules)
+
     def _copy_from_primary(self) -> None:
         self.replica.client.slaveof("127.0.0.1", self._link.port)
 
@@ -104,4 +116,4 @@ class Replicated:
 
 def _start(server: str, folder: Path) -> RedisServer:
     folder.mkdir()
-    return start_server(server, folder, *OPTIONS)
+    return start_server(server, folder, *OPTIONS, "--user", USER, "on", "nopass", "~*", "&*", "+@all")
