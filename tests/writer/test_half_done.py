@@ -100,7 +100,8 @@ def recorder(redis_server: RedisServer, redis_client: redis.Redis) -> Iterator[R
     with recorder.writer, QuietWriter(redis_server.url, flush_interval=600) as dead:
         dead.gauge("s", "Help.", shared="sum").set(100)
         dead.flush()
-        (name,) = redis_client.zrange("metrics.leases:gauge:s", 0, -1)
+        name = redis_client.zrange("metrics.leases:gauge:s", 0, 0)[0]
+        assert isinstance(name, bytes)
         for _ in range(2):
             recorder.record()
             recorder.writer.flush()
