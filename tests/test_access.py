@@ -29,7 +29,7 @@ from labkit.stack import binaries
 from labkit.stack.options import Options, Sidecar
 from labkit.stack.services import services
 from labkit.stack.state import Folder, State
-from tests.redis_server import RedisServer, free_port, wait_until
+from tests.redis_server import SERVERS, RedisServer, free_port, start_server, wait_until
 
 ROOT = Path(__file__).parent.parent
 FILE = resource("configs", "redis", "users.acl")
@@ -61,7 +61,7 @@ def refused(admin: redis.Redis) -> set[str]:
     return {str(entry["object"]) for entry in admin.acl_log() if isinstance(entry, dict)} - OPTIONAL
 
 
-@pytest.fixture(scope="module", params=["valkey-server", "redis-server"])
+@pytest.fixture(scope="module", params=SERVERS)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """A server with the users of the committed file, given passwords as docs/access.md says."""
     folder = tmp_path_factory.mktemp("access")
@@ -70,8 +70,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     made = (folder / "users.acl").read_text()
     # Open until it answers; its own users from then on.
     (folder / "users.acl").write_text(OPEN)
-    program = binaries.find(request.param)
-    server = RedisServer(program.path, program.environment, folder, "--aclfile", str(folder / "users.acl"))
+    server = start_server(request.param, folder, "--aclfile", str(folder / "users.acl"))
     (folder / "users.acl").write_text(made)
     server.client.acl_load()
     server.client.close()

@@ -55,48 +55,56 @@ _RECIPES: Mapping[str, _Recipe] = {
 PROGRAMS = tuple(_RECIPES)
 
 
-def find(name: str, on_step: Callable[[str], None] = lambda _: None) -> Program:
+def find(name: str, on_step: Callable[[str], None] = lambda _: None, release: str | None = None) -> Program:
     """Return the program `name`, one of `PROGRAMS`; fetch it into the cache if it is nowhere else.
 
-    `on_step` is told, in a sentence, before something is downloaded.
+    `on_step` is told, in a sentence, before something is downloaded. With the code name of a `release` of Debian, it
+    is taken from there, whatever the machine has.
 
     Raises:
         BinaryNotFound: it is neither here nor to be fetched; the message names other ways to get it.
     """
-    program = locate(name)
+    program = locate(name, release)
     if program:
         return program
     recipe = _RECIPES[name]
     why = "no package of the distribution holds it"
     if recipe.package:
         try:
-            root = fetch(recipe.package, on_step)
+            root = fetch(recipe.package, on_step, release)
         except BinaryNotFound as error:
             why = str(error)
         else:
-            program = _in_package(name, recipe, root)
+            program = _in_package(name, recipe, root, release)
             why = f"the package {recipe.package} in {root} does not hold it; remove that folder and try again"
     if not program:
         raise BinaryNotFound(f"{name} is not on PATH, and {why}. {_other_ways(recipe)}")
     return program
 
 
-def locate(name: str) -> Program | None:
+def locate(name: str, release: str | None = None) -> Program | None:
     """Return the program `name` if it is on this machine already; download nothing."""
     recipe = _RECIPES[name]
+    if not release and (program := _installed(name, recipe)):
+        return program
+    return _in_package(name, recipe, package_root(recipe.package, release), release) if recipe.package else None
+
+
+def _installed(name: str, recipe: _Recipe) -> Program | None:
     wheel = _in_wheel() if name == "valkey-server" else None
     if wheel:
         return Program(name, wheel, "wheel")
     for candidate in recipe.names:
         if on_path := shutil.which(candidate):
             return Program(name, Path(on_path), "PATH")
-    return _in_package(name, recipe, package_root(recipe.package)) if recipe.package else None
+    return None
 
 
-def _in_package(name: str, recipe: _Recipe, root: Path) -> Program | None:
+def _in_package(name: str, recipe: _Recipe, root: Path, release: str | None) -> Program | None:
     for candidate in recipe.names:
-        path = root / "usr/bin" / candidate
-        if path.exists():
+        if release and (path := root / "run" / candidate).exists():
+            return Program(name, path, "cache")
+        if not release and (path := root / "usr/bin" / candidate).exists():
             return Program(name, path, "cache", _library_path(root))
     return None
 

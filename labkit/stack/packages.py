@@ -2,6 +2,7 @@
 
 `apt-get` brings the package and what it depends on that the machine lacks. It uses the machine's own sources, keys and
 proxies, but lists, archives and locks of ours, so it works for any user, also where `apt-get update` never ran.
+Another release of Debian than the machine's own can be asked for: `releases`.
 """
 
 import fcntl
@@ -17,6 +18,7 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from labkit.errors import BinaryNotFound
+from labkit.stack import releases
 
 FETCH_TIMEOUT = 300.0
 
@@ -27,9 +29,9 @@ def cache_folder() -> Path:
     return Path(override).absolute() if override else user_cache_path("labkit")
 
 
-def package_root(package: str) -> Path:
+def package_root(package: str, release: str | None = None) -> Path:
     """Return the folder into which `package` is, or would be, unpacked."""
-    return cache_folder() / _distribution() / package
+    return cache_folder() / _distribution(release) / package
 
 
 def can_fetch() -> bool:
@@ -37,13 +39,15 @@ def can_fetch() -> bool:
     return bool(shutil.which("apt-get") and shutil.which("dpkg-deb"))
 
 
-def fetch(package: str, on_step: Callable[[str], None]) -> Path:
+def fetch(package: str, on_step: Callable[[str], None], release: str | None = None) -> Path:
     """Return the folder that holds `package` and the libraries it needs; download them the first time.
+
+    `release` is the code name of the release of Debian to take it from, by default the machine's own.
 
     Raises:
         BinaryNotFound: there is no apt here, it cannot get the package, or the cache cannot be written.
     """
-    root = package_root(package)
+    root = package_root(package, release)
     if root.exists():
         return root
     if not can_fetch():
@@ -52,32 +56,35 @@ def fetch(package: str, on_step: Callable[[str], None]) -> Path:
         with _locked(cache_folder()):
             if not root.exists():
                 on_step(f"Fetching {package} into {cache_folder()} (once)")
-                _download_and_unpack(package, root)
+                _download_and_unpack(package, root, release)
     except OSError as error:
         raise BinaryNotFound(f"the cache folder cannot be used ({error}); name another in LABKIT_CACHE") from None
     return root
 
 
-def _download_and_unpack(package: str, root: Path) -> None:
+def _download_and_unpack(package: str, root: Path, release: str | None) -> None:
     root.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache_folder(), prefix="fetch-") as temporary:
         archives, unpacked = Path(temporary, "archives"), Path(temporary, "unpacked")
-        _download(package, archives)
+        _download(package, archives, release)
         for archive in sorted(archives.glob("*.deb")):
             _run(["dpkg-deb", "--extract", str(archive), str(unpacked)])
         _mend_links(unpacked)
+        if release:
+            releases.add_launchers(unpacked)
         # Whole or not at all: another process may look at any moment.
         unpacked.rename(root)
 
 
-def _download(package: str, archives: Path) -> None:
-    lists = cache_folder() / "lists"
+def _download(package: str, archives: Path, release: str | None) -> None:
+    lists = cache_folder() / "lists" / (release or ".")
     for folder in (lists, archives):
         (folder / "partial").mkdir(parents=True, exist_ok=True)
     apt = ["apt-get", "-qq", "--option", f"Dir::State::Lists={lists}"]
     apt += ["--option", f"Dir::Cache={archives.parent}", "--option", f"Dir::Cache::Archives={archives}"]
     # The system's lock is not for us, and its sandbox user cannot write to a private folder.
     apt += ["--option", "Debug::NoLocking=true", "--option", "APT::Sandbox::User="]
+    apt += releases.options(release, archives.parent) if release else []
     # One source of several may be out of order without hindering us: only the download decides.
     _run([*apt, "update"], check=False)
     install = ["install", "--yes", "--download-only", "--no-install-recommends", "--reinstall", package]
@@ -120,9 +127,11 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _distribution() -> str:
+def _distribution(release: str | None) -> str:
+    if release:
+        return f"debian-{release}-{platform.machine()}"
     try:
-        release = platform.freedesktop_os_release()
+        found = platform.freedesktop_os_release()
     except OSError:
-        release = {}
-    return f"{release.get('ID', 'unknown')}-{release.get('VERSION_ID', '0')}-{platform.machine()}"
+        found = {}
+    return f"{found.get('ID', 'unknown')}-{found.get('VERSION_ID', '0')}-{platform.machine()}"

@@ -12,8 +12,10 @@ import pytest
 from labkit.errors import BinaryNotFound
 from labkit.stack import binaries
 from labkit.stack.packages import can_fetch
+from labkit.stack.releases import KEYRING
 
 needs_apt = pytest.mark.skipif(not can_fetch(), reason="this system has no apt")
+needs_debian = pytest.mark.skipif(not KEYRING.exists(), reason="this system is no Debian")
 
 
 @pytest.fixture
@@ -89,6 +91,26 @@ def test_two_at_once_fetch_into_an_empty_cache(tmp_path: Path, monkeypatch: pyte
     assert b"1." in subprocess.run([found[0].path, "--version"], capture_output=True, check=True).stdout
     assert len(steps) == 1
     assert list((tmp_path / "cache").glob("fetch-*")) == []
+
+
+@needs_debian
+@pytest.mark.parametrize("name", ["redis-server", "redis-cli"])
+def test_another_release_runs_beside_the_machines_own(name: str) -> None:
+    """With its own loader and libraries; under its own name, and from wherever its folder is."""
+    program = binaries.find(name, release="trixie")
+    assert (program.origin, program.environment) == ("cache", {})
+    assert b"8.0" in subprocess.run([program.path, "--version"], capture_output=True, check=True).stdout
+
+
+@needs_debian
+def test_a_machine_whose_sources_lack_debian_is_one_clear_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is fetched from where the machine itself would not."""
+    monkeypatch.setenv("LABKIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("APT_CONFIG", str(_no_sources(tmp_path)))
+    with pytest.raises(BinaryNotFound, match="sources do not say where Debian's releases are"):
+        binaries.find("redis-server", release="trixie")
 
 
 @needs_apt

@@ -17,18 +17,25 @@ class FaultProxy:
     def __init__(self, target: int) -> None:
         self.target, self.delay, self.struck = target, 0.0, 0
         self._armed: Fault | None = None
+        self._next_target: int | None = None
         self._lock, self._flowing = Lock(), Event()
         self._flowing.set()
         self._pairs: list[_Pair] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
+        self.port = int(self._listener.getsockname()[1])
+        self.url = f"redis://127.0.0.1:{self.port}/0"
         self._thread = Thread(target=self._accept, name="fault-proxy", daemon=True)
         self._thread.start()
 
-    def arm(self, fault: Fault) -> None:
-        """Cut the connection of the next batch, here; `struck` counts the cuts."""
+    def arm(self, fault: Fault | None, then: int | None = None) -> None:
+        """Cut the connection of the next batch, here; the one after it reaches `then`. `struck` counts the cuts."""
         with self._lock:
-            self._armed = fault
+            self._armed, self._next_target = fault, then
+
+    def lead_to(self, target: int) -> None:
+        """End all connections; the next ones reach this port."""
+        self.target = target
+        self.cut()
 
     def pause(self) -> None:
         """Hold back every byte, in both directions, until `resume`."""
@@ -57,6 +64,7 @@ class FaultProxy:
                 return None
             fault, self._armed = self._armed, None
             self.struck += 1
+            self.target, self._next_target = self._next_target or self.target, None
             return fault
 
     def let_through(self) -> None:

@@ -6,20 +6,23 @@ from typing import Literal
 
 import redis
 
-from labkit.stack import binaries
-from tests.redis_server import RedisServer, free_port, wait_until
-from tests.writer.fault_proxy import FaultProxy
+from tests.redis_server import RedisServer, free_port, start_server, wait_until
+from tests.writer.fault_proxy import Fault, FaultProxy
 
 Refusal = Literal["full", "read-only"]
 # A file written at every command, so that a kill loses nothing; a replica that need not wait for others.
 OPTIONS = ("--appendonly", "yes", "--appendfsync", "always", "--repl-diskless-sync-delay", "0")
+# Whose rights a test may change, without changing its own.
+USER = "writer"
 
 
 class Replicated:
-    """Two Valkeys, the second a replica of the first, and one proxy per writer to the first."""
+    """Two servers, the second a replica of the first, and one proxy per writer to the first."""
 
-    def __init__(self, folder: Path, writers: int) -> None:
-        self.primary, self.replica = (_server(folder / name) for name in ("one", "two"))
+    def __init__(self, folder: Path, writers: int, server: str = "valkey") -> None:
+        self.primary, self.replica = (_start(server, folder / name) for name in ("one", "two"))
+        # What the replica copies goes through this one.
+        self._link = FaultProxy(self.primary.port)
         self._copy_from_primary()
         self.proxies = [FaultProxy(self.primary.port) for _ in range(writers)]
         self.refuses = False
@@ -28,7 +31,7 @@ class Replicated:
         """kill -9, and a restart with what is in the file."""
         self.primary.kill()
         self.primary.start()
-        self.refuses = False
+        self.accept()
 
     def refuse(self, how: Refusal) -> None:
         """Take no more writes, until `accept`."""
@@ -38,9 +41,34 @@ class Replicated:
             self.primary.client.slaveof("127.0.0.1", free_port())  # a replica of nobody
         self.refuses = True
 
+    def forbid(self, command: str) -> None:
+        """Let the writers' user no longer call this command, until `accept`."""
+        self._allow(f"-{command}")
+        self.refuses = True
+
+    def lag(self) -> None:
+        """Let the replica have what there is, and nothing that comes, until `accept`."""
+        self.wait_for_the_copy()
+        self._link.pause()
+
+    def mislead(self, writer: int, fault: Fault) -> None:
+        """Break the connection of this writer's next batch, and lead it to the lagging replica, until `accept`."""
+        self.proxies[writer].arm(fault, then=self.replica.port)
+        self.refuses = True
+
+    def lead_to_replica(self, writer: int) -> None:
+        self.proxies[writer].lead_to(self.replica.port)
+        self.refuses = True
+
     def accept(self) -> None:
         self.primary.client.config_set("maxmemory", "0")
         self.primary.client.slaveof()
+        self._allow("+@all")
+        self._link.resume()
+        for proxy in self.proxies:
+            proxy.arm(None)
+            if proxy.target != self.primary.port:
+                proxy.lead_to(self.primary.port)
         self.refuses = False
 
     def fail_over(self) -> None:
@@ -51,27 +79,29 @@ class Replicated:
         self.accept()
         for proxy in self.proxies:
             proxy.pause()
-        self._wait_for_the_copy()
+        self.wait_for_the_copy()
         self.primary.kill()
         self.primary, self.replica = self.replica, self.primary
         self.primary.client.slaveof()
-        for proxy in self.proxies:
-            proxy.target = self.primary.port
-            proxy.cut()
+        for proxy in (self._link, *self.proxies):
+            proxy.lead_to(self.primary.port)
             proxy.resume()
         self.replica.start()
         self._copy_from_primary()
 
     def close(self) -> None:
-        for proxy in self.proxies:
+        for proxy in (*self.proxies, self._link):
             proxy.close()
         self.primary.close()
         self.replica.close()
 
-    def _copy_from_primary(self) -> None:
-        self.replica.client.slaveof("127.0.0.1", self.primary.port)
+    def _allow(self, *rules: str) -> None:
+        self.primary.client.execute_command("ACL", "SETUSER", USER, *rules)
 
-    def _wait_for_the_copy(self) -> None:
+    def _copy_from_primary(self) -> None:
+        self.replica.client.slaveof("127.0.0.1", self._link.port)
+
+    def wait_for_the_copy(self) -> None:
         # Commands are copied in their order: with this one, the replica has all before it.
         token = secrets.token_bytes(8)
         self.primary.client.set("token", token)
@@ -84,7 +114,6 @@ class Replicated:
             return False  # it is busy with a whole copy
 
 
-def _server(folder: Path) -> RedisServer:
+def _start(server: str, folder: Path) -> RedisServer:
     folder.mkdir()
-    program = binaries.find("valkey-server")
-    return RedisServer(program.path, program.environment, folder, *OPTIONS)
+    return start_server(server, folder, *OPTIONS, "--user", USER, "on", "nopass", "~*", "&*", "+@all")

@@ -13,10 +13,10 @@ import redis
 
 from labkit import FlushError
 from labkit.connection import connect
-from labkit.stack import binaries
-from tests.redis_server import RedisServer, wait_until
+from tests.redis_server import SERVERS, RedisServer, start_server, wait_until
 from tests.writer.fault_proxy import Fault, FaultProxy
 from tests.writer.quiet_writer import QuietWriter, accounts_are_settled, accounts_balance
+from tests.writer.replicated import Replicated
 
 
 def held(client: redis.Redis, key: str) -> Any:
@@ -47,9 +47,9 @@ def writer(proxy: FaultProxy) -> Iterator[QuietWriter]:
     assert service.stats().pending == 0
 
 
-def refused(writer: QuietWriter, reason: str) -> None:
-    """Record one more, and see it refused for this `reason`."""
-    writer.counter("c", "Help.").inc()
+def refused(writer: QuietWriter, reason: str, amount: float = 1) -> None:
+    """Record more, and see it refused for this `reason`."""
+    writer.counter("c", "Help.").inc(amount)
     with pytest.raises(FlushError, match=f"(?i){reason}"):
         writer.flush(timeout=1.0)
 
@@ -234,8 +234,7 @@ def _append_slow_commands(folder: Path) -> None:
 @pytest.fixture
 def other_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """A second Valkey of the test's own."""
-    program = binaries.find("valkey-server")
-    server = RedisServer(program.path, program.environment, tmp_path_factory.mktemp("other"))
+    server = start_server("valkey", tmp_path_factory.mktemp("other"))
     yield server
     server.close()
 
@@ -252,6 +251,31 @@ def test_failover(other_server: RedisServer, writer: QuietWriter, proxy: FaultPr
     other_server.client.slaveof()
     proxy.target = other_server.port
     exactly(writer, other_server.client, 6, calls=2)
+
+
+@pytest.fixture(params=SERVERS)
+def replicated(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Replicated]:
+    """A server, its read-only replica, and a way to either of them."""
+    place = Replicated(tmp_path, writers=1, server=request.param)
+    yield place
+    place.close()
+
+
+@pytest.mark.parametrize("fault", ["before the request", "after the request", "inside the reply"])
+def test_a_lagging_replica(replicated: Replicated, fault: Fault) -> None:
+    """A batch breaks off, its writer meets a replica that lacks two of them, then the primary again: all count once."""
+    with QuietWriter(replicated.proxies[0].url, flush_interval=600) as writer:
+        counter = writer.counter("c", "Help.")
+        for n in (1, 2):
+            counter.inc(n)
+            writer.flush()
+            if n == 1:
+                replicated.lag()
+        replicated.mislead(0, fault)
+        refused(writer, "read.?only", 10)
+        replicated.accept()
+        exactly(writer, replicated.primary.client, 13, calls=3)
+        assert writer.stats().batches["forgotten"] == 0
 
 
 def _roll_back(server: RedisServer, folder: Path, snapshot: Path) -> None:
