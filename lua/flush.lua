@@ -173,7 +173,7 @@ local function refuse(reply)
 end
 
 local function checked_call(...)
-  local reply = pcall_redis(...)
+  local reply = try_call(...)
   if type(reply) == "table" and reply.err then refuse(reply) end
   return reply
 end
