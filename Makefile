@@ -13,7 +13,7 @@ PYTEST := $(BIN)/pytest
 WORKERS := --numprocesses 3 --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test soak check bench clean
+.PHONY: help demo lab test soak mutants check bench clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ test: $(TEST) ## Run every test: unit, real servers, both sidecars, notebooks.
 
 soak: $(TEST) ## Try many more random sequences of faults.
 	HYPOTHESIS_PROFILE=soak $(PYTEST) --timeout 0 --hypothesis-seed=$(SEED) tests/writer tests/sidecar/test_sequences.py
+
+mutants: $(TEST) ## Change flush.lua line by line: does a test fail each time?
+	$(BIN)/python scripts/mutants.py
 
 check: $(TEST) ## Lint, check the types and the structure.
 	$(BIN)/ruff check .
