@@ -1,14 +1,20 @@
 """How fast do changes reach Redis, and what does a tick cost that has nothing to send?
 
 `python benchmarks/flush.py` flushes changes to existing series, three observations to each histogram, into a server
-of its own over loopback, beside plain pipelined SETs of the same keys and values in the same run.
+of its own over loopback, beside plain pipelined SETs of the same keys and values in the same run. A second table has
+the server's processor time for one batch; `--against DIR`, another checkout, adds what it costs with that one's labkit.
 """
 
 import argparse
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
+from benchmarks import _batch_cost
 from benchmarks._machine import describe, table, valkey
 from labkit import RedisMetricsService
 from tests.redis_server import RedisServer
@@ -17,6 +23,7 @@ BUCKETS = (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
 GOALS = {"counter": 150_000, "histogram": 80_000}
 SLOW_GOAL, TICK_GOAL = 5.0, 20.0  # ms
 PER_ROUND_TRIP = 256
+ROOT = Path(__file__).parent.parent
 IDLE_SECONDS = 5.0
 
 Record = Callable[[], None]
@@ -114,11 +121,35 @@ def idle(server: RedisServer, series: int) -> tuple[float, float]:
         return min(ticks), (time.process_time() - before) / IDLE_SECONDS
 
 
+def batch_cost(tree: Path, case: str) -> float | None:
+    """Return what a batch costs a server of its own with the labkit of this tree, ms; None if it takes too long."""
+    with valkey() as server:
+        command = [sys.executable, _batch_cost.__file__, str(server.port), case]
+        environment = os.environ | {"PYTHONPATH": str(tree)}
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return None if done.stdout == "null" else float(done.stdout)
+
+
+def batch_costs(trees: list[Path], cases: list[str]) -> str:
+    """Return the table of what batches cost, with a column for each tree; of two, the first is the present one."""
+    header, rows = ["processor time of the server for a batch of", "ms", "before, ms", "÷ before"], []
+    for case in cases:
+        costs = [batch_cost(tree, case) for tree in trees]
+        known = [cost for cost in costs if cost is not None]
+        ratio = f"{known[0] / known[1]:.2f}" if len(known) == 2 else "–"
+        rows.append(
+            [case, *("–" if cost is None else f"{cost:.2f}" for cost in costs), *([ratio] if costs[1:] else [])]
+        )
+    return table(header[: len(rows[0])], rows)
+
+
 def main() -> None:
-    """Measure both kinds and an idle writer, and print them beside their goals."""
+    """Measure both kinds, an idle writer and single batches, and print them beside their goals."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few series: only shows that it works")
-    quick = parser.parse_args().quick
+    parser.add_argument("--against", type=Path, metavar="DIR", help="another checkout, to compare batches with")
+    options = parser.parse_args()
+    quick, trees = options.quick, [ROOT, *([options.against.absolute()] if options.against else [])]
     series, rounds, idle_series = (500, 2, 2_000) if quick else (10_000, 15, 100_000)
     with valkey("--slowlog-log-slower-than", "500", "--slowlog-max-len", "10000") as server:
         print(describe(server))
@@ -129,7 +160,8 @@ def main() -> None:
     print(f"{series:,} series of each kind, best of {rounds} flushes. The busier side is what limits the rate.")
     print(f"Slowest command of all: {slowest:.1f} ms (goal: below {SLOW_GOAL:g} ms).")
     print(f"Tick over {idle_series:,} idle series: {tick:.1f} ms (goal: below {TICK_GOAL:g} ms); ", end="")
-    print(f"with no flush, the writer keeps a processor busy for {load:.1%}.")
+    print(f"with no flush, the writer keeps a processor busy for {load:.1%}.\n")
+    print(batch_costs(trees, list(_batch_cost.CASES)[: 3 if quick else None]))
 
 
 if __name__ == "__main__":

@@ -10,9 +10,9 @@ import pytest
 FOLDER = Path(__file__).parent.parent / "benchmarks"
 
 
-def rows(script: str) -> dict[str, list[str]]:
+def rows(script: str, *options: str) -> dict[str, list[str]]:
     """Run a benchmark in its quick mode; return each row of its tables by its first cell."""
-    command = [sys.executable, str(FOLDER / script), "--quick"]
+    command = [sys.executable, str(FOLDER / script), "--quick", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     assert re.search(r"^Measured on: .+ cores, .+ CPython 3\..+ Valkey \d", done.stdout)
@@ -40,6 +40,13 @@ def test_a_benchmark_prints_a_figure_for_each_side(script: str, expected: set[st
     found = rows(script)
     assert expected <= set(found)
     assert all(re.fullmatch(r"-?[\d,]+\.\d", cell) for side in expected for cell in found[side])
+
+
+def test_flush_prices_the_batches_of_two_checkouts() -> None:
+    """A batch of each kind has its price with this tree, with another, here the same, and their ratio."""
+    found = rows("flush.py", "--against", str(FOLDER.parent))
+    assert all(float(cell) > 0 for cell in found["64 histograms of 11 bounds"])
+    assert len(found["64 counters"]) == 3
 
 
 def test_scrape_measures_every_side_of_every_change() -> None:
