@@ -109,7 +109,8 @@ def _redis(url: str, *, wanted: bool) -> Finding:
             policy = str(dict(client.config_get("maxmemory-policy")).get("maxmemory-policy", "unknown"))
     except (redis.RedisError, OSError, LabkitError) as error:
         return Finding(what, "warning" if wanted else "ok", f"does not answer; a lab brings its own ({error})")
-    if policy.startswith("allkeys"):
-        remedy = "it may evict series, and a writer's fence: CONFIG SET maxmemory-policy noeviction"
+    if policy != "noeviction":
+        proof = ", and the proof that a batch was applied" if policy.startswith("allkeys") else ""
+        remedy = f"it may evict series{proof}: CONFIG SET maxmemory-policy noeviction"
         return Finding(what, "warning", f"answers; maxmemory-policy is {policy}: {remedy}")
     return Finding(what, "ok", f"answers; maxmemory-policy is {policy}")

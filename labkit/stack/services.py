@@ -108,7 +108,7 @@ def _redis(state: State, folder: Folder, on_step: Callable[[str], None]) -> Serv
     command = [str(program.path), "--port", str(port), "--bind", HOST, "--dir", str(data), "--daemonize", "no"]
     # With an append-only file, a server that was killed comes back with what it had acknowledged.
     command += ["--save", "", "--appendonly", "yes"]
-    # A full server refuses writes, and the writers wait. An allkeys-* policy would evict series and fences.
+    # A full server refuses writes, and the writers wait. Every other policy would evict series.
     command += ["--maxmemory", "256mb", "--maxmemory-policy", "noeviction"]
     # Otherwise it overwrites its environment, by which `down` knows it.
     command += ["--set-proc-title", "no"]

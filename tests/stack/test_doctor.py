@@ -24,16 +24,17 @@ def test_a_whole_lab_is_well(stack: Stack, findings: dict[str, Finding]) -> None
     assert findings["store"].detail == f"answering at {stack.urls['store']}"
 
 
-def test_an_eviction_policy_that_evicts_fences_is_warned_of(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The warning names the policy and the command that mends it."""
+@pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-lru", "volatile-ttl"])
+def test_an_eviction_policy_is_warned_of(stack: Stack, monkeypatch: pytest.MonkeyPatch, policy: str) -> None:
+    """Whatever evicts may evict series; the warning names the policy and the command that mends it."""
     monkeypatch.setenv("LABKIT_HOME", str(stack.home))
     what = f"redis at {stack.urls['redis']}"
     with redis.Redis.from_url(stack.urls["redis"]) as client:
-        client.config_set("maxmemory-policy", "allkeys-lru")
+        client.config_set("maxmemory-policy", policy)
         (warned,) = [finding for finding in examine() if finding.what == what]
         client.config_set("maxmemory-policy", "noeviction")
     assert warned.state == "warning"
-    assert "allkeys-lru" in warned.detail
+    assert policy in warned.detail
     assert "CONFIG SET maxmemory-policy noeviction" in warned.detail
 
 
