@@ -7,6 +7,8 @@ deadlines    when each series expires
 exposition   lines -> families
 families     who has which name on the page
 unreadable   what cannot stand there, and why
+reaching     how long to wait for Redis
+judging      what anybody else wrote -> its lines, or why there are none
 mirror       every series of one Redis, kept up to date
 sidecar      the mirror, metrics of its own, and the page made of both
 filtering    name[]: part of a page

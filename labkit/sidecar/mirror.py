@@ -18,27 +18,29 @@ from labkit.keys import Keys
 from labkit.sidecar.deadlines import Deadlines
 from labkit.sidecar.exposition import Family, page, read_metadata
 from labkit.sidecar.families import Families, name_and_kind
+from labkit.sidecar.judging import judge
+from labkit.sidecar.reaching import within
 from labkit.sidecar.rendering import Lines, render
-from labkit.sidecar.scripts import LONGEST, READ_SIZE, Held, ReadScripts
+from labkit.sidecar.scripts import LONGEST, LONGEST_KEY, Held, ReadScripts
 from labkit.sidecar.unreadable import Unreadable
 
 KEYS_PER_SCAN, NAMES_AT_ONCE = 500, 200
 # Between two SCAN steps, so that a walk never has Redis to itself.
 SCAN_PAUSE = 0.002
-# How long a refresh may take, s, unless somebody says how long they will wait.
-PATIENCE = 60.0
+# How long a refresh may take, s, and one step of a walk that others wait for.
+PATIENCE, STEP_PATIENCE = 60.0, 2.0
 _BEGINNING = "-inf"
 
 
 class Mirror:
     """A copy of the series under one prefix, as text ready to expose.
 
-    `reserved` names belong to something else on the same page. All methods may be called from different threads.
+    `reserved` names belong to something else on the same page. All methods may be called from different threads; those
+    that count do not wait for Redis.
     """
 
     def __init__(self, client: redis.Redis, keys: Keys, reserved: Iterable[str] = ()) -> None:
         self._client, self._keys = client, keys
-        self._prefix = f"{keys.prefix}:".encode()
         self._scripts = ReadScripts(client, keys)
         self._reserved = frozenset(reserved)
         self._unreadable = Unreadable()
@@ -47,17 +49,15 @@ class Mirror:
         self.pages_read = 0
         self._text: tuple[bytes, ...] | None = None
         self._forget_all()
+        self._count()
 
     def __len__(self) -> int:
-        with self._lock:
-            return sum(len(family.lines) for family in self._families.shown)
+        return self._shown
 
     @property
     def skipped(self) -> Counter[str]:
         """How many series cannot be shown at present, by reason."""
-        with self._lock:
-            conflicts = sum(len(family.lines) for family in self._families.hidden)
-            return self._unreadable.by_reason() + Counter(conflict=conflicts)
+        return self._skipped
 
     def refresh(self, patience: float = PATIENCE) -> None:
         """Bring the copy up to date, within about `patience` seconds.
@@ -66,11 +66,14 @@ class Mirror:
             redis.RedisError: Redis is away, refuses or is slow; the copy is older than it should be. The next refresh
                 goes on from there.
         """
-        with self._lock:
-            self._meet_server()
-            self._read_changed(monotonic() + patience)
-            self._read_due()
-            self._explain()
+        with self._lock, within(patience):
+            try:
+                self._meet_server()
+                self._read_changed(monotonic() + patience)
+                self._read_due()
+                self._explain()
+            finally:
+                self._count()
             self._unreadable.complain(monotonic())
 
     def families(self) -> list[Family]:
@@ -96,19 +99,27 @@ class Mirror:
             unseen, cursor = {key for family in self._families for key in family.lines} | {*self._unreadable}, 0
         while not stop.is_set():
             cursor, found = self._client.scan(cursor, match=f"{self._keys.prefix}:*", count=KEYS_PER_SCAN)
-            keys = cast(list[bytes], found)
+            keys = [key[: LONGEST_KEY + 1] for key in cast(list[bytes], found)]
             unseen.difference_update(keys)
             if differing := self._differing(keys):
                 # What a writer changed since the last refresh comes as pages, which block Redis for less time.
                 self.refresh()
                 self._read(self._differing(differing))
             if cursor == 0:
-                self._read(list(unseen))
-                with self._lock:
-                    self._touched.update(family.name for family in self._families)
-                    self._explain()
+                self._forget(unseen)
                 return
             stop.wait(SCAN_PAUSE)
+
+    def _forget(self, unseen: set[bytes]) -> None:
+        """Finish a walk that has not seen these."""
+        # Of a key that is too long we know too little to ask for it.
+        gone = [Held(key, -2, b"") for key in unseen if len(key) > LONGEST_KEY]
+        self._read([key for key in unseen if len(key) <= LONGEST_KEY])
+        with self._lock, within(STEP_PATIENCE):
+            self._take(gone)
+            self._touched.update(family.name for family in self._families)
+            self._explain()
+            self._count()
 
     def _forget_all(self) -> None:
         self._epoch, self._version = b"", 0.0
@@ -125,10 +136,18 @@ class Mirror:
 
     def _meet_server(self) -> None:
         """A server that was restarted or replaced may have a different past: read everything from it."""
-        run_id = str(self._client.info("server")["run_id"])
+        run_id = str(self._ask_server()["run_id"])
         if run_id != self._run_id:
             self._forget_all()
             self._run_id = run_id
+
+    def _ask_server(self) -> dict[str, object]:
+        try:
+            return self._client.info("server")
+        except redis.ConnectionError:
+            # Between two scrapes, a balancer resets connections that look idle: that is no outage yet.
+            self._client.connection_pool.disconnect(inuse_connections=False)
+            return self._client.info("server")
 
     def _read_changed(self, deadline: float) -> None:
         """Take page after page, up to the version that the server has now."""
@@ -153,17 +172,6 @@ class Mirror:
             if monotonic() > deadline:
                 raise redis.TimeoutError("what changed could not be read in time, and will be read on")
 
-    def _take(self, series: list[Held]) -> None:
-        strange = []
-        for held in series:
-            ours = held.json is not None and held.key.startswith(self._prefix)
-            lines = render(held.key, held.json or b"") if ours else None
-            if lines or held.gone:
-                self._store(held.key, held.ms, lines)
-            else:
-                strange.append(held.key)
-        self._read(strange)
-
     def _read_due(self) -> None:
         """Read those whose time has come again."""
         now = monotonic()
@@ -176,14 +184,13 @@ class Mirror:
             raise
 
     def _read(self, keys: list[bytes]) -> None:
-        """Let the script expose these series, in small steps."""
+        """Read these series, in small steps, whether or not they have changed."""
         done = 0
         while done < len(keys):
-            with self._lock:
-                entries = self._scripts.read(keys[done : done + READ_SIZE])
-                for entry in entries:
-                    self._store(entry.key, entry.ms, entry.lines, entry.reason)
-            done += len(entries)
+            with self._lock, within(STEP_PATIENCE):
+                series = self._scripts.read(keys[done:])
+                self._take(series)
+            done += len(series)
 
     def _differing(self, keys: list[bytes]) -> list[bytes]:
         """Return those that do not hold what we have for them; after a refresh, that change has no version."""
@@ -198,21 +205,36 @@ class Mirror:
 
     def _digest(self, key: bytes) -> int | None:
         lines = self._families.lines_of(key)
-        return lines.digest if lines else None
+        return lines.digest if lines else self._unreadable.digest(key)
 
-    def _store(self, key: bytes, ms: int, lines: Lines | None, reason: str = "") -> None:
+    def _take(self, series: list[Held]) -> None:
+        for held in series:
+            self._store(held)
+            if held.ms >= 0:
+                self._deadlines.set(held.key, monotonic() + held.ms / 1000)
+            else:
+                self._deadlines.drop(held.key)
+
+    def _store(self, held: Held) -> None:
         """Take over what was read: its lines, or the reason why there are none; neither if the series is gone."""
+        digest = None if held.gone or held.reason else hash(held.json)
+        if digest and digest == self._unreadable.digest(held.key):
+            return
+        lines = held.reason if digest is None else render(held.key, held.json) or judge(held.key, held.json)
         self._text = None
-        if lines:
-            self._families.put(key, lines)
-            self._touched.add(name_and_kind(key)[0])
+        if isinstance(lines, Lines):
+            self._families.put(held.key, lines)
+            self._touched.add(name_and_kind(held.key)[0])
         else:
-            self._families.remove(key)
-        self._unreadable.note(key, reason)
-        if ms >= 0:
-            self._deadlines.set(key, monotonic() + ms / 1000)
-        else:
-            self._deadlines.drop(key)
+            self._families.remove(held.key)
+        reason = "" if held.gone or isinstance(lines, Lines) else lines
+        self._unreadable.note(held.key, reason, digest)
+
+    def _count(self) -> None:
+        """Note how many series there are: a page says so even while Redis is being read."""
+        self._shown = sum(len(family.lines) for family in self._families.shown)
+        conflicts = sum(len(family.lines) for family in self._families.hidden)
+        self._skipped = self._unreadable.by_reason() + Counter(conflict=conflicts)
 
     # Explaining ------------------------------------------------------------------------------------------------
 

@@ -9,42 +9,28 @@ from redis.exceptions import InvalidResponse, NoScriptError
 
 from labkit.keys import Keys
 from labkit.script import Script
-from labkit.sidecar.rendering import Lines
 
-# Series in one call, so that each holds Redis for a millisecond or two: passed on as they are, or rendered there.
-PAGE_SIZE, READ_SIZE = 200, 50
-# Bytes; the script reads no more of a series.
-LONGEST = 32 * 1024
+# Series in one call, so that each holds Redis for a millisecond.
+PAGE_SIZE = 200
+# Bytes, as in the script: no series has longer JSON, or a longer key.
+LONGEST, LONGEST_KEY = 32 * 1024, 8 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """One series as Redis holds it: `json` is None if that is not a string.
+    """One series as Redis holds it: its JSON, or the `reason` why that cannot be one.
 
     `ms` is its time to live in milliseconds (-1: forever).
     """
 
     key: bytes
     ms: int
-    json: bytes | None
+    json: bytes
+    reason: str = ""
 
     @property
     def gone(self) -> bool:
         return self.ms == -2
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One series as the script exposes it.
-
-    `ms` is how long it holds, in milliseconds (-1: forever; -2: it is gone).
-    `lines` is None if there are none; `reason` says why, if it cannot be read.
-    """
-
-    key: bytes
-    ms: int
-    lines: Lines | None
-    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,16 +65,15 @@ class ReadScripts:
         reply = self._call([], "all" if everything else "changed", since, limit)
         try:
             epoch, version, reached, *flat = reply
-            series = [Held(*row) for row in zip(flat[::3], flat[1::3], flat[2::3], strict=True)]
-            return Changes(epoch, float(version), reached.decode(), series)
+            return Changes(epoch, float(version), reached.decode(), _series(flat))
         except (ValueError, TypeError, AttributeError) as error:
             raise _strange(error) from error
 
-    def read(self, keys: Sequence[bytes]) -> list[Entry]:
+    def read(self, keys: Sequence[bytes]) -> list[Held]:
         """Return the first of these series as they are now, changed or not: as many as fit into a short call."""
-        entries = self._call(keys[:READ_SIZE], "read")
+        reply = self._call(keys[:PAGE_SIZE], "read")
         try:
-            return [_entry(*entry) for entry in entries]
+            return _series(reply)
         except (ValueError, TypeError, AttributeError) as error:
             raise _strange(error) from error
 
@@ -109,7 +94,10 @@ def _strange(error: Exception) -> InvalidResponse:
     return InvalidResponse(f"redis-exporter.lua gave an answer that labkit does not understand: {error}")
 
 
-def _entry(key: bytes, ms: int, lines: bytes | None, more: bytes = b"", *quantiles: bytes) -> Entry:
-    if not lines:
-        return Entry(key, ms, None, more.decode())
-    return Entry(key, ms, Lines(lines, more, b"".join(quantiles)))
+def _series(flat: list[Any]) -> list[Held]:
+    rows = zip(flat[::3], flat[1::3], flat[2::3], strict=True)
+    return [Held(key, ms, held) if isinstance(held, bytes) else _unfit(key, ms, *held) for key, ms, held in rows]
+
+
+def _unfit(key: bytes, ms: int, reason: bytes) -> Held:
+    return Held(key, ms, b"", reason.decode())

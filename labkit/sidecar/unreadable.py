@@ -15,6 +15,7 @@ class Unreadable:
 
     def __init__(self) -> None:
         self._reasons: dict[bytes, str] = {}
+        self._digests: dict[bytes, int] = {}
         # Those that the log has not named yet.
         self._unnamed: dict[bytes, str] = {}
         self._complained_at = -inf
@@ -22,17 +23,26 @@ class Unreadable:
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._reasons)
 
-    def note(self, key: bytes, reason: str) -> None:
-        """Note why a series cannot be read; without a reason, it can."""
+    def digest(self, key: bytes) -> int | None:
+        """Return what identifies the JSON of a series that cannot be read, to judge none twice; None if unknown."""
+        return self._digests.get(key)
+
+    def note(self, key: bytes, reason: str, digest: int | None = None) -> None:
+        """Note why a series cannot be read, and the digest of its JSON; without a reason, it can."""
+        self._digests.pop(key, None)
         if not reason:
             self._reasons.pop(key, None)
             self._unnamed.pop(key, None)
-        elif self._reasons.get(key) != reason:
+            return
+        if digest is not None:
+            self._digests[key] = digest
+        if self._reasons.get(key) != reason:
             self._reasons[key] = self._unnamed[key] = reason
 
     def clear(self) -> None:
         """Forget all of them, but not when the log was last written."""
         self._reasons.clear()
+        self._digests.clear()
         self._unnamed.clear()
 
     def by_reason(self) -> Counter[str]:
