@@ -16,6 +16,7 @@ negotiation  which format, and whether compressed
 openmetrics  the page in OpenMetrics
 web_config   TLS, users and tokens, from the file that all exporters take
 authentication  who may read
+complaints   how often a client is worth a line in the log
 serving      an HTTP server with limits
 exporter     GET /metrics
 ```
