@@ -11,10 +11,11 @@
 -- 2. labkit's exporter, with EVALSHA_RO. It passes on what is held; labkit/sidecar/judging.py says what that is worth.
 --    KEYS  1  <prefix>.state   hash: epoch, version
 --          2  <prefix>.index   zset: series key -> version of its last change
---          3… read: one key per series
---    ARGV  1  changed | all | read
+--          3… read: one key per series; meta: <prefix>.meta, hash: metric name -> JSON
+--    ARGV  1  changed | all | read | meta
 --          2  changed, all: after this version
 --          3  changed, all: the most series to return
+--          2… meta: one name per metric
 --    Returns  changed, all: {epoch, version, reached, key, ms, JSON, key, ms, JSON, …}
 --             changed has the series up to the server's version. all has those beyond it, too: after a loss of
 --             <prefix>.state, versions begin anew, and the index still has greater ones.
@@ -24,6 +25,7 @@
 --          ms       ms to live; -2: the series is gone; -1: forever, or not asked
 --          JSON     as it is held; or {reason}: wrongtype, length or prefix
 --             read: {key, ms, JSON, …}, for as many of the keys as fit into a short call: ask again for the others
+--             meta: {JSON, …}, for as many of the names; false for what is not there or too long
 --    A caller that finds an epoch other than its own, or a version below its own, knows a past that is not this
 --    server's: it begins with all, after version 0, and goes on with what changed since the first version it was given.
 --
@@ -115,15 +117,24 @@ end
 
 -- What is held ------------------------------------------------------------------
 
+-- What a command says, or nil if the key holds something of another type. Any other error is one.
+local function unless_wrongtype(reply)
+  if type(reply) ~= "table" then return reply end
+  if not find(reply.err, "WRONGTYPE", 1, true) then error(reply.err, 0) end
+end
+
 -- key -> JSON, "" if there is none; false and a reason if it cannot be that of a series.
 local function held_at(key)
-  local json = redis.pcall("GETRANGE", key, 0, LONGEST)
-  if type(json) == "string" then
-    if #json > LONGEST then return false, "length" end
-    return json
-  end
-  if not find(json.err, "WRONGTYPE", 1, true) then error(json.err, 0) end
-  return false, "wrongtype"
+  local json = unless_wrongtype(redis.pcall("GETRANGE", key, 0, LONGEST))
+  if not json then return false, "wrongtype" end
+  if #json > LONGEST then return false, "length" end
+  return json
+end
+
+-- A field of one of our hashes; false if it is not there, too long, or the hash is none.
+local function field_of(key, name)
+  local bytes = unless_wrongtype(redis.pcall("HSTRLEN", key, name))
+  return bytes and bytes <= LONGEST and call("HGET", key, name) or false
 end
 
 -- How long a key beyond our prefix has to live, ms. A user who may not even ask must not lose the page for it.
@@ -397,8 +408,7 @@ end
 
 -- The epoch and the version of the server; "" and 0 if somebody deleted them.
 local function state_of(key)
-  local held = redis.pcall("HMGET", key, "epoch", "version")
-  return held[1] or "", tonumber(held[2] or 0) or 0
+  return field_of(key, "epoch") or "", tonumber(field_of(key, "version") or 0) or 0
 end
 
 local function changes(state, index, prefix, since, limit, all)
@@ -431,8 +441,18 @@ local function named(keys, prefix)
   return reply
 end
 
-local what = ARGV[1]
-if what ~= "changed" and what ~= "all" and what ~= "read" then return everything("metrics") end
-local prefix = match(KEYS[2], "^(.*)%.index$") .. ":"
+local function metadata(key, names)
+  local reply, bytes = {}, 0
+  for i = 2, #names do
+    reply[i - 1] = field_of(key, names[i])
+    bytes = bytes + (reply[i - 1] and #reply[i - 1] or 0)
+    if bytes > REPLY_BYTES then break end
+  end
+  return reply
+end
+
+local what, prefix = ARGV[1], KEYS[2] and match(KEYS[2], "^(.*)%.index$") .. ":"
 if what == "read" then return named(KEYS, prefix) end
+if what == "meta" then return metadata(KEYS[3], ARGV) end
+if what ~= "changed" and what ~= "all" then return everything("metrics") end
 return changes(KEYS[1], KEYS[2], prefix, tonumber(ARGV[2]), tonumber(ARGV[3]), what == "all")

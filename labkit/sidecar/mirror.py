@@ -19,16 +19,16 @@ from labkit.sidecar.deadlines import Deadlines
 from labkit.sidecar.exposition import Family, page, read_metadata
 from labkit.sidecar.families import Families, name_and_kind
 from labkit.sidecar.judging import judge
-from labkit.sidecar.reaching import within
+from labkit.sidecar.reaching import run_id_of, within
 from labkit.sidecar.rendering import Lines, render
 from labkit.sidecar.scripts import LONGEST, LONGEST_KEY, Held, ReadScripts
 from labkit.sidecar.unreadable import Unreadable
 
-KEYS_PER_SCAN, NAMES_AT_ONCE = 500, 200
+KEYS_PER_SCAN = 500
 # Between two SCAN steps, so that a walk never has Redis to itself.
 SCAN_PAUSE = 0.002
-# How long a refresh may take, s, and one step of a walk that others wait for.
-PATIENCE, STEP_PATIENCE = 60.0, 2.0
+# How long a refresh may take, s, or one step of a walk, however slow the link is.
+PATIENCE = 60.0
 _BEGINNING = "-inf"
 
 
@@ -98,25 +98,29 @@ class Mirror:
         with self._lock:
             unseen, cursor = {key for family in self._families for key in family.lines} | {*self._unreadable}, 0
         while not stop.is_set():
-            cursor, found = self._client.scan(cursor, match=f"{self._keys.prefix}:*", count=KEYS_PER_SCAN)
-            keys = [key[: LONGEST_KEY + 1] for key in cast(list[bytes], found)]
-            unseen.difference_update(keys)
-            if differing := self._differing(keys):
-                # What a writer changed since the last refresh comes as pages, which block Redis for less time.
-                self.refresh()
-                self._read(self._differing(differing))
+            with within(PATIENCE):
+                cursor = self._step(cursor, unseen)
             if cursor == 0:
-                self._forget(unseen)
+                self._finish(unseen)
                 return
             stop.wait(SCAN_PAUSE)
 
-    def _forget(self, unseen: set[bytes]) -> None:
-        """Finish a walk that has not seen these."""
-        # Of a key that is too long we know too little to ask for it.
-        gone = [Held(key, -2, b"") for key in unseen if len(key) > LONGEST_KEY]
+    def _step(self, cursor: int, unseen: set[bytes]) -> int:
+        cursor, found = self._client.scan(cursor, match=f"{self._keys.prefix}:*", count=KEYS_PER_SCAN)
+        keys = [key[: LONGEST_KEY + 1] for key in cast(list[bytes], found)]
+        unseen.difference_update(keys)
+        if differing := self._differing(keys):
+            # What a writer changed since the last refresh comes as pages, which block Redis for less time.
+            self.refresh()
+            self._read(self._differing(differing))
+        return cursor
+
+    def _finish(self, unseen: set[bytes]) -> None:
+        """Forget those that a walk has not seen, if they are gone."""
         self._read([key for key in unseen if len(key) <= LONGEST_KEY])
-        with self._lock, within(STEP_PATIENCE):
-            self._take(gone)
+        with self._lock, within(PATIENCE):
+            # Of a key that is too long we know too little to ask for it.
+            self._take([Held(key, -2, b"") for key in unseen if len(key) > LONGEST_KEY])
             self._touched.update(family.name for family in self._families)
             self._explain()
             self._count()
@@ -136,18 +140,10 @@ class Mirror:
 
     def _meet_server(self) -> None:
         """A server that was restarted or replaced may have a different past: read everything from it."""
-        run_id = str(self._ask_server()["run_id"])
+        run_id = run_id_of(self._client)
         if run_id != self._run_id:
             self._forget_all()
             self._run_id = run_id
-
-    def _ask_server(self) -> dict[str, object]:
-        try:
-            return self._client.info("server")
-        except redis.ConnectionError:
-            # Between two scrapes, a balancer resets connections that look idle: that is no outage yet.
-            self._client.connection_pool.disconnect(inuse_connections=False)
-            return self._client.info("server")
 
     def _read_changed(self, deadline: float) -> None:
         """Take page after page, up to the version that the server has now."""
@@ -187,7 +183,7 @@ class Mirror:
         """Read these series, in small steps, whether or not they have changed."""
         done = 0
         while done < len(keys):
-            with self._lock, within(STEP_PATIENCE):
+            with self._lock, within(PATIENCE):
                 series = self._scripts.read(keys[done:])
                 self._take(series)
             done += len(series)
@@ -241,20 +237,11 @@ class Mirror:
     def _explain(self) -> None:
         """Read the help of those families that got a series: only that may be new."""
         names = sorted(self._touched)
-        for start in range(0, len(names), NAMES_AT_ONCE):
-            some = names[start : start + NAMES_AT_ONCE]
-            helps = self._helps(some)
-            changed = [self._families.explain(name, helps.get(name, "")) for name in some]
+        while names:
+            found = self._scripts.metadata(names)
+            helps = read_metadata(found)
+            changed = [self._families.explain(name, helps.get(name, "")) for name in found]
             if any(changed):
                 self._text = None
+            del names[: len(found)]
         self._touched.clear()
-
-    def _helps(self, names: list[str]) -> dict[str, str]:
-        try:
-            found = self._client.hmget(self._keys.meta, names)
-        except redis.ResponseError as error:
-            if not str(error).startswith("WRONGTYPE"):
-                raise
-            # Somebody overwrote it: the values are as good as before.
-            return {}
-        return read_metadata(dict(zip(names, cast(list[bytes | None], found), strict=True)))

@@ -41,6 +41,16 @@ def reach(url: str) -> redis.Redis:
     return client
 
 
+def run_id_of(client: redis.Redis) -> str:
+    """Return what identifies the server's process; the first command of every reading."""
+    try:
+        return str(client.info("server")["run_id"])
+    except redis.ConnectionError:
+        # Between two readings, a balancer resets connections that look idle: that is no outage yet.
+        client.connection_pool.disconnect(inuse_connections=False)
+        return str(client.info("server")["run_id"])
+
+
 class _Bounded(_HiredisParser):
     """A socket's timeout starts anew with every byte: here the rest of the whole time counts, too."""
 

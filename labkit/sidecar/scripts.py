@@ -10,8 +10,8 @@ from redis.exceptions import InvalidResponse, NoScriptError
 from labkit.keys import Keys
 from labkit.script import Script
 
-# Series in one call, so that each holds Redis for a millisecond.
-PAGE_SIZE = 200
+# Series in one call, so that each holds Redis for a millisecond: what changed, and what is read by name.
+PAGE_SIZE, READ_SIZE, NAMES_AT_ONCE = 200, 50, 200
 # Bytes, as in the script: no series has longer JSON, or a longer key.
 LONGEST, LONGEST_KEY = 32 * 1024, 8 * 1024
 
@@ -71,13 +71,22 @@ class ReadScripts:
 
     def read(self, keys: Sequence[bytes]) -> list[Held]:
         """Return the first of these series as they are now, changed or not: as many as fit into a short call."""
-        reply = self._call(keys[:PAGE_SIZE], "read")
+        reply = self._call(keys[:READ_SIZE], "read")
+        if not reply:
+            raise _strange(ValueError("nothing"))
         try:
             return _series(reply)
         except (ValueError, TypeError, AttributeError) as error:
             raise _strange(error) from error
 
-    def _call(self, series: Iterable[bytes], *arguments: str | int) -> list[Any]:
+    def metadata(self, names: Sequence[str]) -> dict[str, bytes | None]:
+        """Return what `<prefix>.meta` holds of the first of these metrics: of as many as fit into a short call."""
+        found = self._call([self._keys.meta], "meta", *names[:NAMES_AT_ONCE])
+        if not found:
+            raise _strange(ValueError("nothing"))
+        return dict(zip(names, found, strict=False))
+
+    def _call(self, series: Iterable[str | bytes], *arguments: str | int) -> list[Any]:
         keys: tuple[str | bytes, ...] = (self._keys.state, self._keys.index, *series)
         try:
             return self._evalsha_ro(len(keys), *keys, *arguments)

@@ -118,3 +118,15 @@ def test_what_cannot_be_read_is_judged_once(redis_client: redis.Redis, monkeypat
     redis_client.set(COUNTER, "other garbage")
     mirror.walk(Event())
     assert len(judged) == 2
+
+
+@pytest.mark.parametrize("length", [1024, 64 * MB])
+def test_no_help_and_no_state_holds_the_server(redis_client: redis.Redis, length: int) -> None:
+    """What is too long is not there, whether it is a help, the epoch or the version."""
+    redis_client.hset("metrics.meta", mapping={"short": b'{"help":"H"}', "long": b"x" * (32 * 1024 + length)})
+    redis_client.hset("metrics.state", mapping={"epoch": b"e" * MB, "version": b"1" * MB})
+    scripts = ReadScripts(redis_client, Keys())
+    assert cost(redis_client, lambda: scripts.metadata(["short", "long", "none"])) < GOAL
+    assert scripts.metadata(["short", "long", "none"]) == {"short": b'{"help":"H"}', "long": None, "none": None}
+    assert cost(redis_client, lambda: scripts.changed("-inf")) < GOAL
+    assert (scripts.changed("-inf").epoch, scripts.changed("-inf").version) == (b"", 0)
