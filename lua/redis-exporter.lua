@@ -125,8 +125,8 @@ end
 
 -- key -> JSON, "" if there is none; false and a reason if it cannot be that of a series.
 local function held_at(key)
-  local json = unless_wrongtype(redis.pcall("GETRANGE", key, 0, LONGEST))
-  if not json then return false, "wrongtype" end
+  local json = redis.pcall("GETRANGE", key, 0, LONGEST)
+  if type(json) ~= "string" then return unless_wrongtype(json) or false, "wrongtype" end
   if #json > LONGEST then return false, "length" end
   return json
 end
@@ -391,9 +391,9 @@ end
 
 -- 2. As it is held -----------------------------------------------------------------
 
--- Adds {key, ms, JSON} to a reply; returns how many bytes that are.
-local function pass(reply, key, prefix)
-  local n, ms, json, reason = #reply, -1, false, nil
+-- Adds {key, ms, JSON} to a reply of n items; returns how many bytes that are.
+local function pass(reply, n, key, prefix)
+  local ms, json, reason = -1, false, nil
   if #key > LONGEST_KEY then
     key, reason = sub(key, 1, LONGEST_KEY + 1), "length"
   elseif sub(key, 1, #prefix) ~= prefix then
@@ -419,7 +419,7 @@ local function changes(state, index, prefix, since, limit, all)
     local most = math.min(LISTED, limit - listed)
     local some = call("ZRANGEBYSCORE", index, first, last, "WITHSCORES", "LIMIT", listed, most)
     for i = 1, #some, 2 do
-      bytes = bytes + pass(reply, some[i], prefix)
+      bytes = bytes + pass(reply, 3 * listed + 3 * (i + 1) / 2, some[i], prefix)
       reply[3] = some[i + 1]
       if bytes > REPLY_BYTES then return reply end
     end
@@ -435,7 +435,7 @@ end
 local function named(keys, prefix)
   local reply, bytes = {}, 0
   for i = 3, #keys do
-    bytes = bytes + pass(reply, keys[i], prefix)
+    bytes = bytes + pass(reply, 3 * (i - 3), keys[i], prefix)
     if bytes > REPLY_BYTES then break end
   end
   return reply

@@ -213,18 +213,21 @@ class Mirror:
 
     def _store(self, held: Held) -> None:
         """Take over what was read: its lines, or the reason why there are none; neither if the series is gone."""
-        digest = None if held.gone or held.reason else hash(held.json)
-        if digest and digest == self._unreadable.digest(held.key):
-            return
-        lines = held.reason if digest is None else render(held.key, held.json) or judge(held.key, held.json)
         self._text = None
-        if isinstance(lines, Lines):
-            self._families.put(held.key, lines)
+        found = held.reason if held.reason or held.gone else render(held.key, held.json) or self._judge(held)
+        if isinstance(found, Lines):
+            self._families.put(held.key, found)
             self._touched.add(name_and_kind(held.key)[0])
+            self._unreadable.drop(held.key)
+            return
+        self._families.remove(held.key)
+        if found:
+            self._unreadable.note(held.key, found, None if held.reason else hash(held.json))
         else:
-            self._families.remove(held.key)
-        reason = "" if held.gone or isinstance(lines, Lines) else lines
-        self._unreadable.note(held.key, reason, digest)
+            self._unreadable.drop(held.key)
+
+    def _judge(self, held: Held) -> Lines | str:
+        return self._unreadable.reason(held.key, hash(held.json)) or judge(held.key, held.json)
 
     def _count(self) -> None:
         """Note how many series there are: a page says so even while Redis is being read."""

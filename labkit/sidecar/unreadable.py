@@ -15,7 +15,7 @@ class Unreadable:
 
     def __init__(self) -> None:
         self._reasons: dict[bytes, str] = {}
-        self._digests: dict[bytes, int] = {}
+        self._digests: dict[bytes, int | None] = {}
         # Those that the log has not named yet.
         self._unnamed: dict[bytes, str] = {}
         self._complained_at = -inf
@@ -24,20 +24,24 @@ class Unreadable:
         return iter(self._reasons)
 
     def digest(self, key: bytes) -> int | None:
-        """Return what identifies the JSON of a series that cannot be read, to judge none twice; None if unknown."""
+        """Return what identifies the JSON of a series that cannot be read; None if nothing does."""
         return self._digests.get(key)
 
-    def note(self, key: bytes, reason: str, digest: int | None = None) -> None:
-        """Note why a series cannot be read, and the digest of its JSON; without a reason, it can."""
-        self._digests.pop(key, None)
-        if not reason:
-            self._reasons.pop(key, None)
-            self._unnamed.pop(key, None)
-            return
-        if digest is not None:
-            self._digests[key] = digest
+    def reason(self, key: bytes, digest: int) -> str:
+        """Return why a series cannot be read, if that is known of just this JSON: nothing is judged twice."""
+        return self._reasons[key] if self._digests.get(key) == digest else ""
+
+    def note(self, key: bytes, reason: str, digest: int | None) -> None:
+        """Note why a series cannot be read, and the digest of its JSON, if it has any."""
+        self._digests[key] = digest
         if self._reasons.get(key) != reason:
             self._reasons[key] = self._unnamed[key] = reason
+
+    def drop(self, key: bytes) -> None:
+        """Note that a series can be read, or is gone."""
+        if key in self._reasons:
+            del self._reasons[key], self._digests[key]
+            self._unnamed.pop(key, None)
 
     def clear(self) -> None:
         """Forget all of them, but not when the log was last written."""
