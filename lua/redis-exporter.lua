@@ -1,4 +1,5 @@
--- redis-exporter.lua: read the series of one prefix as Prometheus samples. It writes nothing.
+#!lua flags=no-writes
+-- redis-exporter.lua: read the series of one prefix, as they are held or as Prometheus samples. It writes nothing.
 --
 -- Two ways to call it:
 --
@@ -7,41 +8,188 @@
 --    Returns  a flat list {sample, value, sample, value, …}, all of it text, every value one that Go can parse, no
 --             sample twice; last come labkit_sidecar_series and labkit_sidecar_series_skipped{reason="…"}.
 --
--- 2. labkit's exporter, with EVALSHA_RO.
+-- 2. labkit's exporter, with EVALSHA_RO. It passes on what is held; labkit/sidecar/judging.py says what that is worth.
 --    KEYS  1  <prefix>.state   hash: epoch, version
 --          2  <prefix>.index   zset: series key -> version of its last change
---          3… read: one key per series
---    ARGV  1  changed | all | read
+--          3… read: one key per series; meta: <prefix>.meta, hash: metric name -> JSON
+--    ARGV  1  changed | all | read | meta
 --          2  changed, all: after this version
 --          3  changed, all: the most series to return
+--          2… meta: one name per metric
 --    Returns  changed, all: {epoch, version, reached, key, ms, JSON, key, ms, JSON, …}
 --             changed has the series up to the server's version. all has those beyond it, too: after a loss of
 --             <prefix>.state, versions begin anew, and the index still has greater ones.
 --          version  the server's
 --          reached  the version of the last series returned: ask for those after it, or "" if there are no more
---          ms       ms to live; -2: the series is gone; -1: forever
---          JSON     as it is held; false if the key holds no string, or a longer one than any series. What labkit
---                   wrote, its caller can expose without the server's help; for anything else it asks with read.
---             read: {entry, entry, …}, for as many of the keys as fit into a short call: ask again for the others
---          entry    {key, ms, lines, created, p50, p95, p99}: text ready to expose, the last three of a histogram
---                   only; when it was created, s, or ""
---                   {key, ms, false, reason}: a series that cannot be read; reasons below
---          ms       ms for which the entry holds (then read it again), or as above
+--          key      one that is too long ends after one byte more than it may have
+--          ms       ms to live; -2: the series is gone; -1: forever, or not asked
+--          JSON     as it is held; or {reason}: wrongtype, length or prefix
+--             read: {key, ms, JSON, …}, for as many of the keys as fit into a short call: ask again for the others
+--             meta: {JSON, …}, for as many of the names; false for what is not there or too long
 --    A caller that finds an epoch other than its own, or a version below its own, knows a past that is not this
 --    server's: it begins with all, after version 0, and goes on with what changed since the first version it was given.
 --
--- Reasons: wrongtype, length, json, value, bounds, counts, labels, name, kind, prefix; and conflict: of families that
--- claim one name, the first in alphabetical order has it; of one name, histogram before counter before gauge.
+-- Reasons: length, prefix, kind, name, labels, wrongtype, json, value, bounds, counts, in this order; and conflict: of
+-- families that claim one name, the first in alphabetical order has it; of one name, histogram before counter before
+-- gauge.
+--
+-- The server does nothing else meanwhile, and anybody may have written what is read here: every length is bounded
+-- before a pattern sees the text, and no pattern takes more than a few steps per byte.
 
-local call, format, match = redis.call, string.format, string.match
+local call, format, match, gmatch, gsub = redis.call, string.format, string.match, string.gmatch, string.gsub
+local find, sub = string.find, string.sub
 local QUANTILES = {{"p50", 0.50}, {"p95", 0.95}, {"p99", 0.99}}
--- A call blocks the server: longer JSON cannot be a series, and these end a reply. In bytes, and in samples.
-local LONGEST, REPLY_BYTES, REPLY_SAMPLES = 32 * 1024, 256 * 1024, 1600
+-- In bytes: what a series may have of JSON, of a key, and of text on the page; what ends a reply. And in buckets.
+local LONGEST, LONGEST_KEY, LONGEST_TEXT, REPLY_BYTES, MOST_BUCKETS = 32 * 1024, 8 * 1024, 256 * 1024, 256 * 1024, 1000
+-- Members of the index that are asked for at a time: nobody knows how long they are.
+local LISTED = 20
 
--- Numbers ---------------------------------------------------------------------
+-- Keys ------------------------------------------------------------------------
 
-local function finite(n)
-  return type(n) == "number" and n == n and n ~= math.huge and n ~= -math.huge
+-- Byte by byte, as Python compares: Lua's own `<` follows the locale in which the server was started.
+local function before(a, b)
+  for i = 1, math.min(#a, #b) do
+    local x, y = a:byte(i), b:byte(i)
+    if x ~= y then return x < y end
+  end
+  return #a < #b
+end
+
+-- What is not ASCII in UTF-8. Each pattern begins with bytes that no other has, and that nothing continues with.
+local SEQUENCES = {
+  "[\194-\223][\128-\191]", "[\225-\236\238\239][\128-\191][\128-\191]", "\224[\160-\191][\128-\191]",
+  "\237[\128-\159][\128-\191]", "[\241-\243][\128-\191][\128-\191][\128-\191]",
+  "\240[\144-\191][\128-\191][\128-\191]", "\244[\128-\143][\128-\191][\128-\191]",
+}
+
+local function valid_utf8(s)
+  for _, sequence in ipairs(SEQUENCES) do
+    if not find(s, "[\128-\255]") then return true end
+    -- Not by nothing: what then stood side by side could look like a sequence.
+    s = gsub(s, sequence, ".")
+  end
+  return not find(s, "[\128-\255]")
+end
+
+local ESCAPES = {["\\"] = "\\\\", ['"'] = '\\"', ["\n"] = "\\n"}
+
+-- Only what a key cannot hold is encoded, in uppercase: otherwise, two keys could name one series.
+local DECODED, REMOVED = {}, {}
+for byte = 1, 127 do
+  local char, encoded = string.char(byte), format("%%%02X", byte)
+  if find(char, "[%%,%c]") then DECODED[encoded], REMOVED[encoded] = char, "" end
+end
+
+local function label_value(encoded)
+  if not find(encoded, '[\\"%%]') then return encoded end
+  if find(gsub(encoded, "%%%x%x", REMOVED), "%%") then return nil end
+  return (gsub(gsub(encoded, "%%%x%x", DECODED), '[\\"\n]', ESCAPES))
+end
+
+-- "endpoint=/a,method=GET" -> 'endpoint="/a",method="GET"', or nil. Labels out of order could name one series twice.
+local function labels_of(encoded)
+  local labels, previous = {}, ""
+  if find(encoded, "%c") or not valid_utf8(encoded) then return nil end
+  for pair in gmatch(encoded .. ",", "([^,]*),") do
+    local name, rest = match(pair, "^([a-zA-Z_][a-zA-Z0-9_]*)=(.+)$")
+    local value = name and label_value(rest)
+    if not value or not before(previous, name) then return nil end
+    if sub(name, 1, 2) == "__" or name == "le" or name == "quantile" then return nil end
+    labels[#labels + 1] = name .. '="' .. value .. '"'
+    previous = name
+  end
+  return table.concat(labels, ",")
+end
+
+local function parse(key, prefix)
+  if #key > LONGEST_KEY then return nil, "length" end
+  if sub(key, 1, #prefix) ~= prefix then return nil, "prefix" end
+  local kind, rest = match(key, "^([^:]*):(.*)$", #prefix + 1)
+  if kind ~= "counter" and kind ~= "gauge" and kind ~= "histogram" then return nil, "kind" end
+  local name, encoded = match(rest, "^([a-zA-Z_][a-zA-Z0-9_]*):(.+)$")
+  if not name then
+    name = match(rest, "^[a-zA-Z_][a-zA-Z0-9_]*$")
+    return name and {kind = kind, name = name, labels = ""}, "name"
+  end
+  local labels = labels_of(encoded)
+  return labels and {kind = kind, name = name, labels = labels}, "labels"
+end
+
+-- What is held ------------------------------------------------------------------
+
+-- What a command says, or nil if the key holds something of another type. Any other error is one.
+local function unless_wrongtype(reply)
+  if type(reply) ~= "table" then return reply end
+  if not find(reply.err, "WRONGTYPE", 1, true) then error(reply.err, 0) end
+end
+
+-- key -> JSON, "" if there is none; false and a reason if it cannot be that of a series.
+local function held_at(key)
+  local json = redis.pcall("GETRANGE", key, 0, LONGEST)
+  if type(json) ~= "string" then return unless_wrongtype(json) or false, "wrongtype" end
+  if #json > LONGEST then return false, "length" end
+  return json
+end
+
+-- A field of one of our hashes; false if it is not there, too long, or the hash is none.
+local function field_of(key, name)
+  local bytes = unless_wrongtype(redis.pcall("HSTRLEN", key, name))
+  return bytes and bytes <= LONGEST and call("HGET", key, name) or false
+end
+
+-- How long a key beyond our prefix has to live, ms. A user who may not even ask must not lose the page for it.
+local function foreign_ms(key)
+  local ms = redis.pcall("PTTL", key)
+  return type(ms) == "number" and ms or -1
+end
+
+-- One value of an object, by its first byte, and what comes after it.
+local AFTER = "%s*([,}])%s*()"
+local TEXT = "^([%w.+-]+)" .. AFTER
+local TEXTS = {['"'] = '^("[^"]*")' .. AFTER, ["["] = "^(%b[])" .. AFTER, ["{"] = "^(%b{})" .. AFTER}
+
+-- '{"value":3,"bounds":[1,2]}' -> {value = "3", bounds = "[1,2]"}, or nil. Nobody looks into what a series has no use
+-- for. (cjson would look into everything, and take numbers that no JSON has.)
+local function fields(json)
+  if find(json, "\\", 1, true) then json = gsub(json, "\\.", "..") end
+  local held, at = {}, match(json, "^%s*{%s*()")
+  if at and match(json, "^}%s*$", at) then return held end
+  while at do
+    local name, from = match(json, '^"([^"]*)"%s*:%s*()', at)
+    if not name then return nil end
+    local value, mark, to = match(json, TEXTS[sub(json, from, from)] or TEXT, from)
+    if mark == "}" and to <= #json then return nil end
+    held[name], at = value, to
+    if mark == "}" then return held end
+  end
+end
+
+-- Numbers -----------------------------------------------------------------------
+
+-- The finite number of a text, or nil.
+local function number(digits)
+  local n = digits and match(digits, "^[%d.eE+-]+$") and tonumber(digits)
+  return n and n - n == 0 and n or nil
+end
+
+-- "[5, 10, 25]" -> {5, 10, 25}, or nil.
+local function numbers(list)
+  local inner, result, n = match(list, "^%[([%d.,eE+%s-]*)%]$"), {}, 0
+  if not inner then return nil end
+  if not find(inner, "%S") then return result end
+  for digits in gmatch(inner .. ",", "([^,]*),") do
+    local value = tonumber(digits)
+    if not value or value - value ~= 0 then return nil end
+    n = n + 1
+    result[n] = value
+  end
+  return result
+end
+
+-- How many numbers such a list has at most; 0 if it is none.
+local function size(list)
+  if not list or not find(list, "^%[%s*[^%s%]]") then return 0 end
+  return select(2, gsub(list, ",", "")) + 1
 end
 
 -- The shortest text that reads back as the same double. NaN is spelled here: Lua's own "-nan" stops Go's parser.
@@ -51,17 +199,6 @@ local function text(n)
   local short = format("%.15g", n)
   if tonumber(short) == n then return short end
   return format("%.17g", n)
-end
-
--- "5,10,25" -> {5, 10, 25}
-local function numbers(list)
-  local result, n = {}, 0
-  for word in list:gmatch("[^,]+") do
-    n = n + 1
-    -- What is not a number must not leave a hole in the list.
-    result[n] = tonumber(word) or 0 / 0
-  end
-  return result
 end
 
 -- PromQL's histogram_quantile, over the whole life of the series.
@@ -79,205 +216,74 @@ local function quantile(q, bounds, counts, count)
   return bounds[#bounds]
 end
 
--- Keys ------------------------------------------------------------------------
-
--- Byte by byte, as Python compares: Lua's own `<` follows the locale in which the server was started.
-local function before(a, b)
-  for i = 1, math.min(#a, #b) do
-    local x, y = a:byte(i), b:byte(i)
-    if x ~= y then return x < y end
-  end
-  return #a < #b
-end
-
-local function valid_utf8(s)
-  if not s:find("[\128-\255]") then return true end
-  local i, n = 1, #s
-  while i <= n do
-    local a, b, c, d = s:byte(i, i + 3)
-    local function tail(x) return x and x >= 128 and x < 192 end
-    if a < 128 then i = i + 1
-    elseif a >= 194 and a < 224 and tail(b) then i = i + 2
-    elseif a >= 224 and a < 240 and tail(b) and tail(c)
-      and not (a == 224 and b < 160) and not (a == 237 and b > 159) then i = i + 3
-    elseif a >= 240 and a < 245 and tail(b) and tail(c) and tail(d)
-      and not (a == 240 and b < 144) and not (a == 244 and b > 143) then i = i + 4
-    else return false end
-  end
-  return true
-end
-
-local ESCAPES = {["\\"] = "\\\\", ['"'] = '\\"', ["\n"] = "\\n"}
-
--- Only what a key cannot hold is encoded, in uppercase: otherwise, two keys could name one series.
-local function decoded(hex)
-  local char = string.char(tonumber(hex, 16))
-  return hex == hex:upper() and char:find("[%%,%c]") and char
-end
-
-local function label_value(encoded)
-  local value, escapes, sound = encoded, 0, 0
-  if value:find("%", 1, true) then
-    escapes = select(2, value:gsub("%%", ""))
-    value = value:gsub("%%(%x%x)", function(hex)
-      local char = decoded(hex)
-      if char then sound = sound + 1 end
-      return char or nil
-    end)
-  end
-  if sound < escapes then return nil end
-  if value:find("%z") or not valid_utf8(value) then return nil end
-  return (value:gsub('[\\"\n]', ESCAPES))
-end
-
--- "endpoint=/a,method=GET" -> 'endpoint="/a",method="GET"', or nil. Labels out of order could name one series twice.
-local function labels_of(encoded)
-  local labels, previous = {}, ""
-  for pair in (encoded .. ","):gmatch("(.-),") do
-    local name, rest = pair:match("^([a-zA-Z_][a-zA-Z0-9_]*)=(.+)$")
-    local value = name and label_value(rest)
-    if not value or not before(previous, name) then return nil end
-    if name:sub(1, 2) == "__" or name == "le" or name == "quantile" then return nil end
-    labels[#labels + 1] = name .. '="' .. value .. '"'
-    previous = name
-  end
-  return table.concat(labels, ",")
-end
-
-local function parse(key, prefix)
-  if key:sub(1, #prefix + 1) ~= prefix .. ":" then return nil, "prefix" end
-  local kind, rest = key:match("^([^:]*):(.*)$", #prefix + 2)
-  if kind ~= "counter" and kind ~= "gauge" and kind ~= "histogram" then return nil, "kind" end
-  local name, encoded = rest:match("^([a-zA-Z_][a-zA-Z0-9_]*):(.+)$")
-  if not name then
-    name = rest:match("^[a-zA-Z_][a-zA-Z0-9_]*$")
-    return name and {kind = kind, name = name, labels = ""}, "name"
-  end
-  local labels = labels_of(encoded)
-  return labels and {kind = kind, name = name, labels = labels}, "labels"
-end
-
--- Samples: one function per kind, (series, JSON, now) -> samples, or nil and a reason ------------------------
--- Samples are a flat list {sample, value, …}; a series' quantiles come last, one pair each. JSON that labkit wrote is
--- taken apart by patterns, which is several times as fast as cjson; all other is decoded.
-
-local function decode(json)
-  local decoded, held = pcall(cjson.decode, json)
-  if decoded and type(held) == "table" then return held end
-end
-
--- Whether there is nothing between a value and what follows it, or only what a double cannot hold of it.
-local function plain(extra)
-  return extra == "" or (extra and match(extra, '^,"carry":[%d.e+-]+$'))
-end
+-- Samples: one function per kind, (series, fields) -> samples, or nil and a reason --------------------------------
+-- Samples are a flat list {sample, value, …}.
 
 local function braces(labels)
   return labels == "" and "" or "{" .. labels .. "}"
 end
 
-local function counter(series, json)
-  local value, extra = match(json, '^{"value":([%d.e+-]+)(.-),"created":[%d.]+,"updated":[%d.]+}$')
-  value = plain(extra) and tonumber(value)
-  if not value then
-    local held = decode(json)
-    if not held then return nil, "json" end
-    value = held.value
-  end
-  if not finite(value) or value < 0 then return nil, "value" end
+local function gauge(series, held)
+  local value = number(held.value)
+  if not value then return nil, "value" end
   return {series.name .. braces(series.labels), text(value)}
 end
 
-local REDUCE = {
-  sum = function(a, b) return a + b end,
-  min = math.min,
-  max = math.max,
-}
-
--- A writer whose lease has ended no longer counts. Returns the value, nil if no writer is left, and when the next
--- lease ends, s; false if the leases are invalid.
-local function reduce(held, now)
-  local value, next_end
-  for _, entry in pairs(held.writers) do
-    if type(entry) ~= "table" or not finite(entry[1]) or not finite(entry[2]) then return false end
-    if entry[2] > now then
-      value = value and REDUCE[held.shared](value, entry[1]) or entry[1]
-      next_end = math.min(next_end or entry[2], entry[2])
-    end
-  end
-  return value, next_end
+local function counter(series, held)
+  local value = number(held.value)
+  if not value or value < 0 then return nil, "value" end
+  return gauge(series, held)
 end
 
-local function gauge(series, json, now)
-  local held = decode(json)
-  if not held then return nil, "json" end
-  local value, holds_until = held.value, nil
-  if held.shared ~= nil then
-    if not REDUCE[held.shared] or type(held.writers) ~= "table" then return nil, "value" end
-    value, holds_until = reduce(held, now)
-    -- All leases have ended: gone. Nobody holds anything, not yet or no longer: what the writer made of that.
-    if value == nil and next(held.writers) then return {} end
-    if value == nil then value = held.value end
-  end
-  if not finite(value) then return nil, "value" end
-  return {series.name .. braces(series.labels), text(value)}, holds_until
-end
-
-local function check_bounds(bounds)
-  if type(bounds) ~= "table" then return "bounds" end
-  for i = 1, #bounds do
-    if not finite(bounds[i]) or (i > 1 and bounds[i] <= bounds[i - 1]) then return "bounds" end
-  end
-end
-
-local function check_counts(counts, bounds)
-  if type(counts) ~= "table" or #counts ~= #bounds + 1 then return "counts" end
-  for i = 1, #counts do
-    if not finite(counts[i]) or counts[i] < 0 or counts[i] % 1 ~= 0 then return "counts" end
-  end
-end
-
--- Most series share their bounds: text of the bounds -> {bounds, "5", "10", …, "+Inf"}, checked once.
+-- Most series share their bounds: their text -> {bounds, le = {'le="5"}', 'le="10"}', …}}, checked once; or false.
 local known_bounds = {}
 
-local function bounds_of(key, list)
-  local known = known_bounds[key]
-  if known then return known end
-  local bounds = list or numbers(key)
-  known = {reason = check_bounds(bounds), bounds = bounds, le = {}}
-  if not known.reason then
-    for i, bound in ipairs(bounds) do known.le[i] = 'le="' .. text(bound) .. '"}' end
-    known.le[#bounds + 1] = 'le="+Inf"}'
+local function bounds_of(list)
+  local known = known_bounds[list]
+  if known ~= nil then return known end
+  local bounds, le = numbers(list), {}
+  for i = 1, bounds and #bounds or 0 do
+    if i > 1 and bounds[i] <= bounds[i - 1] then bounds = nil break end
+    le[i] = 'le="' .. text(bounds[i]) .. '"}'
   end
-  known_bounds[key] = known
-  return known
+  le[#le + 1] = 'le="+Inf"}'
+  known_bounds[list] = bounds and {bounds = bounds, le = le} or false
+  return known_bounds[list]
 end
 
-local HISTOGRAM = '^{"bounds":%[([%d.,e+-]*)%],"counts":%[([%d,]+)%],"sum":([%d.e+-]+)(.-),'
-  .. '"count":%d+,"created":[%d.]+,"updated":[%d.]+}$'
-
--- JSON -> what bounds_of returns, counts, sum; nil and a reason.
-local function read_histogram(json)
-  local key, counts, sum, extra = match(json, HISTOGRAM)
-  if plain(extra) then return bounds_of(key), numbers(counts), tonumber(sum) end
-  local held = decode(json)
-  if not held then return nil, "json" end
-  if type(held.bounds) ~= "table" then return nil, "bounds" end
-  return bounds_of(held, held.bounds), held.counts, held.sum
+-- The counts and their sum, if they are whole numbers that a double can count; or nil.
+local function counts_of(list)
+  local counts, count = numbers(list), 0
+  for i = 1, counts and #counts or 0 do
+    if counts[i] < 0 or counts[i] % 1 ~= 0 then return nil end
+    count = count + counts[i]
+  end
+  if count < 2 ^ 53 then return counts, count end
 end
 
-local function histogram(series, json)
-  local known, counts, sum = read_histogram(json)
+-- JSON's fields -> bounds, counts, count, sum; nil and a reason.
+local function read_histogram(series, held)
+  local buckets = size(held.bounds) + 1
+  if buckets > MOST_BUCKETS or buckets * (#series.name + #series.labels) > LONGEST_TEXT then return nil, "length" end
+  local known = held.bounds and bounds_of(held.bounds)
+  if not known then return nil, "bounds" end
+  if size(held.counts) ~= buckets then return nil, "counts" end
+  local counts, count = counts_of(held.counts)
+  if not counts then return nil, "counts" end
+  local sum = number(held.sum)
+  if not sum then return nil, "value" end
+  return known, counts, count, sum
+end
+
+local function histogram(series, held)
+  local known, counts, count, sum = read_histogram(series, held)
   if not known then return nil, counts end
-  local reason = known.reason or check_counts(counts, known.bounds)
-  if reason then return nil, reason end
-  if not finite(sum) then return nil, "value" end
-  local name, tail, count = series.name, braces(series.labels), 0
+  local name, tail, below = series.name, braces(series.labels), 0
   local bucket = name .. "_bucket{" .. series.labels .. (series.labels == "" and "" or ",")
   local samples, n = {}, 0
   for i = 1, #counts do
-    count = count + counts[i]
-    if not finite(count) then return nil, "counts" end
-    samples[n + 1], samples[n + 2] = bucket .. known.le[i], text(count)
+    below = below + counts[i]
+    samples[n + 1], samples[n + 2] = bucket .. known.le[i], text(below)
     n = n + 2
   end
   samples[n + 1], samples[n + 2] = name .. "_sum" .. tail, text(sum)
@@ -293,35 +299,19 @@ end
 
 local SAMPLES_OF = {counter = counter, gauge = gauge, histogram = histogram}
 
--- key -> JSON; "" when there is none; false and a reason when it cannot be the JSON of a series.
-local function held_at(key)
-  local json = redis.pcall("GETRANGE", key, 0, LONGEST)
-  if type(json) == "table" then return false, "wrongtype" end
-  if #json > LONGEST then return false, "length" end
-  return json
-end
-
--- When the series was created, s, if that is a time at all: what Go cannot parse would cost the whole page.
-local function created_of(json)
-  local seconds, fraction = match(json, '"created":(%d+)(%.?%d*)[,}]')
-  return seconds and #seconds <= 12 and #fraction <= 12 and fraction ~= "." and seconds .. fraction or ""
-end
-
--- key -> samples, series, holds_until, created; {} when the series is gone; nil, reason when it cannot be read.
-local function read(key, prefix, now)
+-- key -> samples and series; {} when the series is gone; nil and a reason when it cannot be read.
+local function read(key, prefix)
   local series, reason = parse(key, prefix)
-  if not series then return nil, reason end
+  if reason == "length" then return nil, reason end
+  if reason == "prefix" then return foreign_ms(key) == -2 and {} or nil, reason end
   local json, no = held_at(key)
+  if json == "" and call("EXISTS", key) == 0 then return {} end
+  if not series then return nil, reason end
   if not json then return nil, no end
-  if json == "" and call("EXISTS", key) == 0 then return {}, series end
-  local samples, more = SAMPLES_OF[series.kind](series, json, now)
-  if not samples then return nil, more end
-  return samples, series, more, created_of(json)
-end
-
-local function clock()
-  local time = call("TIME")
-  return time[1] + time[2] / 1000000
+  local held = fields(json)
+  if not held then return nil, "json" end
+  local samples, why = SAMPLES_OF[series.kind](series, held)
+  return samples, samples and series or why
 end
 
 -- 1. Everything, flat -----------------------------------------------------------
@@ -341,16 +331,23 @@ local function names_of(family)
   return names
 end
 
-local RANK = {histogram = "1", counter = "2", gauge = "3"}
+local RANK = {histogram = 1, counter = 2, gauge = 3}
 
--- Families in their order, without those of which another one before them has a name.
+-- Only a name and the same name with something behind it can clash: to go from the shorter to the longer gives the same
+-- as the alphabet, and does not compare a long name with all others, byte by byte.
+local function comes_first(a, b)
+  if #a.name ~= #b.name then return #a.name < #b.name end
+  return RANK[a.kind] < RANK[b.kind]
+end
+
+-- Families without those of which another one before them has a name.
 local function without_conflicts(families, skipped)
   local order, taken, kept = {}, {}, {}
-  for id in pairs(families) do order[#order + 1] = id end
-  table.sort(order, before)
+  for _, family in pairs(families) do order[#order + 1] = family end
+  table.sort(order, comes_first)
   for _, name in ipairs(RESERVED) do taken[name] = true end
-  for _, id in ipairs(order) do
-    local family, free = families[id], true
+  for _, family in ipairs(order) do
+    local free = true
     for _, name in ipairs(names_of(family)) do free = free and not taken[name] end
     if free then
       for _, name in ipairs(names_of(family)) do taken[name] = true end
@@ -362,96 +359,100 @@ local function without_conflicts(families, skipped)
   return kept
 end
 
+local function append(list, items)
+  local n = #list
+  for i = 1, #items do list[n + i] = items[i] end
+end
+
 local function everything(prefix)
-  local families, skipped, now = {}, {}, clock()
+  local families, skipped = {}, {}
   for _, key in ipairs(call("ZRANGE", prefix .. ".index", 0, -1)) do
-    local samples, series = read(key, prefix, now)
+    local samples, series = read(key, prefix .. ":")
     if not samples then
       skipped[series] = (skipped[series] or 0) + 1
     elseif #samples > 0 then
-      local id = series.name .. ":" .. RANK[series.kind]
+      local id = series.kind .. ":" .. series.name
       local family = families[id] or {name = series.name, kind = series.kind, series = 0, samples = {}}
-      for _, item in ipairs(samples) do family.samples[#family.samples + 1] = item end
+      append(family.samples, samples)
       family.series, families[id] = family.series + 1, family
     end
   end
   local flat, held = {}, 0
   for _, family in ipairs(without_conflicts(families, skipped)) do
-    for _, item in ipairs(family.samples) do flat[#flat + 1] = item end
+    append(flat, family.samples)
     held = held + family.series
   end
-  flat[#flat + 1] = "labkit_sidecar_series"
-  flat[#flat + 1] = text(held)
+  append(flat, {"labkit_sidecar_series", text(held)})
   for reason, n in pairs(skipped) do
-    flat[#flat + 1] = 'labkit_sidecar_series_skipped{reason="' .. reason .. '"}'
-    flat[#flat + 1] = text(n)
+    append(flat, {'labkit_sidecar_series_skipped{reason="' .. reason .. '"}', text(n)})
   end
   return flat
 end
 
--- 2. Entries ----------------------------------------------------------------------
+-- 2. As it is held -----------------------------------------------------------------
 
-local function lines(samples, first, last)
-  local out, n = {}, 0
-  for i = first, last, 2 do
-    out[n + 1], out[n + 2], out[n + 3], out[n + 4] = samples[i], " ", samples[i + 1], "\n"
-    n = n + 4
+-- Adds {key, ms, JSON} to a reply of n items; returns how many bytes that are.
+local function pass(reply, n, key, prefix)
+  local ms, json, reason = -1, false, nil
+  if #key > LONGEST_KEY then
+    key, reason = sub(key, 1, LONGEST_KEY + 1), "length"
+  elseif sub(key, 1, #prefix) ~= prefix then
+    ms, reason = foreign_ms(key), "prefix"
+  else
+    ms = call("PTTL", key)
+    json, reason = held_at(key)
   end
-  return table.concat(out)
-end
-
--- Returns the entry, and how many samples it cost.
-local function entry(key, prefix, now)
-  local samples, series, holds_until, created = read(key, prefix, now)
-  local ms = call("PTTL", key)
-  if not samples then return {key, ms, false, series}, 1 end
-  if #samples == 0 then return {key, -2, ""}, 1 end
-  if holds_until then ms = math.ceil(math.min(ms < 0 and math.huge or ms, (holds_until - now) * 1000)) end
-  if series.kind ~= "histogram" then return {key, ms, lines(samples, 1, #samples), created}, 1 end
-  local made, body = {key, ms}, #samples - 2 * #QUANTILES
-  made[3], made[4] = lines(samples, 1, body), created
-  for i = 1, #QUANTILES do made[4 + i] = lines(samples, body + 2 * i - 1, body + 2 * i) end
-  return made, #samples / 2
+  reply[n + 1], reply[n + 2], reply[n + 3] = key, ms, json or {reason}
+  return #key + (json and #json or 0)
 end
 
 -- The epoch and the version of the server; "" and 0 if somebody deleted them.
 local function state_of(key)
-  local held = redis.pcall("HMGET", key, "epoch", "version")
-  return held[1] or "", tonumber(held[2] or 0) or 0
+  return field_of(key, "epoch") or "", tonumber(field_of(key, "version") or 0) or 0
 end
 
-local function changes(state, index, since, limit, all)
+local function changes(state, index, prefix, since, limit, all)
   local epoch, version = state_of(state)
-  local last = all and "+inf" or text(version)
-  local changed = call("ZRANGEBYSCORE", index, "(" .. text(since), last, "WITHSCORES", "LIMIT", 0, limit)
-  local reply, n, bytes = {epoch, text(version), ""}, 3, 0
-  for i = 1, #changed, 2 do
-    local key = changed[i]
-    local json = held_at(key)
-    reply[n + 1], reply[n + 2], reply[n + 3] = key, call("PTTL", key), json
-    n, bytes = n + 3, bytes + #key + (json and #json or 0)
-    local more = i + 1 < #changed or #changed == 2 * limit
-    if bytes > REPLY_BYTES or i + 1 == #changed then
-      if more then reply[3] = changed[i + 1] end
-      break
+  local first, last = "(" .. text(since), all and "+inf" or text(version)
+  local reply, listed, bytes = {epoch, text(version), ""}, 0, 0
+  while listed < limit do
+    local most = math.min(LISTED, limit - listed)
+    local some = call("ZRANGEBYSCORE", index, first, last, "WITHSCORES", "LIMIT", listed, most)
+    for i = 1, #some, 2 do
+      bytes = bytes + pass(reply, 3 * listed + 3 * (i + 1) / 2, some[i], prefix)
+      reply[3] = some[i + 1]
+      if bytes > REPLY_BYTES then return reply end
+    end
+    listed = listed + most
+    if #some < 2 * most then
+      reply[3] = ""
+      return reply
     end
   end
   return reply
 end
 
 local function named(keys, prefix)
-  local reply, now, samples = {}, clock(), 0
+  local reply, bytes = {}, 0
   for i = 3, #keys do
-    local made, cost = entry(keys[i], prefix, now)
-    reply[#reply + 1], samples = made, samples + cost
-    if samples >= REPLY_SAMPLES then break end
+    bytes = bytes + pass(reply, 3 * (i - 3), keys[i], prefix)
+    if bytes > REPLY_BYTES then break end
   end
   return reply
 end
 
-local what = ARGV[1]
-if what == "changed" or what == "all" then
-  return changes(KEYS[1], KEYS[2], tonumber(ARGV[2]), tonumber(ARGV[3]), what == "all")
+local function metadata(key, names)
+  local reply, bytes = {}, 0
+  for i = 2, #names do
+    reply[i - 1] = field_of(key, names[i])
+    bytes = bytes + (reply[i - 1] and #reply[i - 1] or 0)
+    if bytes > REPLY_BYTES then break end
+  end
+  return reply
 end
-if what == "read" then return named(KEYS, match(KEYS[2], "^(.*)%.index$")) end
-return everything("metrics")
+
+local what, prefix = ARGV[1], KEYS[2] and match(KEYS[2], "^(.*)%.index$") .. ":"
+if what == "read" then return named(KEYS, prefix) end
+if what == "meta" then return metadata(KEYS[3], ARGV) end
+if what ~= "changed" and what ~= "all" then return everything("metrics") end
+return changes(KEYS[1], KEYS[2], prefix, tonumber(ARGV[2]), tonumber(ARGV[3]), what == "all")

@@ -17,6 +17,8 @@ from labkit.sidecar.web_config import WebConfig
 
 # Checking a hash is slow on purpose, so few are checked at a time, and good ones are remembered.
 CHECKS_AT_ONCE, REMEMBERED = 2, 100
+# The salt and the hash of nobody's password.
+_NOBODYS = b"abcdefghijklmnopqrstuu" + b"." * 31
 # bcrypt looks at no more; only part of a longer password would be compared.
 LONGEST_PASSWORD = 72
 
@@ -59,13 +61,13 @@ class Authentication:
         name, password = _decode(credentials)
         if not config.users or len(password) > LONGEST_PASSWORD:
             return False
-        # An unknown user takes as long as a wrong password, so that timing reveals no names.
-        hashed = config.users.get(name, next(iter(config.users.values())))
+        most = max(map(_cost, config.users.values()))
+        hashed = config.users.get(name, b"$2b$%02d$%b" % (most, _NOBODYS))
         proof = hmac.digest(self._secret, b"\0".join((name.encode(), hashed, password)), "sha256")
         if proof in self._admitted and name in config.users:
             return True
         async with self._checks:
-            right = await run_in_threadpool(bcrypt.checkpw, password, hashed)
+            right = await run_in_threadpool(_check, password, hashed, most)
         if right and name in config.users:
             self._remember(proof)
             return True
@@ -84,6 +86,19 @@ def _decode(credentials: str) -> tuple[str, bytes]:
         return ("", b"") if b"\0" in password else (name.decode(), password)
     except ValueError:
         return "", b""
+
+
+def _cost(hashed: bytes) -> int:
+    return int(hashed.split(b"$")[2])
+
+
+def _check(password: bytes, hashed: bytes, most: int) -> bool:
+    """Check a password in the time that the most expensive hash takes, so that timing reveals no names."""
+    right = bcrypt.checkpw(password, hashed)
+    # Each step up doubles the time: a cost of 5, and then 5, 6 and 7 once more, take as long as one of 8.
+    for cost in range(_cost(hashed), most):
+        bcrypt.hashpw(password, b"$2b$%02d$%b" % (cost, _NOBODYS[:22]))
+    return right
 
 
 def _knows(config: WebConfig, token: str) -> bool:

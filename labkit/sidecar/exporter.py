@@ -26,9 +26,9 @@ from labkit.errors import LabkitError
 from labkit.listening import listen
 from labkit.sidecar.authentication import Authentication
 from labkit.sidecar.mirror import PATIENCE
-from labkit.sidecar.negotiation import CONTENT_TYPES, compresses, negotiate, patience
+from labkit.sidecar.negotiation import CONTENT_TYPES, Format, compresses, negotiate, patience
 from labkit.sidecar.serving import Limits, TlsContext, run, server
-from labkit.sidecar.sidecar import Sidecar
+from labkit.sidecar.sidecar import Pieces, Sidecar
 from labkit.sidecar.web_config import WebConfig, read_web_config
 
 log = logging.getLogger("labkit")
@@ -56,9 +56,7 @@ class Exporter:
         self._path = web_config
         self.web = read_web_config(web_config) if web_config else WebConfig()
         self._sidecar = Sidecar(redis_url, prefix=prefix)
-        # How long Prometheus waits: it must hear that Redis is slow, not nothing at all.
-        self._patience = PATIENCE
-        self._refresh = SingleFlight(lambda: self._sidecar.refresh(self._patience))
+        self._refresh = SingleFlight(self._sidecar.refresh)
         self._reloading = threading.Lock()
 
     def application(self) -> Starlette:
@@ -97,11 +95,7 @@ class Exporter:
         if "match[]" in request.query_params:
             return PlainTextResponse("match[] is not supported; select with name[]=NAME.\n", 400)
         started = perf_counter()
-        self._patience = patience(request.headers.get("x-prometheus-scrape-timeout-seconds", ""), PATIENCE)
-        up = await self._refresh()
-        wanted = negotiate(",".join(request.headers.getlist("accept")))
-        names = frozenset(request.query_params.getlist("name[]"))
-        page, found = await run_in_threadpool(self._sidecar.page, up, wanted, names)
+        page, found = await self._page(request)
         headers = {"Content-Type": CONTENT_TYPES[found], "Vary": "Accept, Accept-Encoding"}
         client = request.client.host if request.client else None
         if compresses(request.headers.get("accept-encoding", ""), client):
@@ -109,6 +103,21 @@ class Exporter:
             headers["Content-Encoding"] = "gzip"
         self._sidecar.scraped(perf_counter() - started)
         return _Page(page, headers=headers)
+
+    async def _page(self, request: Request) -> tuple[Pieces, Format]:
+        """Return the page that is due to whoever asks, while they still wait for it."""
+        wanted = negotiate(",".join(request.headers.getlist("accept")))
+        names = frozenset(request.query_params.getlist("name[]"))
+
+        async def fresh() -> tuple[Pieces, Format]:
+            up = await self._refresh()
+            return await run_in_threadpool(self._sidecar.page, up, wanted, names)
+
+        waits = patience(request.headers.get("x-prometheus-scrape-timeout-seconds", ""), PATIENCE)
+        making = asyncio.create_task(fresh())
+        done, _ = await asyncio.wait([making], timeout=waits)
+        # It goes on, for those who wait longer: one client's haste is nobody else's business.
+        return making.result() if done else await run_in_threadpool(self._sidecar.page, False, wanted, names)
 
     async def _ready(self, _: Request) -> Response:
         if await self._refresh():

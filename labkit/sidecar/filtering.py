@@ -19,7 +19,8 @@ def _filtered(family: Family, names: Collection[str]) -> bytes:
     kept = _kept(family, names)
     # Copied in one step of the interpreter: other threads may add series meanwhile.
     text = b"".join(page([replace(family, lines=dict(family.lines))]))
-    return b"".join(line for line in text.splitlines(keepends=True) if _name(line) in kept)
+    # Not with splitlines: a label value may have a carriage return.
+    return b"".join(b"%b\n" % line for line in text.split(b"\n") if _name(line) in kept)
 
 
 def _kept(family: Family, names: Collection[str]) -> set[bytes]:

@@ -18,14 +18,16 @@ from labkit.keys import Keys
 from labkit.sidecar.deadlines import Deadlines
 from labkit.sidecar.exposition import Family, page, read_metadata
 from labkit.sidecar.families import Families, name_and_kind
+from labkit.sidecar.judging import judge
+from labkit.sidecar.reaching import run_id_of, within
 from labkit.sidecar.rendering import Lines, render
-from labkit.sidecar.scripts import LONGEST, READ_SIZE, Held, ReadScripts
+from labkit.sidecar.scripts import LONGEST, LONGEST_KEY, Held, ReadScripts
 from labkit.sidecar.unreadable import Unreadable
 
-KEYS_PER_SCAN, NAMES_AT_ONCE = 500, 200
+KEYS_PER_SCAN = 500
 # Between two SCAN steps, so that a walk never has Redis to itself.
 SCAN_PAUSE = 0.002
-# How long a refresh may take, s, unless somebody says how long they will wait.
+# How long a refresh may take, s, or one step of a walk, however slow the link is.
 PATIENCE = 60.0
 _BEGINNING = "-inf"
 
@@ -33,12 +35,12 @@ _BEGINNING = "-inf"
 class Mirror:
     """A copy of the series under one prefix, as text ready to expose.
 
-    `reserved` names belong to something else on the same page. All methods may be called from different threads.
+    `reserved` names belong to something else on the same page. All methods may be called from different threads; those
+    that count do not wait for Redis.
     """
 
     def __init__(self, client: redis.Redis, keys: Keys, reserved: Iterable[str] = ()) -> None:
         self._client, self._keys = client, keys
-        self._prefix = f"{keys.prefix}:".encode()
         self._scripts = ReadScripts(client, keys)
         self._reserved = frozenset(reserved)
         self._unreadable = Unreadable()
@@ -47,17 +49,15 @@ class Mirror:
         self.pages_read = 0
         self._text: tuple[bytes, ...] | None = None
         self._forget_all()
+        self._count()
 
     def __len__(self) -> int:
-        with self._lock:
-            return sum(len(family.lines) for family in self._families.shown)
+        return self._shown
 
     @property
     def skipped(self) -> Counter[str]:
         """How many series cannot be shown at present, by reason."""
-        with self._lock:
-            conflicts = sum(len(family.lines) for family in self._families.hidden)
-            return self._unreadable.by_reason() + Counter(conflict=conflicts)
+        return self._skipped
 
     def refresh(self, patience: float = PATIENCE) -> None:
         """Bring the copy up to date, within about `patience` seconds.
@@ -66,11 +66,14 @@ class Mirror:
             redis.RedisError: Redis is away, refuses or is slow; the copy is older than it should be. The next refresh
                 goes on from there.
         """
-        with self._lock:
-            self._meet_server()
-            self._read_changed(monotonic() + patience)
-            self._read_due()
-            self._explain()
+        with self._lock, within(patience):
+            try:
+                self._meet_server()
+                self._read_changed(monotonic() + patience)
+                self._read_due()
+                self._explain()
+            finally:
+                self._count()
             self._unreadable.complain(monotonic())
 
     def families(self) -> list[Family]:
@@ -95,20 +98,32 @@ class Mirror:
         with self._lock:
             unseen, cursor = {key for family in self._families for key in family.lines} | {*self._unreadable}, 0
         while not stop.is_set():
-            cursor, found = self._client.scan(cursor, match=f"{self._keys.prefix}:*", count=KEYS_PER_SCAN)
-            keys = cast(list[bytes], found)
-            unseen.difference_update(keys)
-            if differing := self._differing(keys):
-                # What a writer changed since the last refresh comes as pages, which block Redis for less time.
-                self.refresh()
-                self._read(self._differing(differing))
+            with within(PATIENCE):
+                cursor = self._step(cursor, unseen)
             if cursor == 0:
-                self._read(list(unseen))
-                with self._lock:
-                    self._touched.update(family.name for family in self._families)
-                    self._explain()
+                self._finish(unseen)
                 return
             stop.wait(SCAN_PAUSE)
+
+    def _step(self, cursor: int, unseen: set[bytes]) -> int:
+        cursor, found = self._client.scan(cursor, match=f"{self._keys.prefix}:*", count=KEYS_PER_SCAN)
+        keys = [key[: LONGEST_KEY + 1] for key in cast(list[bytes], found)]
+        unseen.difference_update(keys)
+        if differing := self._differing(keys):
+            # What a writer changed since the last refresh comes as pages, which block Redis for less time.
+            self.refresh()
+            self._read(self._differing(differing))
+        return cursor
+
+    def _finish(self, unseen: set[bytes]) -> None:
+        """Forget those that a walk has not seen, if they are gone."""
+        self._read([key for key in unseen if len(key) <= LONGEST_KEY])
+        with self._lock, within(PATIENCE):
+            # Of a key that is too long we know too little to ask for it.
+            self._take([Held(key, -2, b"") for key in unseen if len(key) > LONGEST_KEY])
+            self._touched.update(family.name for family in self._families)
+            self._explain()
+            self._count()
 
     def _forget_all(self) -> None:
         self._epoch, self._version = b"", 0.0
@@ -125,7 +140,7 @@ class Mirror:
 
     def _meet_server(self) -> None:
         """A server that was restarted or replaced may have a different past: read everything from it."""
-        run_id = str(self._client.info("server")["run_id"])
+        run_id = run_id_of(self._client)
         if run_id != self._run_id:
             self._forget_all()
             self._run_id = run_id
@@ -153,17 +168,6 @@ class Mirror:
             if monotonic() > deadline:
                 raise redis.TimeoutError("what changed could not be read in time, and will be read on")
 
-    def _take(self, series: list[Held]) -> None:
-        strange = []
-        for held in series:
-            ours = held.json is not None and held.key.startswith(self._prefix)
-            lines = render(held.key, held.json or b"") if ours else None
-            if lines or held.gone:
-                self._store(held.key, held.ms, lines)
-            else:
-                strange.append(held.key)
-        self._read(strange)
-
     def _read_due(self) -> None:
         """Read those whose time has come again."""
         now = monotonic()
@@ -176,14 +180,13 @@ class Mirror:
             raise
 
     def _read(self, keys: list[bytes]) -> None:
-        """Let the script expose these series, in small steps."""
+        """Read these series, in small steps, whether or not they have changed."""
         done = 0
         while done < len(keys):
-            with self._lock:
-                entries = self._scripts.read(keys[done : done + READ_SIZE])
-                for entry in entries:
-                    self._store(entry.key, entry.ms, entry.lines, entry.reason)
-            done += len(entries)
+            with self._lock, within(PATIENCE):
+                series = self._scripts.read(keys[done:])
+                self._take(series)
+            done += len(series)
 
     def _differing(self, keys: list[bytes]) -> list[bytes]:
         """Return those that do not hold what we have for them; after a refresh, that change has no version."""
@@ -198,41 +201,50 @@ class Mirror:
 
     def _digest(self, key: bytes) -> int | None:
         lines = self._families.lines_of(key)
-        return lines.digest if lines else None
+        return lines.digest if lines else self._unreadable.digest(key)
 
-    def _store(self, key: bytes, ms: int, lines: Lines | None, reason: str = "") -> None:
+    def _take(self, series: list[Held]) -> None:
+        for held in series:
+            self._store(held)
+            if held.ms >= 0:
+                self._deadlines.set(held.key, monotonic() + held.ms / 1000)
+            else:
+                self._deadlines.drop(held.key)
+
+    def _store(self, held: Held) -> None:
         """Take over what was read: its lines, or the reason why there are none; neither if the series is gone."""
         self._text = None
-        if lines:
-            self._families.put(key, lines)
-            self._touched.add(name_and_kind(key)[0])
+        found = held.reason if held.reason or held.gone else render(held.key, held.json) or self._judge(held)
+        if isinstance(found, Lines):
+            self._families.put(held.key, found)
+            self._touched.add(name_and_kind(held.key)[0])
+            self._unreadable.drop(held.key)
+            return
+        self._families.remove(held.key)
+        if found:
+            self._unreadable.note(held.key, found, None if held.reason else hash(held.json))
         else:
-            self._families.remove(key)
-        self._unreadable.note(key, reason)
-        if ms >= 0:
-            self._deadlines.set(key, monotonic() + ms / 1000)
-        else:
-            self._deadlines.drop(key)
+            self._unreadable.drop(held.key)
+
+    def _judge(self, held: Held) -> Lines | str:
+        return self._unreadable.reason(held.key, hash(held.json)) or judge(held.key, held.json)
+
+    def _count(self) -> None:
+        """Note how many series there are: a page says so even while Redis is being read."""
+        self._shown = sum(len(family.lines) for family in self._families.shown)
+        conflicts = sum(len(family.lines) for family in self._families.hidden)
+        self._skipped = self._unreadable.by_reason() + Counter(conflict=conflicts)
 
     # Explaining ------------------------------------------------------------------------------------------------
 
     def _explain(self) -> None:
         """Read the help of those families that got a series: only that may be new."""
         names = sorted(self._touched)
-        for start in range(0, len(names), NAMES_AT_ONCE):
-            some = names[start : start + NAMES_AT_ONCE]
-            helps = self._helps(some)
-            changed = [self._families.explain(name, helps.get(name, "")) for name in some]
+        while names:
+            found = self._scripts.metadata(names)
+            helps = read_metadata(found)
+            changed = [self._families.explain(name, helps.get(name, "")) for name in found]
             if any(changed):
                 self._text = None
+            del names[: len(found)]
         self._touched.clear()
-
-    def _helps(self, names: list[str]) -> dict[str, str]:
-        try:
-            found = self._client.hmget(self._keys.meta, names)
-        except redis.ResponseError as error:
-            if not str(error).startswith("WRONGTYPE"):
-                raise
-            # Somebody overwrote it: the values are as good as before.
-            return {}
-        return read_metadata(dict(zip(names, cast(list[bytes | None], found), strict=True)))

@@ -16,6 +16,9 @@ CONTENT_TYPES: dict[Format, str] = {
     "openmetrics": "application/openmetrics-text; version=1.0.0; charset=utf-8",
 }
 
+# Whoever says they wait for less than this gets a page all the same, s.
+LEAST_PATIENCE = 0.2
+
 # A wildcard does not ask for OpenMetrics. Without a version, the client takes any.
 _FORMATS: dict[str, tuple[Format, str | None]] = {
     "application/openmetrics-text": ("openmetrics", "1.0.0"),
@@ -43,7 +46,7 @@ def patience(timeout: str, otherwise: float) -> float:
         seconds = float(timeout)
     except ValueError:
         return otherwise
-    return min(0.8 * seconds, otherwise) if seconds > 0 else otherwise
+    return min(max(0.8 * seconds, LEAST_PATIENCE), otherwise) if seconds > 0 else otherwise
 
 
 def compresses(accept_encoding: str, client: str | None) -> bool:

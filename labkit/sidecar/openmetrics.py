@@ -67,7 +67,8 @@ def _has_negative(body: bytes) -> bool:
     """Whether a counter, or the first bound or the sum of a histogram, is below 0."""
     last_line = body.rfind(b"\n", 0, -1) + 1
     values = body[body.rindex(b" ") + 1], body[body.rfind(b" ", 0, last_line) + 1]
-    return _MINUS in values or body.find(b'le="-', 0, body.index(b"\n")) >= 0
+    # The bound is the last label of the first line; others may have a name that ends alike.
+    return _MINUS in values or body.partition(b"\n")[0].rpartition(b'le="')[2].startswith(b"-")
 
 
 def _head(name: bytes, kind: str, text: str) -> bytes:

@@ -1,7 +1,6 @@
 """Exposition: the JSON of one series -> its lines on the page, for what labkit itself wrote.
 
-Everything else, and whatever looks the least bit strange, is for `lua/redis-exporter.lua` to judge: `render` returns
-None. So hostile data has one judge, and Redis need not spend its one thread on the text of ordinary series.
+Everything else, and whatever looks the least bit strange, is for `judging`: `render` returns None.
 """
 
 import re
@@ -13,13 +12,19 @@ from math import isfinite, isnan, nan
 from labkit.digits import shortest
 
 QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
+# From here on, a double cannot count.
+UNCOUNTABLE = 2**53
+# Of one histogram, as in the script: what one series may cost, and how far it may swell on the page.
+_MOST_BUCKETS, _LONGEST_TEXT = 1000, 256 * 1024
 
 _NUMBER = rb"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:e[+-]\d+)?"
 # The part of the number before it that a double cannot hold: nothing that a page could show.
 _CARRY = rb'(?:,"carry":' + _NUMBER + rb")?"
 # As many digits as Go's parser takes: one number that it does not would cost the whole page.
 _TIMES = rb',"created":(\d{1,12}(?:\.\d{1,12})?),"updated":\d+(?:\.\d+)?}'
-_VALUE = re.compile(rb'{"value":(' + _NUMBER + rb")" + _CARRY + _TIMES)
+# What gauges have that several processes share.
+_COMBINED = rb'(?:,"combine":"[a-z]+","writers":\d+,"lease":' + _NUMBER + rb")?"
+_VALUE = re.compile(rb'{"value":(' + _NUMBER + rb")" + _CARRY + _COMBINED + _TIMES)
 _HISTOGRAM = re.compile(
     rb'{"bounds":\[([\d.,e+-]*)\],"counts":\[(\d{1,15}(?:,\d{1,15})*)\],"sum":('
     + _NUMBER
@@ -77,8 +82,12 @@ def _value(kind: bytes, name: bytes, labels: bytes, json: bytes) -> Lines | None
     parts = _VALUE.fullmatch(json)
     if parts is None or not isfinite(float(parts[1])) or (kind == b"counter" and parts[1].startswith(b"-")):
         return None
-    series = b"%b{%b}" % (name, labels) if labels else name
-    return Lines(b"%b %b\n" % (series, parts[1]), parts[2], b"", hash(json))
+    return Lines(value_lines(name, labels, parts[1]), parts[2], b"", hash(json))
+
+
+def value_lines(name: bytes, labels: bytes, value: bytes) -> bytes:
+    """Return the line of a counter or a gauge."""
+    return b"%b{%b} %b\n" % (name, labels, value) if labels else b"%b %b\n" % (name, value)
 
 
 def _histogram(name: bytes, labels: bytes, json: bytes) -> Lines | None:
@@ -86,15 +95,30 @@ def _histogram(name: bytes, labels: bytes, json: bytes) -> Lines | None:
     if parts is None or not isfinite(float(parts[3])):
         return None
     bounds, texts, total, created = parts.groups()
-    shape = _shape(name, bounds, bool(labels))
     counts = [int(text) for text in texts.split(b",")]
+    if is_too_long(len(counts), name, labels) or sum(counts) >= UNCOUNTABLE:
+        return None
+    lines = histogram_lines(name, labels, bounds, counts, total)
+    return Lines(lines[0], created, lines[1], hash(json)) if lines else None
+
+
+def is_too_long(buckets: int, name: bytes, labels: bytes) -> bool:
+    """Whether a histogram is more than one page should have to carry."""
+    return buckets > _MOST_BUCKETS or buckets * (len(name) + len(labels)) > _LONGEST_TEXT
+
+
+def histogram_lines(
+    name: bytes, labels: bytes, bounds: bytes, counts: list[int], total: bytes
+) -> tuple[bytes, bytes] | None:
+    """Return the lines of buckets, sum and count, and those of the quantiles; None if the two do not fit."""
+    shape = _shape(name, bounds, bool(labels))
     if shape is None or len(counts) != len(shape.bounds) + 1:
         return None
     cumulative = list(accumulate(counts))
     body = shape.body % (*cumulative, total, cumulative[-1])
     values = [_text(quantile(q, shape.bounds, counts, cumulative)) for q in QUANTILES.values()]
     quantiles = shape.quantiles % tuple(values)
-    return Lines(body.replace(b"\0", labels), created, quantiles.replace(b"\0", labels), hash(json))
+    return body.replace(b"\0", labels), quantiles.replace(b"\0", labels)
 
 
 def quantile(q: float, bounds: tuple[float, ...], counts: list[int], cumulative: list[int]) -> float:

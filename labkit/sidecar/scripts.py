@@ -9,42 +9,28 @@ from redis.exceptions import InvalidResponse, NoScriptError
 
 from labkit.keys import Keys
 from labkit.script import Script
-from labkit.sidecar.rendering import Lines
 
-# Series in one call, so that each holds Redis for a millisecond or two: passed on as they are, or rendered there.
-PAGE_SIZE, READ_SIZE = 200, 50
-# Bytes; the script reads no more of a series.
-LONGEST = 32 * 1024
+# Series in one call, so that each holds Redis for a millisecond: what changed, and what is read by name.
+PAGE_SIZE, READ_SIZE, NAMES_AT_ONCE = 200, 50, 200
+# Bytes, as in the script: no series has longer JSON, or a longer key.
+LONGEST, LONGEST_KEY = 32 * 1024, 8 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """One series as Redis holds it: `json` is None if that is not a string.
+    """One series as Redis holds it: its JSON, or the `reason` why that cannot be one.
 
     `ms` is its time to live in milliseconds (-1: forever).
     """
 
     key: bytes
     ms: int
-    json: bytes | None
+    json: bytes
+    reason: str = ""
 
     @property
     def gone(self) -> bool:
         return self.ms == -2
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One series as the script exposes it.
-
-    `ms` is how long it holds, in milliseconds (-1: forever; -2: it is gone).
-    `lines` is None if there are none; `reason` says why, if it cannot be read.
-    """
-
-    key: bytes
-    ms: int
-    lines: Lines | None
-    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,20 +65,28 @@ class ReadScripts:
         reply = self._call([], "all" if everything else "changed", since, limit)
         try:
             epoch, version, reached, *flat = reply
-            series = [Held(*row) for row in zip(flat[::3], flat[1::3], flat[2::3], strict=True)]
-            return Changes(epoch, float(version), reached.decode(), series)
+            return Changes(epoch, float(version), reached.decode(), _series(flat))
         except (ValueError, TypeError, AttributeError) as error:
             raise _strange(error) from error
 
-    def read(self, keys: Sequence[bytes]) -> list[Entry]:
+    def read(self, keys: Sequence[bytes]) -> list[Held]:
         """Return the first of these series as they are now, changed or not: as many as fit into a short call."""
-        entries = self._call(keys[:READ_SIZE], "read")
+        reply = self._call(keys[:READ_SIZE], "read")
+        if not reply:
+            raise _strange(ValueError("nothing"))
         try:
-            return [_entry(*entry) for entry in entries]
+            return _series(reply)
         except (ValueError, TypeError, AttributeError) as error:
             raise _strange(error) from error
 
-    def _call(self, series: Iterable[bytes], *arguments: str | int) -> list[Any]:
+    def metadata(self, names: Sequence[str]) -> dict[str, bytes | None]:
+        """Return what `<prefix>.meta` holds of the first of these metrics: of as many as fit into a short call."""
+        found = self._call([self._keys.meta], "meta", *names[:NAMES_AT_ONCE])
+        if not found:
+            raise _strange(ValueError("nothing"))
+        return dict(zip(names, found, strict=False))
+
+    def _call(self, series: Iterable[str | bytes], *arguments: str | int) -> list[Any]:
         keys: tuple[str | bytes, ...] = (self._keys.state, self._keys.index, *series)
         try:
             return self._evalsha_ro(len(keys), *keys, *arguments)
@@ -109,7 +103,10 @@ def _strange(error: Exception) -> InvalidResponse:
     return InvalidResponse(f"redis-exporter.lua gave an answer that labkit does not understand: {error}")
 
 
-def _entry(key: bytes, ms: int, lines: bytes | None, more: bytes = b"", *quantiles: bytes) -> Entry:
-    if not lines:
-        return Entry(key, ms, None, more.decode())
-    return Entry(key, ms, Lines(lines, more, b"".join(quantiles)))
+def _series(flat: list[Any]) -> list[Held]:
+    rows = zip(flat[::3], flat[1::3], flat[2::3], strict=True)
+    return [Held(key, ms, held) if isinstance(held, bytes) else _unfit(key, ms, *held) for key, ms, held in rows]
+
+
+def _unfit(key: bytes, ms: int, reason: bytes) -> Held:
+    return Held(key, ms, b"", reason.decode())

@@ -12,9 +12,12 @@ from math import inf
 from typing import Any, cast
 from weakref import WeakSet
 
+import h11
 import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from labkit.sidecar.complaints import be_brief
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +92,7 @@ def server(app: Starlette, limits: Limits, tls: TlsContext | None = None) -> uvi
     )
     config.limits = limits
     config.load()
+    be_brief()
     if tls:
         tls.most = 2 * limits.connections
     config.ssl = tls
@@ -187,6 +191,15 @@ class _Connection(H11Protocol):
         if not self.transport.get_write_buffer_size():
             self._give(None)
         super().on_response_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        if self.cycle:
+            # What is still being answered never will be: to try would be an error of ours, with a traceback.
+            self.cycle.disconnected = True
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._give(None)

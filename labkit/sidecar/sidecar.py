@@ -13,12 +13,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.openmetrics import exposition
 from prometheus_client.registry import Collector
 
-from labkit.connection import connect, redact
+from labkit.connection import redact
 from labkit.keys import Keys
 from labkit.sidecar.filtering import select
 from labkit.sidecar.mirror import PATIENCE, Mirror
 from labkit.sidecar.negotiation import Format
 from labkit.sidecar.openmetrics import openmetrics
+from labkit.sidecar.reaching import cause, reach
 
 log = logging.getLogger("labkit")
 
@@ -38,8 +39,6 @@ _OF_PROMETHEUS = {
 }
 
 WALK_INTERVAL = 60.0
-# Less than the timeout of a scrape every second: a Redis that hangs must show as redis_up 0, not as a dead sidecar.
-REDIS_TIMEOUT = 0.7
 
 
 class Sidecar:
@@ -51,7 +50,7 @@ class Sidecar:
 
     def __init__(self, redis_url: str, *, prefix: str = "metrics") -> None:
         self._url, self._keys = redis_url, Keys(prefix)
-        self._client = connect(redis_url, timeout=REDIS_TIMEOUT)
+        self._client = reach(redis_url)
         self._telemetry = Telemetry(lambda: self._mirror)
         self._mirror = self._new_mirror()
         self._was_up: bool | None = None
@@ -66,8 +65,7 @@ class Sidecar:
             self._mirror.refresh(patience)
         except (redis.RedisError, OSError) as error:
             if self._up_is(False):
-                said = str(error).rstrip(".")
-                log.warning("%s: %s. The page says redis_up 0 until it answers.", redact(self._url), said)
+                log.warning("%s: %s. The page says redis_up 0 until it answers.", redact(self._url), cause(error))
             return False
         except Exception:
             # A page without series says more than none.
@@ -90,7 +88,7 @@ class Sidecar:
         other = self._as_openmetrics(text) if wanted == "openmetrics" else None
         found: Format = "text" if other is None else "openmetrics"
         series = text if other is None else (other,)
-        return (*series, self._telemetry.page(sum(map(len, series)), found)), found
+        return (*series, self._telemetry.page(up, sum(map(len, series)), found)), found
 
     def scraped(self, seconds: float) -> None:
         """Note how long a page took to make; the next one says so."""
@@ -102,7 +100,7 @@ class Sidecar:
             mirror = self._new_mirror()
             mirror.walk(threading.Event())
         except (redis.RedisError, OSError) as error:
-            log.warning("%s: %s. The old script stays in use.", redact(self._url), str(error).rstrip("."))
+            log.warning("%s: %s. The old script stays in use.", redact(self._url), cause(error))
         else:
             self._mirror = mirror
             log.warning("The script has been reloaded.")
@@ -113,7 +111,7 @@ class Sidecar:
             try:
                 self._mirror.walk(stop)
             except (redis.RedisError, OSError) as error:
-                log.warning("%s: the keyspace could not be walked: %s", redact(self._url), error)
+                log.warning("%s: the keyspace could not be walked: %s.", redact(self._url), cause(error))
             except Exception:
                 # A sidecar that never walks again would show deleted series forever.
                 log.exception("%s: the keyspace could not be walked.", redact(self._url))
@@ -124,21 +122,22 @@ class Sidecar:
 
     def _as_openmetrics(self, text: Pieces) -> bytes | None:
         """Return the series as OpenMetrics, made again only when their text changes."""
+        if not text:
+            return b""
         with self._lock:
             if self._text is not text:
-                families = self._mirror.families() if text else []
+                families = self._mirror.families()
                 self._openmetrics, self._text = openmetrics(families, self._telemetry.names), text
             return self._openmetrics
 
     def _selected(self, up: bool, names: Collection[str]) -> Pieces:
         series = select(self._mirror.families(), names) if up else b""
-        return series, self._telemetry.page(len(series), "text", names)
+        return series, self._telemetry.page(up, len(series), "text", names)
 
     def _up_is(self, up: bool) -> bool:
         """Note the state of Redis; return whether it changed."""
         changed = self._was_up != up
         self._was_up = up
-        self._telemetry.up.set(up)
         return changed
 
 
@@ -147,8 +146,9 @@ class Telemetry:
 
     def __init__(self, mirror: Callable[[], Mirror]) -> None:
         self._registry = registry = prom.CollectorRegistry()
+        self._lock = threading.Lock()
         self._refreshed_at = nan
-        self.up = prom.Gauge("redis_up", "Whether Redis answered at this scrape.", registry=registry)
+        self._up = prom.Gauge("redis_up", "Whether Redis answered at this scrape.", registry=registry)
         self._refresh_seconds = prom.Histogram(
             "labkit_sidecar_refresh_seconds", "Time to read what changed in Redis.", registry=registry
         )
@@ -171,13 +171,15 @@ class Telemetry:
         self._refreshed_at = monotonic()
         self._refresh_seconds.observe(seconds)
 
-    def page(self, size: int, wanted: Format, names: Collection[str] = ()) -> bytes:
-        """Return the metrics, for a page that has `size` bytes of series."""
-        self._bytes.set(size)
-        if wanted == "openmetrics":
-            return bytes(exposition.generate_latest(self._registry))
-        registry = self._registry.restricted_registry(names) if names else self._registry
-        return prom.generate_latest(registry)
+    def page(self, up: bool, size: int, wanted: Format, names: Collection[str] = ()) -> bytes:
+        """Return the metrics, for a page that has `size` bytes of series; `up` is whether Redis answered to it."""
+        with self._lock:
+            self._up.set(up)
+            self._bytes.set(size)
+            if wanted == "openmetrics":
+                return bytes(exposition.generate_latest(self._registry))
+            registry = self._registry.restricted_registry(names) if names else self._registry
+            return prom.generate_latest(registry)
 
 
 class _MirrorCollector(Collector):

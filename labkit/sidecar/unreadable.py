@@ -15,6 +15,7 @@ class Unreadable:
 
     def __init__(self) -> None:
         self._reasons: dict[bytes, str] = {}
+        self._digests: dict[bytes, int | None] = {}
         # Those that the log has not named yet.
         self._unnamed: dict[bytes, str] = {}
         self._complained_at = -inf
@@ -22,17 +23,30 @@ class Unreadable:
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._reasons)
 
-    def note(self, key: bytes, reason: str) -> None:
-        """Note why a series cannot be read; without a reason, it can."""
-        if not reason:
-            self._reasons.pop(key, None)
-            self._unnamed.pop(key, None)
-        elif self._reasons.get(key) != reason:
+    def digest(self, key: bytes) -> int | None:
+        """Return what identifies the JSON of a series that cannot be read; None if nothing does."""
+        return self._digests.get(key)
+
+    def reason(self, key: bytes, digest: int) -> str:
+        """Return why a series cannot be read, if that is known of just this JSON: nothing is judged twice."""
+        return self._reasons[key] if self._digests.get(key) == digest else ""
+
+    def note(self, key: bytes, reason: str, digest: int | None) -> None:
+        """Note why a series cannot be read, and the digest of its JSON, if it has any."""
+        self._digests[key] = digest
+        if self._reasons.get(key) != reason:
             self._reasons[key] = self._unnamed[key] = reason
+
+    def drop(self, key: bytes) -> None:
+        """Note that a series can be read, or is gone."""
+        if key in self._reasons:
+            del self._reasons[key], self._digests[key]
+            self._unnamed.pop(key, None)
 
     def clear(self) -> None:
         """Forget all of them, but not when the log was last written."""
         self._reasons.clear()
+        self._digests.clear()
         self._unnamed.clear()
 
     def by_reason(self) -> Counter[str]:

@@ -4,6 +4,7 @@ import hashlib
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
+from time import process_time
 
 import bcrypt
 import pytest
@@ -89,3 +90,19 @@ def test_tokens_alone_admit_no_user(redis_url: str, tmp_path: Path) -> None:
     with TestClient(create_app(redis_url, web_config=path)) as client:
         assert client.get("/", headers={"Authorization": basic(":")}).status_code == 401
         assert client.get("/", headers={"Authorization": "Bearer a-token"}).status_code == 200
+
+
+def test_the_time_of_an_answer_reveals_no_names(redis_url: str, tmp_path: Path) -> None:
+    """A wrong password takes as much work for every user, however expensive their hash is, as for nobody."""
+    costs = {"cheap": 4, "medium": 8, "expensive": 10}
+    users = {name: bcrypt.hashpw(b"password", bcrypt.gensalt(cost)).decode() for name, cost in costs.items()}
+    path = configuration(tmp_path, basic_auth_users=users)
+    with TestClient(create_app(redis_url, web_config=path)) as client:
+
+        def work(name: str) -> float:
+            started = process_time()
+            assert client.get("/", headers={"Authorization": basic(f"{name}:guess")}).status_code == 401
+            return process_time() - started
+
+        times = {name: min(work(name) for _ in range(5)) for name in (*costs, "nobody", "")}
+    assert max(times.values()) < 1.5 * min(times.values()), times

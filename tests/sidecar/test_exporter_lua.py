@@ -7,9 +7,10 @@ import re
 import pytest
 import redis
 
+from labkit.connection import connect
 from labkit.keys import Keys
 from labkit.resources import resource
-from labkit.sidecar.scripts import Entry, ReadScripts
+from labkit.sidecar.scripts import Held, ReadScripts
 
 TEXT = resource("lua", "redis-exporter.lua").read_text()
 HISTOGRAM = {"bounds": [5, 10, 25], "counts": [1, 2, 0, 4], "sum": 107.5, "count": 7}
@@ -97,15 +98,13 @@ BAD: dict[str, tuple[str | bytes, str | bytes, str]] = {
     "garbage": ("metrics:counter:x", "garbage", "json"),
     "empty": ("metrics:counter:x", "", "json"),
     "truncated": ("metrics:counter:x", '{"value":', "json"),
-    "list": ("metrics:counter:x", "[]", "value"),
+    "list": ("metrics:counter:x", "[]", "json"),
     "scalar": ("metrics:counter:x", "3", "json"),
     "null": ("metrics:gauge:x", '{"value":null}', "value"),
     "nan": ("metrics:gauge:x", '{"value":NaN}', "value"),
     "infinity": ("metrics:gauge:x", '{"value":1e400}', "value"),
     "text": ("metrics:gauge:x", '{"value":"3"}', "value"),
     "negative counter": ("metrics:counter:x", '{"value":-1}', "value"),
-    "unknown reduction": ("metrics:gauge:x", '{"value":1,"shared":"avg","writers":{}}', "value"),
-    "broken lease": ("metrics:gauge:x", '{"value":1,"shared":"sum","writers":{"a":1}}', "value"),
     "other length": ("metrics:histogram:x", '{"bounds":[1],"counts":[1],"sum":1}', "counts"),
     "negative count": ("metrics:histogram:x", '{"bounds":[1],"counts":[1,-1],"sum":1}', "counts"),
     "half a count": ("metrics:histogram:x", '{"bounds":[1],"counts":[1,0.5],"sum":1}', "counts"),
@@ -172,8 +171,9 @@ def test_pages_end_when_they_are_large(redis_client: redis.Redis) -> None:
     put(redis_client, "metrics:counter:c20", {"value": 1, "more": "x" * 33_000})
     sizes = [len(page) for page in pages(redis_client, limit=200)]
     assert sizes == [9, 9, 3]
-    (entry,) = ReadScripts(redis_client, Keys()).read([b"metrics:counter:c20"])
-    assert entry.reason == "length"
+    assert len(ReadScripts(redis_client, Keys()).read([b"metrics:counter:c%d" % i for i in range(20)])) == 9
+    (held,) = ReadScripts(redis_client, Keys()).read([b"metrics:counter:c20"])
+    assert held == Held(b"metrics:counter:c20", -1, b"", "length")
 
 
 def pages(client: redis.Redis, limit: int) -> list[list[int]]:
@@ -199,48 +199,52 @@ def test_versions_beyond_the_servers_come_with_everything_only(redis_client: red
     assert scripts.changed("1").series == []
 
 
-def test_a_long_reading_is_done_in_parts(redis_client: redis.Redis) -> None:
-    """Histograms with hundreds of buckets come a few at a time."""
-    bounds = list(range(400))
-    held = {"bounds": bounds, "counts": [1] * 401, "sum": 1, "count": 401}
-    keys = [f"metrics:histogram:h{i}".encode() for i in range(10)]
-    for key in keys:
-        redis_client.set(key, json.dumps(held))
-    assert len(ReadScripts(redis_client, Keys()).read(keys)) == 4
-
-
-def test_an_entry_says_how_long_it_holds(redis_client: redis.Redis) -> None:
-    """The time to live, or -1 forever, or gone; a shared gauge holds until its next lease ends."""
+def test_what_is_held_is_passed_on(redis_client: redis.Redis) -> None:
+    """With its time to live, or -1 forever, or gone; what cannot be JSON with the reason."""
     redis_client.set("metrics:counter:a", '{"value":1}', px=5000)
-    redis_client.set("metrics:counter:b", '{"value":1}')
-    now = redis_client.time()[0]
-    lease = {"value": 1, "shared": "sum", "writers": {"a": [1, now + 3], "b": [2, now - 3]}}
-    redis_client.set("metrics:gauge:g", json.dumps(lease), px=5000)
-    scripts = ReadScripts(redis_client, Keys())
-    a, b, g, gone = scripts.read([b"metrics:counter:a", b"metrics:counter:b", b"metrics:gauge:g", b"metrics:gauge:no"])
-    assert (4000 < a.ms <= 5000, b.ms, 1000 < g.ms <= 3000) == (True, -1, True)
-    assert (g.lines and g.lines.body, gone.ms) == (b"g 1\n", -2)
+    redis_client.set("metrics:counter:b", "garbage")
+    redis_client.rpush("metrics:counter:c", "x")
+    keys = [b"metrics:counter:" + name for name in (b"a", b"b", b"c", b"d")]
+    a, b, c, gone = ReadScripts(redis_client, Keys()).read(keys)
+    assert 4000 < a.ms <= 5000
+    assert (a.json, b) == (b'{"value":1}', Held(keys[1], -1, b"garbage"))
+    assert (c, gone.gone) == (Held(keys[2], -1, b"", "wrongtype"), True)
 
 
-def test_a_bad_entry_says_why(redis_client: redis.Redis) -> None:
-    """labkit's sidecar gets the reason with the key."""
-    redis_client.set("metrics:counter:x", "garbage")
-    (entry,) = ReadScripts(redis_client, Keys()).read([b"metrics:counter:x"])
-    assert entry == Entry(b"metrics:counter:x", -1, None, "json")
+def test_keys_that_are_too_long_or_not_ours_are_not_read(redis_client: redis.Redis) -> None:
+    """The one comes in part, the other without its value; when that is gone, both know."""
+    long = b"metrics:counter:" + b"x" * 10_000
+    redis_client.mset({long: "1", b"other:counter:x": "secret"})
+    redis_client.zadd("metrics.index", {long: 1, b"other:counter:x": 2, b"other:counter:y": 3})
+    changes = ReadScripts(redis_client, Keys()).changed("-inf", everything=True)
+    assert changes.series[0] == Held(long[: 8 * 1024 + 1], -1, b"", "length")
+    assert changes.series[1] == Held(b"other:counter:x", -1, b"", "prefix")
+    assert changes.series[2].gone
+    assert samples(redis_client)['labkit_sidecar_series_skipped{reason="prefix"}'] == "1"
 
 
-@pytest.mark.parametrize("encoded", ["%41", "%2c", "%", "%2", "a%zz"])
-def test_a_value_is_encoded_in_one_way(redis_client: redis.Redis, encoded: str) -> None:
-    """What a key can hold stays as it is, in capitals otherwise: two keys never name one series."""
-    redis_client.set(f"metrics:counter:x:a={encoded}", '{"value":1}')
-    (entry,) = ReadScripts(redis_client, Keys()).read([f"metrics:counter:x:a={encoded}".encode()])
-    assert entry.reason == "labels"
+def test_a_user_who_may_not_see_a_key_keeps_the_page(redis_client: redis.Redis) -> None:
+    """One member of the index that belongs to somebody else is counted, and costs nobody anything."""
+    put(redis_client, "metrics:counter:good", {"value": 1})
+    put(redis_client, "other:counter:x", {"value": 2})
+    redis_client.acl_setuser("reader", enabled=True, nopass=True, keys=["metrics*"], commands=["+@all"])
+    port = redis_client.connection_pool.connection_kwargs["port"]
+    try:
+        with connect(f"redis://reader:x@127.0.0.1:{port}") as reader:
+            assert samples(reader)["good"] == "1"
+            held = ReadScripts(reader, Keys()).changed("-inf").series
+    finally:
+        redis_client.acl_deluser("reader")
+    assert [(one.key, one.reason) for one in held][1] == (b"other:counter:x", "prefix")
 
 
 @pytest.mark.parametrize("name", ["flush.lua", "redis-exporter.lua"])
 def test_a_script_opens_with_its_contract(name: str) -> None:
     """The header of a Lua file says what it is for, and lists KEYS, ARGV and what it returns."""
     text = resource("lua", name).read_text()
-    header = "\n".join(line for line in text.split("\n\nlocal", 1)[0].splitlines())
+    header = text.split("\n\nlocal", 1)[0]
+    if header.startswith("#!"):
+        shebang, _, header = header.partition("\n")
+        assert shebang.startswith("#!lua")
     assert header.startswith(f"-- {name}: ")
     assert all(re.search(rf"^-- +{word}\b", header, re.MULTILINE) for word in ("KEYS", "ARGV", "Returns"))

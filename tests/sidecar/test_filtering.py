@@ -1,5 +1,6 @@
 """`?name[]=`: a page with only some names."""
 
+from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
 from labkit import RedisMetricsService
@@ -46,3 +47,16 @@ def test_a_selector_is_refused(redis_url: str) -> None:
         answer = client.get("/metrics", params={"match[]": "events"})
     assert answer.status_code == 400
     assert "name[]" in answer.text
+
+
+def test_a_label_may_hold_what_ends_a_line_elsewhere(metrics: RedisMetricsService, redis_url: str) -> None:
+    """Carriage returns, form feeds and other separators of lines are letters like others; the page can be parsed."""
+    odd = "a\rb\x0bc\x0cd\x1ce\x85f\u2028g\r\nh 1\r# TYPE x y"
+    metrics.gauge("odd", "Help\rme.", ["what"]).labels(what=odd).set(1)
+    metrics.flush()
+    with TestClient(create_app(redis_url)) as client:
+        whole, part = client.get("/metrics").content.decode(), client.get("/metrics?name[]=odd").content.decode()
+    for text in (whole, part):
+        (family,) = [family for family in text_string_to_metric_families(text) if family.name == "odd"]
+        assert [sample.labels for sample in family.samples] == [{"what": odd}]
+    assert part in whole

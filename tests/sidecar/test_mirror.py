@@ -17,7 +17,7 @@ from labkit.keys import Keys
 from labkit.sidecar.deadlines import Deadlines
 from labkit.sidecar.exposition import page, read_metadata
 from labkit.sidecar.mirror import Mirror
-from labkit.sidecar.scripts import Entry, ReadScripts
+from labkit.sidecar.scripts import Held, ReadScripts
 from tests.redis_server import wait_until
 
 
@@ -143,7 +143,7 @@ def test_a_series_that_ends_while_redis_is_away_goes_when_it_is_back(
     assert len(mirror) == 1
     wait_until(lambda: not redis_client.exists("metrics:gauge:g"), "the end of the series")
 
-    def fail(_: ReadScripts, keys: Sequence[bytes]) -> list[Entry]:
+    def fail(_: ReadScripts, keys: Sequence[bytes]) -> list[Held]:
         raise redis.TimeoutError(f"{keys} cannot be read")
 
     with monkeypatch.context() as broken:
@@ -319,12 +319,12 @@ def test_deadlines_are_those_of_a_model(steps: list[tuple[bytes, float | None, b
 def test_a_walk_takes_what_a_writer_changed_meanwhile_as_pages(
     metrics: RedisMetricsService, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The script renders only what was changed by hand: a flush during the walk is not its business."""
-    family, rendered_by_script = metrics.counter("c", "Help.", ["n"]), list[bytes]()
+    """It asks only for what was changed by hand: a flush during the walk is not its business."""
+    family, asked_for = metrics.counter("c", "Help.", ["n"]), list[bytes]()
     read = ReadScripts.read
 
-    def spy(self: ReadScripts, keys: Sequence[bytes]) -> list[Entry]:
-        rendered_by_script.extend(keys)
+    def spy(self: ReadScripts, keys: Sequence[bytes]) -> list[Held]:
+        asked_for.extend(keys)
         return read(self, keys)
 
     monkeypatch.setattr(ReadScripts, "read", spy)
@@ -340,4 +340,4 @@ def test_a_walk_takes_what_a_writer_changed_meanwhile_as_pages(
 
     mirror.walk(FlushesBetween())
     assert shown(mirror)['c{"n": "299"}'] >= 1
-    assert not [key for key in rendered_by_script if b":counter:c:" in key]
+    assert not [key for key in asked_for if b":counter:c:" in key]

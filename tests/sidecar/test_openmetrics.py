@@ -9,7 +9,9 @@ from starlette.testclient import TestClient
 
 from labkit import RedisMetricsService
 from labkit.sidecar.exporter import create_app
-from labkit.sidecar.exposition import CONTENT_TYPE
+from labkit.sidecar.exposition import CONTENT_TYPE, Family
+from labkit.sidecar.openmetrics import openmetrics
+from labkit.sidecar.rendering import render
 
 ACCEPT = {"Accept": "application/openmetrics-text; version=1.0.0"}
 HOSTILE = 'a"b\\c\nd,e=f{}% é🙂 le="-1" -2 # EOF'
@@ -18,7 +20,7 @@ Sample = tuple[str, frozenset[tuple[str, str]]]
 
 
 def record(metrics: RedisMetricsService) -> None:
-    """Series of each kind, some of which the script renders, with every sign that could break a line."""
+    """Series of each kind, some of which need to be judged, with every sign that could break a line."""
     events = metrics.counter("events_total", 'What "happened" \\ in\ntwo lines.', ["what"])
     for what in ("joined", "left", HOSTILE):
         events.labels(what=what).inc(1.5)
@@ -100,3 +102,12 @@ def test_what_openmetrics_cannot_say_is_text(metrics: RedisMetricsService, redis
     assert answer.headers["content-type"] == CONTENT_TYPE
     assert "# EOF" not in answer.text.splitlines()
     assert list(parse_text(answer.text))
+
+
+def test_a_label_that_looks_like_a_bound_is_none() -> None:
+    """Only the bound itself decides whether OpenMetrics can express a histogram."""
+    json = b'{"bounds":[1],"counts":[1,0],"sum":1,"count":1,"created":1.5,"updated":2.5}'
+    lines = render(b"metrics:histogram:h:scale=-5", json)
+    assert lines
+    family = Family("h", "histogram", lines={b"k": lines})
+    assert openmetrics([family])

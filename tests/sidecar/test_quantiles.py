@@ -9,9 +9,8 @@ import pytest
 import redis
 
 from labkit.digits import shortest
-from labkit.keys import Keys
+from labkit.resources import resource
 from labkit.sidecar.rendering import QUANTILES, render
-from labkit.sidecar.scripts import ReadScripts
 from tests.query.prometheus_server import PrometheusServer
 
 AT = 1_700_000_000
@@ -74,9 +73,12 @@ def test_quantiles_are_those_of_promql(server: PrometheusServer, redis_client: r
     answer = httpx.get(f"{server.url}/api/v1/query", params=query, trust_env=False).json()["data"]["result"]
     theirs = {int(one["metric"]["case"]): repr(float(one["value"][1])) for one in answer}
     redis_client.mset({_key(n): _json(*case) for n, case in enumerate(CASES)})
-    index = list(QUANTILES).index(name)
+    redis_client.zadd("metrics.index", {_key(n): n for n in range(len(CASES))})
+    flat = redis_client.eval(resource("lua", "redis-exporter.lua").read_text(), 0)
+    assert isinstance(flat, list)
+    script, index = dict(zip(flat[::2], flat[1::2], strict=True)), list(QUANTILES).index(name)
     for n, case in enumerate(CASES):
-        (entry,) = ReadScripts(redis_client, Keys()).read([_key(n)])
-        for lines in (render(_key(n), _json(*case)), entry.lines):
-            assert lines
-            assert repr(float(lines.quantile(index).split()[-1])) == theirs[n], case
+        lines = render(_key(n), _json(*case))
+        assert lines
+        assert repr(float(lines.quantile(index).split()[-1])) == theirs[n], case
+        assert repr(float(script[b'h_%b{case="%d"}' % (name.encode(), n)])) == theirs[n], case

@@ -1,4 +1,4 @@
-"""The sidecar's own rendering, which must say what the script says, or leave it to the script."""
+"""The quick rendering of what labkit writes, which must say what the script says, or leave it to `judging`."""
 
 import json
 import math
@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from labkit import RedisMetricsService
-from labkit.keys import Keys
+from labkit.resources import resource
 from labkit.sidecar.rendering import Lines, render
-from labkit.sidecar.scripts import ReadScripts
 
 TIMES = b',"created":1.5,"updated":2.5}'
 HISTOGRAM = b'{"bounds":[1,2],"counts":[1,0,2],"sum":9.5,"count":3' + TIMES
@@ -22,10 +21,9 @@ labels = st.text(max_size=6)
 bounds = st.lists(finite, max_size=6, unique=True).map(sorted)
 
 
-def samples(lines: Lines) -> list[tuple[str, tuple[tuple[str, str], ...], float]]:
-    """What the official parser reads; NaN as None, because it equals nothing."""
-    text = (lines.body + lines.quantiles).decode()
-    found = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+def samples(text: bytes) -> list[tuple[str, tuple[tuple[str, str], ...], float]]:
+    """What the official parser reads; NaN as infinity, because it equals nothing."""
+    found = [sample for family in text_string_to_metric_families(text.decode()) for sample in family.samples]
     return [(s.name, tuple(s.labels.items()), math.inf if math.isnan(s.value) else s.value) for s in found]
 
 
@@ -44,12 +42,13 @@ def test_both_renderings_say_the_same(redis_url: str, redis_client: redis.Redis,
     held = redis_client.mget(keys)
     rendered = {key: render(key, json) for key, json in zip(keys, held, strict=True) if isinstance(json, bytes)}
     assert rendered[b"metrics:histogram:labkit_writer_flush_seconds"]
-    for entry in ReadScripts(redis_client, Keys()).read(keys):
-        ours = rendered[entry.key]
-        if ours:
-            assert entry.lines
-            assert samples(ours) == samples(entry.lines)
-            assert ours.created == entry.lines.created
+    flat = redis_client.eval(resource("lua", "redis-exporter.lua").read_text(), 0)
+    assert isinstance(flat, list)
+    script = "".join(f"{flat[i].decode()} {flat[i + 1].decode()}\n" for i in range(0, len(flat), 2))
+    known = {(name, pairs): value for name, pairs, value in samples(script.encode())}
+    for lines in filter(None, rendered.values()):
+        for name, pairs, value in samples(lines.body + lines.quantiles):
+            assert known[name, pairs] == value
 
 
 def test_what_labkit_writes_is_rendered_here() -> None:
@@ -72,6 +71,12 @@ def test_what_a_double_cannot_hold_is_not_shown() -> None:
     assert render(b"metrics:counter:c", b'{"value":3,"carry":"x"' + TIMES) is None
 
 
+def test_a_gauge_that_processes_share_is_rendered_here() -> None:
+    """Whose values it combines, and until when, is not for the page."""
+    shared = b'{"value":3.5,"carry":1e-17,"combine":"sum","writers":2,"lease":60' + TIMES
+    assert render(b"metrics:gauge:g", shared) == Lines(b"g 3.5\n", b"1.5")
+
+
 KEYS = {
     "no name": b"metrics:counter:",
     "no key": b"counter",
@@ -91,7 +96,7 @@ KEYS = {
 
 
 @pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
-def test_a_strange_key_is_left_to_the_script(key: bytes) -> None:
+def test_a_strange_key_is_left_to_judging(key: bytes) -> None:
     """It judges what is wrong, and what is only rare."""
     assert render(key, b'{"value":3' + TIMES) is None
 
@@ -104,7 +109,7 @@ VALUES = [
 
 
 @pytest.mark.parametrize("value", VALUES)
-def test_a_strange_value_is_left_to_the_script(value: bytes) -> None:
+def test_a_strange_value_is_left_to_judging(value: bytes) -> None:
     """Anything but the writer's own words, to the last brace."""
     assert render(b"metrics:counter:x", value) is None
 
@@ -114,7 +119,7 @@ def test_a_strange_value_is_left_to_the_script(value: bytes) -> None:
     [("[1,2]", "[2,1]"), ("[1,2]", "[1,1]"), ("[1,2]", "[1]"), ("[1,2]", "[1,1e+400]"), ("[1,2]", "[1,--2]"),
      ("[1,0,2]", "[1,0]"), ("[1,0,2]", "[1,-1,2]"), ("[1,0,2]", "[1,0.5,2]"), ("9.5", "1e+999"), ("9.5", "nan")],
 )  # fmt: skip
-def test_a_strange_histogram_is_left_to_the_script(held: str, instead: str) -> None:
+def test_a_strange_histogram_is_left_to_judging(held: str, instead: str) -> None:
     """Bounds out of order, counts that do not fit, sums that are not numbers."""
     assert render(b"metrics:histogram:h", HISTOGRAM.replace(held.encode(), instead.encode())) is None
 
