@@ -278,6 +278,23 @@ def test_a_lagging_replica(replicated: Replicated, fault: Fault) -> None:
         assert writer.stats().batches["forgotten"] == 0
 
 
+def test_clear_on_a_lagging_replica(replicated: Replicated) -> None:
+    """What is to be removed is not looked up in an index that lags: afterwards nothing is left."""
+    with QuietWriter(replicated.proxies[0].url, flush_interval=600) as writer:
+        events = writer.counter("e", "Help.", ["n"])
+        replicated.lag()
+        for n in range(3):
+            events.labels(n=n).inc()
+        writer.flush()
+        replicated.lead_to_replica(0)
+        events.clear()
+        with pytest.raises(FlushError, match=r"(?i)read.?only"):
+            writer.flush(timeout=1)
+        replicated.accept()
+        writer.flush(timeout=20)
+        assert replicated.primary.client.keys("metrics:counter:e:*") == []
+
+
 def _roll_back(server: RedisServer, folder: Path, snapshot: Path) -> None:
     """Kill the server and start it again with an older append-only file."""
     server.kill()
