@@ -37,7 +37,7 @@ def lead_back(response: Any, request: Any, path: str) -> None:
 
 def _tile(name: str, title: str, path: str = "", *, sub_path: bool = False) -> dict[str, Any]:
     return {
-        "command": [sys.executable, "-m", "labkit.relay", name, "{port}"],
+        "command": [sys.executable, "-P", "-m", "labkit.relay", name, "{port}"],
         "timeout": START_TIMEOUT,
         # True: the service knows the path under which it is served, and expects requests to contain it.
         "absolute_url": sub_path,
