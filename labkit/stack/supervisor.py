@@ -15,6 +15,7 @@ from xmlrpc.client import Fault, ServerProxy
 
 from supervisor.xmlrpc import SupervisorTransport
 
+from labkit.callers import ALLOWED
 from labkit.errors import ServiceFailed, StackError
 from labkit.stack.processes import MARK, NAME
 from labkit.stack.services import LOCUST, Service
@@ -71,7 +72,8 @@ class Supervisor:
         root = self._folder.root
         command = [sys.executable, "-P", "-m", "supervisor.supervisord", "-c", "supervisord.conf"]
         # Variables that mean another Redis, with another password, are not for this lab.
-        ours = {name: value for name, value in os.environ.items() if not name.startswith(("LABKIT_", "REDIS_"))}
+        foreign = ("LABKIT_", "REDIS_")
+        ours = {name: value for name, value in os.environ.items() if name == ALLOWED or not name.startswith(foreign)}
         environment = ours | {MARK: str(self._folder.home), NAME: SUPERVISOR}
         done = subprocess.run(
             command, cwd=root, env=environment, check=False, umask=0o077,
