@@ -26,13 +26,17 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
     """A server that says the same to everybody."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+        def answer(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
             self.send_response(request.param[0])
             self.end_headers()
             self.wfile.write(request.param[1].encode())
 
-        do_POST = do_GET
+        def do_GET(self) -> None:
+            self.answer()
+
+        def do_POST(self) -> None:
+            self.answer()
 
         def log_message(self, *_: object) -> None:
             return None
