@@ -48,8 +48,9 @@ bench: $(TEST) ## Measure, and print ratios.
 	@for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script || exit 1; done
 
 clean: ## Stop the lab and remove all that these targets made.
+	@# It alone knows what in .labkit is its own.
 	@[ ! -x $(BIN)/labkit ] || $(BIN)/labkit down
-	rm -rf .venv .labkit out dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv out dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV): scripts/venv.sh
 	@echo "Making a virtual environment in .venv"

@@ -24,6 +24,9 @@ from labkit.errors import QueryError
 Series = Mapping[str, Any]
 Sample = Sequence[Any]
 
+# What looking into JSON raises that does not have the form it should have.
+MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError)
+
 _BASE = ("time", "metric", "value")
 
 
@@ -31,12 +34,15 @@ def tidy(answer: Mapping[str, Any]) -> pd.DataFrame:
     """Return the frame for one answer of `/api/v1/query` or `/api/v1/query_range`, given as JSON.
 
     Raises:
-        QueryError: the answer contains native histograms, which are not numbers.
+        QueryError: the answer contains native histograms, which are not numbers, or is not one of Prometheus'.
     """
-    data = answer["data"]
-    frame = _frame(_series(data["resultType"], data["result"]))
-    if data["resultType"] == "string":
-        frame["value"] = pd.Series([data["result"][1]], dtype="string")
+    try:
+        data = answer["data"]
+        frame = _frame(_series(data["resultType"], data["result"]))
+        if data["resultType"] == "string":
+            frame["value"] = pd.Series([data["result"][1]], dtype="string")
+    except MALFORMED as error:
+        raise QueryError(f"This is not what Prometheus answers to a query: {error!r}") from None
     frame.attrs.update(warnings=answer.get("warnings", []), infos=answer.get("infos", []))
     return frame
 
@@ -75,8 +81,10 @@ def _frame(series: Sequence[tuple[Series, Sequence[Sample]]]) -> pd.DataFrame:
 
 
 def _times(seconds: Sequence[float]) -> pd.DatetimeIndex:
-    milliseconds = np.rint(np.array(seconds, dtype="float64") * 1e3).astype("int64")
-    return pd.DatetimeIndex(milliseconds.astype("datetime64[ms]"), tz="UTC")
+    milliseconds = np.rint(np.array(seconds, dtype="float64") * 1e3)
+    if not (np.abs(milliseconds) < 2.0**62).all():
+        raise ValueError("a time that is none")
+    return pd.DatetimeIndex(milliseconds.astype("int64").astype("datetime64[ms]"), tz="UTC")
 
 
 def _name_first(label: str) -> tuple[bool, str]:

@@ -24,7 +24,7 @@ app = typer.Typer(
     "\nlabkit traffic --rate 50 --duration 20        send customers through the store"
     "\nlabkit status                                 see what runs, and where"
     "\nlabkit down                                   stop it, and leave nothing behind"
-    "\n\nA lab belongs to a folder: the nearest one upward that has a `.labkit`, else the project's root. Set"
+    "\n\nA lab belongs to a folder: the nearest one of yours upward that has a `.labkit` or is a project's root. Set"
     " LABKIT_HOME to use another folder, and LABKIT_CACHE to keep downloaded programs elsewhere.",
     no_args_is_help=True,
     add_completion=False,

@@ -15,6 +15,7 @@ import requests
 from prometheus_api_client.prometheus_connect import PrometheusConnect
 from urllib3.util.retry import Retry
 
+from labkit.answers import MALFORMED
 from labkit.connection import redact
 from labkit.errors import QueryError
 
@@ -64,6 +65,8 @@ class Client:
                 raise self._timed_out() from None
             except requests.RequestException as error:
                 raise self._unreachable(error) from None
+            except MALFORMED as error:  # the client looks for what we do not need
+                raise QueryError(f"{redact(self.url)} answers, but not as Prometheus does: {error!r}") from None
         return answers[-1]
 
     def _is_local(self) -> bool:
@@ -73,14 +76,16 @@ class Client:
     def _read(self, response: requests.Response, promql: str) -> Answer:
         try:
             answer: Answer = response.json()
-            status = answer["status"]
-        except (ValueError, TypeError, KeyError):
+            status, data, error = answer["status"], answer.get("data"), answer.get("error")
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise self._no_prometheus(response) from None
-        if status == "success":
+        if status == "success" and isinstance(data, dict):
             return answer
-        if answer["errorType"] == "timeout":
+        if answer.get("errorType") == "timeout":
             raise self._timed_out()
-        raise QueryError(f"Prometheus refused the query: {_pointed(answer['error'], promql)}")
+        if isinstance(error, str):
+            raise QueryError(f"Prometheus refused the query: {_pointed(error, promql)}")
+        raise self._no_prometheus(response)
 
     def _no_prometheus(self, response: requests.Response) -> QueryError:
         where, status = redact(self.url), f"{response.status_code} {response.reason}"
@@ -117,7 +122,8 @@ def _checked(url: str) -> str:
 def _pointed(error: str, promql: str) -> str:
     """The message, and below it the query with a caret at the position that the message names."""
     lines = promql.split("\n")
-    if place := re.search(r"\b(\d+):(\d+): parse error", error):
+    place = re.search(r"\b(\d{1,6}):(\d{1,6}): parse error", error)
+    if place and 0 < int(place[1]) <= len(lines):
         line, column = int(place[1]), int(place[2])
         # Prometheus counts bytes.
         before = lines[line - 1].encode()[: column - 1].decode(errors="ignore")

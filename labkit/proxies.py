@@ -3,18 +3,24 @@
 It calls each function here, an entry point of the group `jupyter_serverproxy_servers`, once, when JupyterLab starts.
 """
 
-import posixpath
+import html
 import re
+import secrets
 import sys
 from functools import partial
 from typing import Any
+from urllib.parse import unquote
 
+from labkit.callers import TILE_HEADER, TILE_TOKEN
 from labkit.resources import resource
 
 # The only category in which JupyterLab shows the icons of tiles that are not its own.
 CATEGORY = "Notebook"
 # Seconds for a new relay to start listening; it imports the stack first.
 START_TIMEOUT = 30.0
+
+# By it, a relay knows what comes from JupyterLab, which has asked for its own password.
+_token = secrets.token_hex()
 
 _ROOTED = re.compile(rb"""((?:href|src|action)=["'])/(?!/)""")
 _PATH_PREFIX = re.compile(rb"""(var PATH_PREFIX = ["'])(["'];)""")
@@ -25,19 +31,34 @@ def lead_back(response: Any, request: Any, path: str) -> None:
 
     They are in its pages and redirects. Those of Prometheus' own releases are relative and stay as they are.
     """
+    base = _base(request.path, path)
     location = response.headers.get("Location", "")
     if location.startswith("/"):
         # Relative, because some versions of the proxy rewrite absolute paths themselves, and others do not.
-        response.headers["Location"] = posixpath.relpath(location, posixpath.dirname(path))
+        up = "../" * (request.path.removeprefix(base).count("/") - 1)
+        response.headers["Location"] = f"{up or './'}{location.lstrip('/')}"
     if response.headers.get("Content-Type", "").startswith("text/html"):
-        base = request.path.removesuffix(path).encode()
-        body = _ROOTED.sub(rb"\1" + base + b"/", response.body)
-        response.body = _PATH_PREFIX.sub(rb"\1" + base + rb"\2", body)
+        attribute, string = html.escape(base).encode(), _in_script(base).encode()
+        body = _ROOTED.sub(lambda found: found[1] + attribute + b"/", response.body)
+        response.body = _PATH_PREFIX.sub(lambda found: found[1] + string + found[2], body)
+
+
+def _base(requested: str, path: str) -> str:
+    """What is before `path` in the path that was requested, as it was: encoded, while `path` is decoded."""
+    cuts = (cut for cut, character in enumerate(requested) if character == "/")
+    return next((requested[:cut] for cut in cuts if unquote(requested[cut:]) == path), "")
+
+
+def _in_script(text: str) -> str:
+    """Text for a string of JavaScript in a page, without what ends the string or the script."""
+    return re.sub(r"[\"'<>&]", lambda found: f"\\u{ord(found[0]):04x}", text.replace("\\", r"\\"))
 
 
 def _tile(name: str, title: str, path: str = "", *, sub_path: bool = False) -> dict[str, Any]:
     return {
-        "command": [sys.executable, "-m", "labkit.relay", name, "{port}"],
+        "command": [sys.executable, "-P", "-m", "labkit.relay", name, "{port}"],
+        "environment": {TILE_TOKEN: _token},
+        "request_headers_override": {TILE_HEADER: _token},
         "timeout": START_TIMEOUT,
         # True: the service knows the path under which it is served, and expects requests to contain it.
         "absolute_url": sub_path,
@@ -54,8 +75,9 @@ def _tile(name: str, title: str, path: str = "", *, sub_path: bool = False) -> d
 
 def prometheus() -> dict[str, Any]:
     """Return the tile of Prometheus' web page. Compressed pages could not be rewritten."""
-    plain = {"Accept-Encoding": "identity"}
-    return _tile("prometheus", "Prometheus") | {"rewrite_response": lead_back, "request_headers_override": plain}
+    tile = _tile("prometheus", "Prometheus")
+    tile["request_headers_override"]["Accept-Encoding"] = "identity"
+    return tile | {"rewrite_response": lead_back}
 
 
 sidecar = partial(_tile, "sidecar", "Sidecar")

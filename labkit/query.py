@@ -14,7 +14,7 @@ from time import monotonic, sleep, time
 
 import pandas as pd
 
-from labkit.answers import tidy
+from labkit.answers import MALFORMED, tidy
 from labkit.client import DEFAULT_URL, Client
 from labkit.connection import redact
 from labkit.errors import QueryError
@@ -147,8 +147,12 @@ class Prometheus:
         Raises:
             QueryError: Prometheus did not answer.
         """
-        targets = self._client.targets()["data"]["activeTargets"]
-        return next((seconds(target["scrapeInterval"]) for target in targets if target["labels"]["job"] == job), None)
+        told = self._client.targets()["data"]
+        try:
+            targets = [target for target in told["activeTargets"] if target["labels"]["job"] == job]
+            return seconds(targets[0]["scrapeInterval"]) if targets else None
+        except MALFORMED as error:
+            raise QueryError(f"{redact(self.url)} does not name its targets as Prometheus does: {error!r}") from None
 
 
 def _text(frame: pd.DataFrame) -> str:

@@ -2,7 +2,7 @@
 
 jupyter-server-proxy starts a relay for each launcher tile that somebody opens, on a port that stays the same. The lab
 may come, go and change its ports meanwhile: every connection looks up where the service is, and while it is not
-running, the answer is a page that says how to start it, and reloads by itself.
+running, the answer is a page that says how to start it, and reloads by itself. Pages of other sites are refused.
 
 $ python -m labkit.relay prometheus 40123
 """
@@ -11,9 +11,11 @@ import asyncio
 import contextlib
 import html
 import os
+import secrets
 import sys
 from dataclasses import dataclass
 
+from labkit.callers import TILE_HEADER, TILE_TOKEN, foreign_page, wrong_name
 from labkit.errors import LabkitError
 from labkit.stack import Stack
 from labkit.stack.ports import HOST
@@ -28,6 +30,8 @@ _SERVICE = '<code>Stack.attach().start("{name}")</code> in a notebook'
 CHUNK = 64 * 1024
 LONGEST_HEAD = 64 * 1024
 PATIENCE = 5.0  # seconds
+
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="2">
 <title>{name} is not running</title><style>
@@ -48,6 +52,43 @@ class Place:
     start: str
 
 
+class Head:
+    """The head of a request: the line that says what is wanted, and the headers."""
+
+    def __init__(self, raw: bytes) -> None:
+        self._line, *self._headers = raw.removesuffix(b"\r\n\r\n").split(b"\r\n")
+
+    def get(self, name: str) -> str | None:
+        """Return a header by its name in lower case."""
+        return next((value for known, value in map(_split, self._headers) if known == name), None)
+
+    def objection(self, token: str | None) -> str:
+        """Say why the request is refused; "" if it is not. With the tile's token, it comes from JupyterLab: then the
+        name by which that is known may be any."""
+        given = self.get(TILE_HEADER.lower()) or ""
+        from_tile = bool(token) and secrets.compare_digest(given.encode(), (token or "").encode())
+        return ("" if from_tile else wrong_name(self.get)) or foreign_page(self.get, link=True)
+
+    def for_service(self, host: str) -> bytes:
+        """Return the head as the service gets it: without the token, and with its own name, unless `host` is empty.
+
+        The name by which the browser knows it goes into `X-Forwarded-Host`, unless another proxy said so already.
+        """
+        kept = [line for line in self._headers if _split(line)[0] not in self._replaced(host)]
+        if host:
+            named = self.get("x-forwarded-host") or self.get("host") or host
+            kept += [f"Host: {host}".encode(), f"X-Forwarded-Host: {named}".encode("latin-1")]
+        return b"\r\n".join([self._line, *kept]) + b"\r\n\r\n"
+
+    def _replaced(self, host: str) -> set[str]:
+        return {TILE_HEADER.lower(), *(("host", "x-forwarded-host") if host else ())}
+
+
+def _split(line: bytes) -> tuple[str, str]:
+    name, _, value = line.decode("latin-1").partition(":")
+    return name.strip().lower(), value.strip()
+
+
 def find(name: str) -> Place:
     """Return the place of the service `name`, as things are now."""
     try:
@@ -65,24 +106,27 @@ def find(name: str) -> Place:
 
 def page(name: str, why: str, start: str) -> bytes:
     """Return the response, headers included, that is sent in place of the service's own."""
-    body = _PAGE.format(name=html.escape(name.capitalize()), why=html.escape(why), start=start).encode()
-    head = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/html; charset=utf-8\r\nCache-Control: no-store\r\n"
+    body = _PAGE.format(name=html.escape(name.capitalize()), why=html.escape(why), start=start)
+    return response("503 Service Unavailable", body)
+
+
+def response(status: str, text: str) -> bytes:
+    """Return a whole response with a page of HTML."""
+    head = f"HTTP/1.1 {status}\r\nContent-Type: text/html; charset=utf-8\r\nCache-Control: no-store\r\n"
+    body = text.encode()
     return f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
 
 
 async def connect(name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Join one connection to the service, or answer it with the page."""
-    place = find(name)
-    try:
-        upstream = await asyncio.open_connection(HOST, place.port) if place.port else None
-    except OSError:
-        upstream = None
+    """Join one connection to the service, or answer it: with the page, or with a refusal."""
     try:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            if upstream:
-                await _join((reader, writer), upstream)
+            head = Head(await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE))
+            # The first request of a connection tells for all: a browser shares none between names.
+            if why := head.objection(os.environ.get(TILE_TOKEN)):
+                await _answer(reader, writer, response("403 Forbidden", html.escape(why)))
             else:
-                await _explain(reader, writer, page(name, place.why, place.start))
+                await _serve(name, head, (reader, writer))
     finally:
         writer.close()
 
@@ -98,9 +142,21 @@ async def serve(name: str, port: int) -> None:
             await asyncio.sleep(PATIENCE)
 
 
-async def _join(
-    near: tuple[asyncio.StreamReader, asyncio.StreamWriter], far: tuple[asyncio.StreamReader, asyncio.StreamWriter]
-) -> None:
+async def _serve(name: str, head: Head, near: Connection) -> None:
+    place = find(name)
+    try:
+        far = await asyncio.open_connection(HOST, place.port) if place.port else None
+    except OSError:
+        far = None
+    if far is None:
+        await _answer(*near, page(name, place.why, place.start))
+        return
+    # Grafana compares the page's address with the name by which it is called, and has settings for it.
+    far[1].write(head.for_service("" if name == "grafana" else f"{HOST}:{place.port}"))
+    await _join(near, far)
+
+
+async def _join(near: Connection, far: Connection) -> None:
     try:
         await asyncio.gather(_pour(near[0], far[1]), _pour(far[0], near[1]))
     finally:
@@ -115,8 +171,7 @@ async def _pour(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> N
         target.write_eof()
 
 
-async def _explain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: bytes) -> None:
-    await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE)
+async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: bytes) -> None:
     writer.write(answer)
     writer.write_eof()
     # Read what still arrives: closing the connection before that would discard the answer.

@@ -8,24 +8,33 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import psutil
 import pytest
 
 from labkit import Stack
+from labkit.callers import TILE_HEADER
+from labkit.proxies import lead_back
 from labkit.relay import BESIDE
 from labkit.stack import SERVICES
 from tests.browser.jupyter import Jupyter
 from tests.redis_server import free_port, wait_until
 
-BASE = "/user/x/"
+# As a hub makes it of a name with a blank and an apostrophe, and the name by which it is known.
+BASE = "/user/x%20o%27y/"
+HUB = "hub.example"
 
 
 @pytest.fixture(scope="module")
 def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
     """A JupyterLab as a hub would start it, whose lab runs on ports of its own."""
-    with Jupyter(tmp_path_factory.mktemp("jupyter"), BASE) as running:
+    folder = tmp_path_factory.mktemp("jupyter")
+    config = folder / "jupyter_config_dir" / "jupyter_server_config.json"
+    config.parent.mkdir()
+    config.write_text(json.dumps({"ServerApp": {"local_hostnames": ["localhost", HUB]}}))
+    with Jupyter(folder, BASE) as running:
         Stack.up(ports="auto", scrape_interval=0.5, flush_interval=0.5, home=running.root)
         yield running
 
@@ -81,10 +90,35 @@ def test_prometheus_answers_behind_the_base(client: httpx.Client) -> None:
     """From its root to its page; absolute paths in the page lie under the base; the API answers."""
     page = client.get("prometheus/")
     assert page.status_code == 200
-    assert page.url.path.startswith(f"{BASE}prometheus/")
+    assert page.url.raw_path.decode().startswith(f"{BASE}prometheus/")
     rooted = [part.partition('"')[0] for part in page.text.replace('src="', 'href="').split('href="')[1:]]
     assert [link for link in rooted if link.startswith("/") and not link.startswith(f"{BASE}prometheus/")] == []
     assert client.get("prometheus/api/v1/query", params={"query": "1"}).json()["data"]["result"][1] == "1"
+
+
+def test_redirects_keep_what_they_carry() -> None:
+    """A path with encoded characters is what it was, queries and slashes at the end stay, and nothing leads away."""
+    for requested, path, location, expected in (
+        ("/user/a%40b/prometheus/", "/", "/graph?g0.expr=a%2F../b", "./graph?g0.expr=a%2F../b"),
+        ("/prometheus/prometheus/a%20b/c", "/a b/c", "/x/", "../x/"),
+        ("/prometheus/a%2Fb", "/a/b", "/x", "./x"),
+        ("/prometheus/", "/", "//evil.example/x", "./evil.example/x"),
+    ):
+        response = SimpleNamespace(headers={"Location": location})
+        lead_back(response, SimpleNamespace(path=requested), path)
+        assert response.headers["Location"] == expected
+
+
+def test_a_page_is_led_back_whatever_the_base_is_called() -> None:
+    """What means something in HTML or in a script does not end the string in which the base is put."""
+    body = b"""<a href='/x'><a href="//cdn/y"><script>var PATH_PREFIX = "";</script>"""
+    response = SimpleNamespace(headers={"Content-Type": "text/html"}, body=body)
+    lead_back(response, SimpleNamespace(path="/o'y\\1/a\"&</script>/graph"), "/graph")
+    written = b"/o&#x27;y\\1/a&quot;&amp;&lt;/script&gt;"
+    assert response.body.startswith(b"<a href='" + written + b"""/x'><a href="//cdn/y"><script>""")
+    assert response.body.endswith(
+        b"""var PATH_PREFIX = "/o\\u0027y\\\\1/a\\u0022\\u0026\\u003c/script\\u003e";</script>"""
+    )
 
 
 def test_the_store_makes_links_that_lead_back(client: httpx.Client) -> None:
@@ -95,6 +129,29 @@ def test_the_store_makes_links_that_lead_back(client: httpx.Client) -> None:
     assert client.get("store/openapi.json").json()["servers"] == [{"url": f"{BASE}store"}]
     started = client.post("store/api/store/simulate", json={"customers": 1, "speed": 1000}).json()
     assert client.get(started["status_url"]).json()["id"] == started["id"]
+
+
+def test_a_tile_works_by_any_name_of_its_jupyterlab(client: httpx.Client) -> None:
+    """On a hub, the browser knows it by the hub's name: its own page may post, and links lead back there."""
+    own = {"host": HUB, "origin": f"https://{HUB}", "sec-fetch-site": "same-origin"}
+    answer = client.post("store/api/store/simulate", json={"customers": 1, "speed": 1000}, headers=own)
+    assert answer.json()["status_url"].startswith(f"http://{HUB}{BASE}store/api/store/simulations/")
+
+
+@pytest.mark.parametrize("host", [HUB, "127.0.0.1"])
+def test_no_page_of_another_site_reaches_a_tile(client: httpx.Client, host: str) -> None:
+    """Where a browser sends JupyterLab's cookie along, the page's address says that it is not its own."""
+    headers = {"host": host, "origin": "http://evil.example"}
+    assert client.post("store/api/store/join", headers=headers).status_code == 403
+
+
+def test_a_relay_does_not_believe_a_name(relay: httpx.Client, tmp_path: Path) -> None:
+    """Called past JupyterLab, by a name that was made to mean 127.0.0.1: only JupyterLab knows its token."""
+    with Stack.up(ports="auto", home=tmp_path):
+        for headers in ({}, {TILE_HEADER: ""}, {TILE_HEADER: "guessed"}):
+            assert relay.get("-/ready", headers={"host": "evil.example", **headers}).status_code == 403
+        assert relay.get("-/ready", headers={"origin": "http://evil.example"}).status_code == 403
+        assert relay.get("-/ready").status_code == 200
 
 
 def test_the_sidecar_shows_its_page_and_its_metrics(client: httpx.Client) -> None:

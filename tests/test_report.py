@@ -24,6 +24,7 @@ loud: bool = False
 server: Literal["valkey", "redis"] = "valkey"  # which one
 limit: int | None = None
 ports: list[int] = [1, 2]
+table: dict[str, int] = {}
 plain = 7"""
 FIGURE = "import plotly.graph_objects as go\ngo.Figure(go.Bar(x=['a'], y=[4711]))"
 
@@ -46,7 +47,7 @@ def test_a_declaration_has_type_default_and_meaning(parameters: dict[str, Parame
     assert parameters["rate"] == Parameter("rate", "float", "20.0", "requests per second")
     assert parameters["title"] == Parameter("title", "str", "'a # b'", "what it is called")
     assert parameters["plain"].type == "int"
-    assert list(parameters) == ["count", "rate", "title", "loud", "server", "limit", "ports", "plain"]
+    assert list(parameters) == ["count", "rate", "title", "loud", "server", "limit", "ports", "table", "plain"]
 
 
 @pytest.mark.parametrize(
@@ -80,6 +81,13 @@ def test_what_fits_arrives_as_its_type(parameters: dict[str, Parameter], name: s
         ("server", "mysql"),
         ("limit", "x"),
         ("ports", "{}"),
+        ("ports", "[(1, 2)]"),
+        ("ports", "[b'x']"),
+        ("ports", r"['\ud800']"),
+        ("title", "\udcff"),
+        ("table", "{(1, 2): 3}"),
+        ("table", "{1: 2}"),
+        ("table", "{'a': {1}}"),
         ("ports", "__import__('os')"),
     ],
 )
@@ -89,6 +97,15 @@ def test_what_does_not_fit_is_refused(parameters: dict[str, Parameter], name: st
         checked(parameters, [(name, text)])
     assert repr(text) in str(refusal.value)
     assert parameters[name].type in str(refusal.value)
+
+
+@pytest.mark.parametrize("text", ["[" * 300, "[" * 100_000, "[" * 90 + "]" * 90 + "-" * 5000, "9" * 5000])
+def test_what_is_too_deep_or_too_long_is_refused(parameters: dict[str, Parameter], text: str) -> None:
+    """Python itself gives up on it in several ways; the message shows its start."""
+    for name in ("ports", "table", "limit"):
+        with pytest.raises(LabkitError, match=rf"^{name} = .*…? does not fit") as refusal:
+            checked(parameters, [(name, text)])
+        assert len(str(refusal.value)) < 1000
 
 
 def test_every_mistake_is_told_at_once(parameters: dict[str, Parameter]) -> None:

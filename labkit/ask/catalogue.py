@@ -54,8 +54,9 @@ class Catalogue:
         parameters: dict[str, Any] = {"match[]": selector} if selector else {}
         try:
             answer = self._session.get(f"{self._url}/api/v1/{path}", params=parameters, timeout=self._timeout)
-            return [str(name) for name in answer.json().get("data") or ()]
-        except (requests.RequestException, ValueError, AttributeError):
+            names = answer.json().get("data")
+            return [str(name) for name in names] if isinstance(names, list) else []
+        except (requests.RequestException, ValueError, AttributeError, RecursionError):
             self._away_until = monotonic() + PAUSE
             return []
 

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import redis
 
+from labkit.answers import MALFORMED
 from labkit.stack import ServiceStatus
 
 EVENTS = ("joined", "looked_around", "served", "left")
@@ -98,7 +99,7 @@ def _safely(ask: Callable[[str, str], Answer], row: ServiceStatus, event: str) -
         return None
     try:
         return ask(row.url, event)
-    except (httpx.HTTPError, redis.RedisError, OSError, ValueError, KeyError, TypeError):
+    except (httpx.HTTPError, redis.RedisError, OSError, RecursionError, *MALFORMED):
         return None
 
 

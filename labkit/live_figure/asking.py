@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 import urllib3
 
+from labkit.answers import MALFORMED
 from labkit.client import Answer, Client
 from labkit.connection import redact
 from labkit.errors import QueryError
@@ -37,7 +38,7 @@ class Asker:
             self._client = _client(self._find())
             # It says what is wrong; or nothing is, any more.
             answer = self._client.range(promql, bounds["start"], bounds["end"], bounds["step"])
-        return answer
+        return _whole(answer)
 
     def _quickly(self, form: dict[str, object]) -> Answer | None:
         try:
@@ -50,9 +51,21 @@ class Asker:
             return None
         except urllib3.exceptions.TimeoutError:
             raise QueryError(f"Prometheus at {redact(self._client.url)} has not answered for {_TIMEOUT:g} s.") from None
-        except (urllib3.exceptions.HTTPError, ValueError):
+        except (urllib3.exceptions.HTTPError, ValueError, RecursionError):
             return None
-        return answer if answer.get("status") == "success" else None
+        return answer if isinstance(answer, dict) and answer.get("status") == "success" else None
+
+
+def _whole(answer: Answer) -> Answer:
+    """The answer, if every sample in it is one."""
+    try:
+        for series in answer["data"]["result"]:
+            sorted(series["metric"].items())
+            for at, value in series["values"]:
+                _ = round(at * 1e3), float(value)
+    except MALFORMED as error:
+        raise QueryError(f"This is not what Prometheus answers to a query: {error!r}") from None
+    return answer
 
 
 def _pool() -> urllib3.PoolManager:

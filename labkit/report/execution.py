@@ -46,7 +46,7 @@ def execute(notebook: Path, executed: Path, parameters: Mapping[str, object], ti
     with progress(f"Running {notebook.stem}") as tell, tempfile.TemporaryFile("w+") as log:
         pipe = subprocess.PIPE
         # A session of its own: Ctrl-C is for us, and we end the child.
-        command = [sys.executable, "-m", "labkit.report.execution"]
+        command = [sys.executable, "-P", "-m", "labkit.report.execution"]
         with ExitStack() as at_the_end:
             with held_back():
                 child = subprocess.Popen(

@@ -8,6 +8,7 @@ float, bool, str, list, dict, `Literal[…]`, and any of these `| None`.
 
 import ast
 import io
+import json
 import tokenize
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -21,10 +22,11 @@ import nbformat
 from labkit.errors import LabkitError
 
 TAG = "parameters"
+_SHOWN = 200
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _EXAMPLES = {
     "int": "a whole number such as 40", "float": "a number such as 2.5", "bool": "true or false",
-    "list": "a list such as '[1, 2]'", "dict": "a dict such as '{\"a\": 1}'",
+    "list": "a list such as '[1, 2]'", "dict": "a dict such as '{\"a\": 1}', with text as keys",
 }  # fmt: skip
 
 
@@ -46,9 +48,10 @@ class Parameter:
         for type_ in _alternatives(ast.parse(self.type, mode="eval").body):
             try:
                 return _convert(type_, text)
-            except (ValueError, SyntaxError, TypeError):
+            except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):  # the last two: nested too deep
                 continue
-        raise LabkitError(f"{self.name} = {text!r} does not fit: {self.name} is {self._expected()}. {self._about()}")
+        shown = repr(text) if len(text) <= _SHOWN else f"{text[:_SHOWN]!r}…"
+        raise LabkitError(f"{self.name} = {shown} does not fit: {self.name} is {self._expected()}. {self._about()}")
 
     def _expected(self) -> str:
         wanted = [_EXAMPLES.get(name, name) for name in self.type.split(" | ")]
@@ -140,13 +143,23 @@ def _convert(annotation: ast.expr, text: str) -> object:
         "int": int,
         "float": _number,
         "bool": _truth,
-        "str": str,
+        "str": _text,
         "None": _nothing,
     }
     if name in simple:
         return simple[name](text)
     value = ast.literal_eval(text)
-    return value if type(value).__name__ == name else _refuse(text)
+    return value if type(value).__name__ == name and _travels(value) else _refuse(text)
+
+
+def _travels(value: object) -> bool:
+    """Whether a value is the same after its journey into the notebook, as JSON: lists, dicts with text as keys, …"""
+    return bool(json.loads(json.dumps(value, ensure_ascii=False).encode()) == value)
+
+
+def _text(text: str) -> str:
+    # Bytes that are no UTF-8 arrive from a command line as what no file can hold.
+    return text.encode().decode()
 
 
 def _number(text: str) -> float:

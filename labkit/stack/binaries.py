@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from labkit.errors import BinaryNotFound
-from labkit.stack.packages import cache_folder, fetch, package_root
+from labkit.stack.packages import fetch, package_root, private_cache, require_trusted
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,11 @@ def find(name: str, on_step: Callable[[str], None] = lambda _: None, release: st
 
 
 def locate(name: str, release: str | None = None) -> Program | None:
-    """Return the program `name` if it is on this machine already; download nothing."""
+    """Return the program `name` if it is on this machine already; download nothing.
+
+    Raises:
+        BinaryNotFound: it is in the cache, but others could have changed it there.
+    """
     recipe = _RECIPES[name]
     if not release and (program := _installed(name, recipe)):
         return program
@@ -102,9 +106,11 @@ def _installed(name: str, recipe: _Recipe) -> Program | None:
 
 def _in_package(name: str, recipe: _Recipe, root: Path, release: str | None) -> Program | None:
     for candidate in recipe.names:
-        if release and (path := root / "run" / candidate).exists():
-            return Program(name, path, "cache")
-        if not release and (path := root / "usr/bin" / candidate).exists():
+        path = root / ("run" if release else "usr/bin") / candidate
+        if path.exists():
+            require_trusted(path)
+            if release:
+                return Program(name, path, "cache")
             return Program(name, path, "cache", _library_path(root))
     return None
 
@@ -129,11 +135,11 @@ def executable(path: Path) -> Path:
     """Some installers drop the permission to execute; then a copy in the cache has it."""
     if os.access(path, os.X_OK):
         return path
-    copy = cache_folder() / path.parent.name / path.name
+    copy = private_cache() / path.parent.name / path.name
     copy.parent.mkdir(parents=True, exist_ok=True)
     temporary = copy.with_suffix(f".{os.getpid()}")
     shutil.copyfile(path, temporary)
-    temporary.chmod(0o755)
+    temporary.chmod(0o700)
     return temporary.replace(copy)
 
 

@@ -11,8 +11,9 @@ from importlib.metadata import PackageNotFoundError, requires, version
 import redis
 
 from labkit.connection import DEFAULT_URL, connect, redact
-from labkit.errors import LabkitError, PortInUse
+from labkit.errors import BinaryNotFound, LabkitError, PortInUse
 from labkit.stack.binaries import PROGRAMS, Program, locate
+from labkit.stack.ownership import doubt
 from labkit.stack.packages import cache_folder, can_fetch
 from labkit.stack.ports import FIXED, require_free
 from labkit.stack.stack import Stack
@@ -36,7 +37,7 @@ def examine() -> list[Finding]:
         Finding("python", "ok", f"{sys.version.split()[0]} ({sys.executable})"),
         *(_package(name) for name in sorted(_packages())),
         *(_program(name) for name in PROGRAMS),
-        Finding("cache", "ok", f"{cache_folder()} ({'with' if can_fetch() else 'without'} apt to fill it)"),
+        _cache(),
         *_lab(),
     ]
 
@@ -54,8 +55,19 @@ def _package(name: str) -> Finding:
         return Finding(name, "missing", "pip install 'labkit[lab]'")
 
 
+def _cache() -> Finding:
+    folder = cache_folder()
+    fault = doubt(folder.resolve()) if folder.exists() else ""
+    if fault:
+        return Finding("cache", "warning", f"{fault}; nothing in it is run. Name another in LABKIT_CACHE")
+    return Finding("cache", "ok", f"{folder} ({'with' if can_fetch() else 'without'} apt to fill it)")
+
+
 def _program(name: str) -> Finding:
-    program = locate(name)
+    try:
+        program = locate(name)
+    except BinaryNotFound as error:
+        return Finding(name, "missing", str(error))
     if program:
         return _runs(program)
     if can_fetch() and name != "valkey-server":

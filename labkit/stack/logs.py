@@ -11,12 +11,14 @@ def log_of(service: str, home: Path | str | None = None) -> Path:
     """Return the file with all that a service, or "supervisord", printed since the lab was started.
 
     Raises:
-        StackError: there is no such service, or it has said nothing yet.
+        StackError: there is no such service, it has said nothing yet, or the lab's folder is not labkit's.
     """
     names = (*SERVICES, LOCUST, "supervisord")
     if service not in names:
         raise StackError(f"{service!r} is no service of the lab; they are {', '.join(names)}.")
     folder = Folder(find_home(home))
+    if fault := folder.fault():
+        raise StackError(fault)
     if not folder.log(service).exists():
         raise StackError(f"There is no log of {service} in {folder.home}. Start a lab: labkit up")
     return folder.log(service)

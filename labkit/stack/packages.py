@@ -9,6 +9,7 @@ import fcntl
 import os
 import platform
 import shutil
+import stat
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from platformdirs import user_cache_path
 
 from labkit.errors import BinaryNotFound
 from labkit.stack import releases
+from labkit.stack.ownership import doubt, is_own
 
 FETCH_TIMEOUT = 300.0
 
@@ -27,6 +29,41 @@ def cache_folder() -> Path:
     """Return where fetched programs are kept: `LABKIT_CACHE`, else labkit's folder in the user's cache."""
     override = os.environ.get("LABKIT_CACHE")
     return Path(override).absolute() if override else user_cache_path("labkit")
+
+
+def private_cache() -> Path:
+    """Make the cache folder if need be, and return it: what is fetched into it is run later.
+
+    Raises:
+        BinaryNotFound: it cannot be made, or others could put something there.
+    """
+    try:
+        cache_folder().mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = cache_folder().resolve()
+        fault = doubt(folder)
+        if not fault and (not is_own(folder) or folder.stat().st_mode & stat.S_ISVTX):
+            fault = f"{folder} is shared with other users"
+    except OSError as error:
+        fault = str(error)
+    if fault:
+        raise BinaryNotFound(f"the cache folder cannot be used ({fault}); name another in LABKIT_CACHE")
+    return folder
+
+
+def require_trusted(program: Path) -> None:
+    """Do nothing if nobody but this user and root can change a program of the cache.
+
+    Raises:
+        BinaryNotFound: somebody can.
+    """
+    try:
+        fault = doubt(program.resolve())
+    except OSError as error:
+        fault = str(error)
+    if fault:
+        raise BinaryNotFound(
+            f"{program} is not run: {fault}. Name a cache folder of your own in LABKIT_CACHE, or mend its permissions."
+        )
 
 
 def package_root(package: str, release: str | None = None) -> Path:
@@ -53,7 +90,7 @@ def fetch(package: str, on_step: Callable[[str], None], release: str | None = No
     if not can_fetch():
         raise BinaryNotFound("this system has no apt to fetch it with")
     try:
-        with _locked(cache_folder()):
+        with _locked(private_cache()):
             if not root.exists():
                 on_step(f"Fetching {package} into {cache_folder()} (once)")
                 _download_and_unpack(package, root, release)
@@ -121,7 +158,6 @@ def _run(command: list[str], *, check: bool = True) -> None:
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Let one process at a time into the cache."""
-    folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

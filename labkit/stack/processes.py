@@ -1,6 +1,5 @@
 """The processes of a lab, found without the help of its supervisor: each carries the lab's home in its environment."""
 
-import contextlib
 import os
 import signal
 from pathlib import Path
@@ -28,6 +27,23 @@ def of_lab(home: Path, *services: str) -> list[psutil.Process]:
     return [process for process in psutil.process_iter() if process.pid not in us and _is(process, home, services)]
 
 
+def member(pid: int, home: Path) -> psutil.Process | None:
+    """Return the process `pid` of the lab in `home`, None if it has ended.
+
+    Raises:
+        StackError: it is a process, but not one of this lab.
+    """
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+    except psutil.NoSuchProcess:
+        return None
+    if not _is(process, home, ()) and _lives(process):
+        raise StackError(f"Process {pid} is said to be of the lab in {home}, but is not; it is left alone.")
+    return process
+
+
 def listener(port: int) -> psutil.Process | None:
     """Return who listens on a TCP port, as far as we may see."""
     try:
@@ -48,18 +64,12 @@ def is_paused(pid: int) -> bool:
         return False
 
 
-def wake(pid: int) -> None:
-    """Let a process go on that is paused."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        psutil.Process(pid).resume()
-
-
 def send(processes: list[psutil.Process], what: signal.Signals) -> None:
-    """Send a signal to those that still live."""
+    """Send a signal to those that still live, and to nobody who was given the number of one that does not."""
     for process in processes:
         try:
-            process.send_signal(what)
-        except psutil.NoSuchProcess:
+            _send(process, what)
+        except (ProcessLookupError, psutil.NoSuchProcess):
             continue
 
 
@@ -78,6 +88,19 @@ def end(processes: list[psutil.Process], grace: float) -> None:
     if not _ended(processes, KILL_TIMEOUT):
         pids = ", ".join(str(process.pid) for process in processes if _lives(process))
         raise StackError(f"These processes of the lab do not end, even by force: {pids}. Only a restart helps.")
+
+
+def _send(process: psutil.Process, what: signal.Signals) -> None:
+    if not hasattr(os, "pidfd_open"):  # macOS
+        process.send_signal(what)
+        return
+    # A pid may be given to another process at any moment, a descriptor stays with the one that was looked at.
+    handle = os.pidfd_open(process.pid)
+    try:
+        if process.is_running():
+            signal.pidfd_send_signal(handle, what)
+    finally:
+        os.close(handle)
 
 
 def _ended(processes: list[psutil.Process], timeout: float) -> bool:
@@ -103,7 +126,8 @@ def _is(process: psutil.Process, home: Path, services: tuple[str, ...]) -> bool:
 
 
 def _environment(process: psutil.Process) -> dict[str, str]:
+    """What a process of this user was started with; nothing for others, whose marks root could see but not believe."""
     try:
-        return process.environ()
+        return process.environ() if process.uids().real == os.getuid() else {}
     except (psutil.Error, OSError):
         return {}

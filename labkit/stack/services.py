@@ -80,7 +80,7 @@ def store_service(state: State) -> Service:
 def locust_service(state: State) -> Service:
     """Return Locust with its web page: customers for the store, as many as it is told while it runs."""
     file = Path(__file__).parent.parent / "store" / "tapfile.py"
-    command = [sys.executable, "-m", "locust", "-f", str(file), "--host", urls(state.ports)["store"]]
+    command = [sys.executable, "-P", "-m", "locust", "-f", str(file), "--host", urls(state.ports)["store"]]
     command += ["--web-host", HOST, "--web-port", str(state.ports[LOCUST]), "--loglevel", "WARNING"]
     # Whoever is inside the store when fewer shall come goes home first.
     command += ["--stop-timeout", "5"]
@@ -149,7 +149,7 @@ def _web_page(program: Program) -> list[str]:
 
 
 def _python(state: State, name: str, command: str, *arguments: str) -> Service:
-    line = (sys.executable, "-m", "labkit", command, "--listen", f"{HOST}:{state.ports[name]}", *arguments)
+    line = (sys.executable, "-P", "-m", "labkit", command, "--listen", f"{HOST}:{state.ports[name]}", *arguments)
     # In the environment, because a URL may hold a password, and everybody can read the list of processes.
     environment = {"LABKIT_REDIS_URL": urls(state.ports)["redis"], "PYTHONUNBUFFERED": "1"}
     return Service(name, line, environment)

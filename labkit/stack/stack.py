@@ -1,12 +1,13 @@
 """The lab as one thing: start it, look at it, break it, end it."""
 
-import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
+
+import psutil
 
 from labkit.errors import ServiceFailed, StackError
 from labkit.stack import processes
@@ -141,12 +142,18 @@ class Stack:
 
         Its processes, found by their environment, its socket, state, logs and data go. With `keep_data` the data stay,
         and the next `up` goes on with them.
+
+        Raises:
+            StackError: `.labkit` is a link, somebody else's, or not made by labkit. Processes of the lab end even then.
         """
         folder = Folder(find_home(home))
-        if not folder.root.exists() and not processes.of_lab(folder.home):
+        if not folder.exists() and not processes.of_lab(folder.home):
             return False
+        if fault := folder.fault():
+            _end(folder)
+            raise StackError(fault)
         with folder.locked():
-            found = (folder.root / "state.json").exists() or bool(processes.of_lab(folder.home))
+            found = folder.has_state() or bool(processes.of_lab(folder.home))
             _remove(folder, keep=("data",) if keep_data else ())
             return found
 
@@ -201,25 +208,23 @@ class Stack:
 
     def kill(self, service: str) -> None:
         """End a service as a crash would (SIGKILL), and return when it is gone. It stays dead until `start`."""
-        os.kill(self._living(service), signal.SIGKILL)
+        processes.send([self._living(service)], signal.SIGKILL)
         self._await_end(service)
 
     def pause(self, service: str) -> None:
         """Make a service hang (SIGSTOP): its port is open, nothing answers. `resume` wakes it."""
-        pid = self._living(service)
-        os.kill(pid, signal.SIGSTOP)
-        wait_until(lambda: processes.is_paused(pid), END_TIMEOUT)
+        process = self._living(service)
+        processes.send([process], signal.SIGSTOP)
+        wait_until(lambda: processes.is_paused(process.pid), END_TIMEOUT)
 
     def resume(self, service: str) -> None:
         """Wake a paused service (SIGCONT), and return once it answers."""
-        processes.wake(self._living(service))
+        processes.send([self._living(service)], signal.SIGCONT)
         self._await_ready([service])
 
     def stop(self, service: str) -> None:
         """End a service in good order (SIGTERM, and SIGKILL after 5 s), and return when it is gone."""
-        pid = self._supervisor.pids()[_known(service)]
-        if pid is not None:
-            processes.wake(pid)
+        self._wake(_known(service))
         self._supervisor.stop(service)
         # It may have been told already, by somebody who did not wait.
         self._await_end(service)
@@ -351,12 +356,12 @@ class Stack:
         """Start a service that does not run, wake one that is paused; return whether it was started."""
         if service in self._supervisor.stopping():  # told to end by somebody who did not wait
             self._await_end(service)
-        pid = self._supervisor.pids()[service]
-        if pid is None:
-            self._supervisor.start(service)
+        running = self._supervisor.pids()[service] is not None
+        if running:
+            self._wake(service)
         else:
-            processes.wake(pid)
-        return pid is None
+            self._supervisor.start(service)
+        return not running
 
     def _catch_up(self) -> None:
         """Somebody else may have turned the lab since we looked."""
@@ -376,8 +381,7 @@ class Stack:
     def _tune_store(self, options: Options) -> None:
         if options == self.options:
             return
-        pid = self._awake("store")
-        if pid is not None:
+        if self._awake("store"):
             set_flush_interval(self._state.ports["store"], options.flush_interval)
         state = replace(self._state, options=options)
         self._supervisor.describe(store_service(state))
@@ -387,19 +391,19 @@ class Stack:
     def _tune_prometheus(self, options: Options) -> None:
         if options == self.options:
             return
-        pid = self._awake("prometheus")
+        process = self._awake("prometheus")
         state = replace(self._state, options=options)
         self._folder.configure_prometheus(prometheus_config(state))
-        if pid is not None:
-            reload_prometheus(pid, self._state.ports["prometheus"])
+        if process:
+            reload_prometheus(process, self._state.ports["prometheus"])
         self._folder.save(state)
         self._take(state)
 
-    def _awake(self, service: str) -> int | None:
-        pid = self._supervisor.pids()[service]
-        if pid is not None and processes.is_paused(pid):
+    def _awake(self, service: str) -> psutil.Process | None:
+        process = self._process(service)
+        if process and processes.is_paused(process.pid):
             raise ServiceFailed(f"{service} is paused and takes no orders; wake it: stack.resume({service!r}).")
-        return pid
+        return process
 
     def _launch_locust(self) -> None:
         ports = {**self._state.ports, LOCUST: choose_one(LOCUST, self.options.ports)}
@@ -416,11 +420,20 @@ class Stack:
             state = "answering" if answers(endpoint(name, self._state)) else "silent"
         return ServiceStatus(name, state, pid, self.urls[name])
 
-    def _living(self, service: str) -> int:
-        pid = self._supervisor.pids()[_known(service)]
-        if pid is None:
+    def _living(self, service: str) -> psutil.Process:
+        process = self._process(_known(service))
+        if process is None:
             raise StackError(f"{service} does not run; start it with stack.start({service!r}).")
-        return pid
+        return process
+
+    def _process(self, service: str) -> psutil.Process | None:
+        """The process of a service that runs: no signal is sent on the supervisor's word alone."""
+        pid = self._supervisor.pids()[service]
+        return None if pid is None else processes.member(pid, self.home)
+
+    def _wake(self, service: str) -> None:
+        process = self._process(service)
+        processes.send([process] if process else [], signal.SIGCONT)
 
     def _await_end(self, service: str) -> None:
         if not wait_until(lambda: self._supervisor.pids()[service] is None, END_TIMEOUT):

@@ -4,15 +4,18 @@ It is spoken to through its socket. It never restarts a service by itself: an ou
 """
 
 import os
+import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Iterable
-from http.client import HTTPException
+from http.client import HTTPConnection, HTTPException
 from typing import Any
 from xmlrpc.client import Fault, ServerProxy
 
 from supervisor.xmlrpc import SupervisorTransport
 
+from labkit.callers import ALLOWED
 from labkit.errors import ServiceFailed, StackError
 from labkit.stack.processes import MARK, NAME
 from labkit.stack.services import LOCUST, Service
@@ -28,6 +31,7 @@ directory=.
 logfile=logs/supervisord.log
 pidfile=supervisord.pid
 childlogdir=logs
+umask=077
 {user}
 [unix_http_server]
 file={socket}
@@ -66,12 +70,13 @@ class Supervisor:
         """
         self._write(services)
         root = self._folder.root
-        command = [sys.executable, "-m", "supervisor.supervisord", "-c", "supervisord.conf"]
+        command = [sys.executable, "-P", "-m", "supervisor.supervisord", "-c", "supervisord.conf"]
         # Variables that mean another Redis, with another password, are not for this lab.
-        ours = {name: value for name, value in os.environ.items() if not name.startswith(("LABKIT_", "REDIS_"))}
+        foreign = ("LABKIT_", "REDIS_")
+        ours = {name: value for name, value in os.environ.items() if name == ALLOWED or not name.startswith(foreign)}
         environment = ours | {MARK: str(self._folder.home), NAME: SUPERVISOR}
         done = subprocess.run(
-            command, cwd=root, env=environment, check=False,
+            command, cwd=root, env=environment, check=False, umask=0o077,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         if done.returncode != 0:
@@ -79,11 +84,7 @@ class Supervisor:
 
     def describe(self, service: Service) -> None:
         """Say how a service is started from now on; one that runs is left as it is."""
-        script = self._folder.root / "run" / service.name
-        script.parent.mkdir(exist_ok=True)
-        temporary = script.with_suffix(".new")
-        temporary.write_text(service.script, encoding="utf-8")
-        temporary.replace(script)
+        self._folder.write(f"run/{service.name}", service.script)
 
     def alive(self) -> bool:
         """Return whether it answers."""
@@ -120,8 +121,7 @@ class Supervisor:
 
     def _ask(self, method: str, *arguments: str | bool) -> Any:
         # The transport knows the socket; the address is only for show.
-        transport = SupervisorTransport(None, None, f"unix://{self._folder.socket}")
-        with ServerProxy("http://127.0.0.1", transport=transport) as proxy:
+        with ServerProxy("http://127.0.0.1", transport=_Transport(self._folder)) as proxy:
             return getattr(proxy.supervisor, method)(*arguments)
 
     def _call(self, method: str, *arguments: str | bool) -> Any:
@@ -138,7 +138,6 @@ class Supervisor:
             ) from None
 
     def _write(self, services: Iterable[Service]) -> None:
-        root = self._folder.root
         # Root is welcome here; unless it is named, supervisord warns of it.
         user = "user=root\n" if os.getuid() == 0 else ""
         text = _CONFIG.format(user=user, socket=self._folder.socket)
@@ -146,7 +145,37 @@ class Supervisor:
             self.describe(service)
             text += _program(service.name)
         text += _program(LOCUST, autostart="false")
-        (root / "supervisord.conf").write_text(text, encoding="utf-8")
+        self._folder.write("supervisord.conf", text)
+
+
+class _Connection(HTTPConnection):
+    """HTTP over the lab's socket, if nobody but this user can be at its other end."""
+
+    def __init__(self, folder: Folder) -> None:
+        super().__init__("localhost")
+        self._folder = folder
+
+    def connect(self) -> None:
+        if fault := self._folder.socket_fault():
+            raise StackError(fault)
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(str(self._folder.socket))
+        if _peer(self.sock) != os.getuid():
+            raise StackError(f"Another user listens at {self._folder.socket}, and not the lab's supervisor; remove it.")
+
+
+class _Transport(SupervisorTransport):  # type: ignore[misc]  # it has no annotations
+    def __init__(self, folder: Folder) -> None:
+        super().__init__(None, None, f"unix://{folder.socket}")
+        self._get_connection = lambda: _Connection(folder)
+
+
+def _peer(connection: socket.socket) -> int:
+    """The user who listens at the other end, where the system says so."""
+    if not hasattr(socket, "SO_PEERCRED"):  # macOS, where the folder alone must do
+        return os.getuid()
+    told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", told)[1])
 
 
 def _program(name: str, autostart: str = "true") -> str:

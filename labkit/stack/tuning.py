@@ -1,13 +1,15 @@
 """What can be changed in a service while it runs, and how to know that the change is in effect."""
 
 import json
-import os
 import re
 import signal
 from http.client import HTTPConnection, HTTPException
 
+import psutil
+
 from labkit.errors import ServiceFailed
 from labkit.stack.ports import HOST
+from labkit.stack.processes import send
 from labkit.stack.readiness import wait_until
 
 ANSWER_TIMEOUT = 5.0
@@ -27,14 +29,14 @@ def set_flush_interval(port: int, seconds: float) -> None:
         raise ServiceFailed(f"The store does not send every {seconds:g} s: {answer}")
 
 
-def reload_prometheus(pid: int, port: int) -> None:
+def reload_prometheus(process: psutil.Process, port: int) -> None:
     """Make Prometheus read its configuration again, and return once it has. Its targets follow within five seconds.
 
     Raises:
         ServiceFailed: it refuses it, and goes on with the old one, or it does not answer.
     """
     before = _last_reload(port)
-    os.kill(pid, signal.SIGHUP)
+    send([process], signal.SIGHUP)
     if not wait_until(lambda: _last_reload(port) != before, RELOAD_TIMEOUT):
         raise ServiceFailed(f"Prometheus did not read its configuration again within {RELOAD_TIMEOUT:g} s.")
     if _last_reload(port)["successful"] != 1:

@@ -17,7 +17,8 @@ from fastapi_offline import FastAPIOffline
 from labkit.connection import redact
 from labkit.errors import FlushError, MetricError
 from labkit.listening import listen
-from labkit.store.forwarded import ForwardedPrefix
+from labkit.store.door import Door
+from labkit.store.forwarded import Forwarded
 from labkit.store.instruments import Instruments
 from labkit.store.ledger import Ledger
 from labkit.store.messages import (
@@ -69,7 +70,7 @@ def create_app(metrics: RedisMetricsService, *, close_metrics: bool = False) -> 
         app.include_router(router)
     app.add_exception_handler(RequestValidationError, _explain)
     app.add_middleware(RequestMeter, metrics=metrics, exclude=UNMETERED, known=_known(app), on_answer=ledger.answered)
-    app.add_middleware(ForwardedPrefix)  # outermost: what it puts back, the others see
+    app.add_middleware(Forwarded)  # outermost: what it puts back, the others see
     return app
 
 
@@ -84,7 +85,7 @@ def serve(  # noqa: PLR0913  the options of the writer pass through
 ) -> None:
     """Run the store until SIGTERM or SIGINT, and send what it recorded last before it ends. Durations in seconds.
 
-    Redis may be away, at the start and at any time: customers do not notice.
+    Redis may be away, at the start and at any time: customers do not notice. Pages of other sites are refused.
 
     Raises:
         ConnectionFailed: the URL is malformed.
@@ -94,6 +95,7 @@ def serve(  # noqa: PLR0913  the options of the writer pass through
     with listen(host, port) as listener:
         metrics = RedisMetricsService(redis_url, flush_interval=flush_interval, ttl=ttl, prefix=prefix)
         app = create_app(metrics, close_metrics=True)
+        app.add_middleware(Door, pages=UNMETERED)
         log.warning("labkit store: http://%s:%d/docs records to %s", host, port, redact(redis_url))
         # Longer than any customer thinks, so that a kept connection is never closed under a request.
         config = uvicorn.Config(

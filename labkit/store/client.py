@@ -43,7 +43,13 @@ def _ask(method: str, url: str, **body: Any) -> dict[str, Any]:
         answer = httpx.request(method, url, timeout=TIMEOUT, trust_env=False, **body)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise ConnectionFailed(f"No store answers at {url}: {error}. Is it up? See `labkit status`.") from None
+    try:
+        told = answer.json()
+    except (ValueError, RecursionError):
+        told = None
     if answer.is_error:
-        raise LabkitError(f"The store refused {method} {url}: {answer.json().get('detail', answer.text)}")
-    result: dict[str, Any] = answer.json()
-    return result
+        why = told.get("detail") if isinstance(told, dict) else None
+        raise LabkitError(f"The store refused {method} {url}: {why or answer.text[:200]}")
+    if not isinstance(told, dict):
+        raise ConnectionFailed(f"What answers at {url} is no store. See `labkit status`.")
+    return told

@@ -18,6 +18,7 @@ import gevent
 from locust import FastHttpUser, LoadTestShape, events, task
 from locust.exception import StopUser
 
+from labkit.store.door import close_to_others
 from labkit.store.schedule import SHAPES, Schedule, before_closing, customers_for, journey
 
 REFUSED = " (refused)"
@@ -108,7 +109,7 @@ def add_options(parser: Any) -> None:
     parser.add_argument("--duration", type=float, default=60.0, help="How long, in seconds.")
     parser.add_argument("--customers", type=int, default=0, help="How many at once; 0: as the rate needs.")
     parser.add_argument("--parent", type=int, default=0, include_in_web_ui=False, help="End with this process.")
-    # Locust's page may start traffic to anywhere: not for the whole network to use.
+    # Locust's page may start traffic to anywhere: not for the whole network to use, nor for pages of other sites.
     parser.set_defaults(web_host="127.0.0.1")
 
 
@@ -128,4 +129,5 @@ def watch_parent(environment: Any, **_: Any) -> None:
 # Locust has no types for its events.
 _events: Any = events
 _events.init_command_line_parser.add_listener(add_options)
+_events.init.add_listener(close_to_others)
 _events.init.add_listener(watch_parent)

@@ -5,11 +5,12 @@
 Series: histogram `api_request_duration_ms{endpoint,method}` and counter `api_errors{endpoint}`.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from math import inf
 from time import perf_counter
+from typing import Any
 
-from starlette.routing import Mount
+from starlette.routing import Host, Match, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from labkit.writer.metrics import Counter, Histogram
@@ -33,7 +34,7 @@ class RequestMeter:
 
     The label `endpoint` is the template of the route, with mounts and included routers, such as
     `/items/{item_id}`; paths without a route share `unmatched`, methods unknown to HTTP share `OTHER`. A
-    middleware that hands on a copy of the scope hides the route: put it outside this one.
+    middleware that changes the path hides the route: put it outside this one.
 
     Args:
         app: the application to meter.
@@ -53,6 +54,7 @@ class RequestMeter:
         on_answer: OnAnswer | None = None,
     ) -> None:
         self._app, self._exclude, self._on_answer = app, frozenset(exclude), on_answer
+        self._routed = _routed(app)
         self._took = metrics.histogram(
             "api_request_duration_ms", "Time to answer.", ["endpoint", "method"], buckets=BUCKETS_MS, unit="ms"
         )
@@ -65,7 +67,13 @@ class RequestMeter:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = _Answer(scope, send, self._record)
+        root = getattr(self._routed, "root_path", "") or scope.get("root_path", "")
+
+        def record(milliseconds: float, failed: bool) -> None:
+            endpoint = template(self._routed, {**scope, "root_path": root})
+            self._record(endpoint, scope["method"], milliseconds, failed)
+
+        answer = _Answer(scope, send, record)
         try:
             await self._app(scope, receive, answer.send)
         except BaseException:
@@ -96,9 +104,8 @@ class RequestMeter:
 class _Answer:
     """One answer on its way out: notices which message completes it, and records it once."""
 
-    def __init__(self, scope: Scope, send: Send, record: Callable[[str, str, float, bool], None]) -> None:
+    def __init__(self, scope: Scope, send: Send, record: Callable[[float, bool], None]) -> None:
         self._scope, self._send, self._record = scope, send, record
-        self._root: str = scope.get("root_path", "")
         self._status, self._bytes_left, self._recorded = 0, inf, False
         self.broken = False
         self._started = perf_counter()
@@ -113,7 +120,7 @@ class _Answer:
             self._recorded = True
             milliseconds = (perf_counter() - self._started) * 1e3
             failed = self.broken or not 100 <= self._status < 400
-            self._record(template(self._scope, self._root), self._scope["method"], milliseconds, failed)
+            self._record(milliseconds, failed)
 
     def _completes(self, message: Message) -> bool:
         # A client has its answer once all the promised bytes are there: that may be before the last message.
@@ -133,46 +140,57 @@ class _Answer:
         return next((int(value) for name, value in headers if name.lower() == b"content-length"), inf)
 
 
-def template(scope: Scope, root: str = "") -> str:
-    """Return the template of the route that took the request, or `unmatched`.
+def template(app: object, scope: Scope) -> str:
+    """Return the template of the route that takes a request, or `unmatched`.
+
+    The routes are asked again, in the order of the router: what that leaves in the scope does not tell a value from
+    a piece of the path that reads the same, nor the two paths of one function.
 
     Args:
-        scope: the request's scope, after routing.
-        root: the `root_path` it had before routing; what was added since are mounts.
+        app: what has the routes.
+        scope: the request, with the `root_path` that `app` sees.
     """
-    route = _route(scope)
-    if route is None and scope.get("root_path", "") == root:
-        return UNMATCHED
-    mounts = _mounts(scope, root, getattr(route, "param_convertors", {}))
-    return (mounts + getattr(route, "path_format", "") or "/") if mounts is not None else UNMATCHED
+    found = _among(getattr(app, "routes", ()), {**scope, "path_params": {}})
+    return UNMATCHED if found is None else found or "/"
 
 
-def _route(scope: Scope) -> object | None:
-    """The innermost route, or None: nothing matched, or a mounted application did that has no such thing."""
-    # FastAPI keeps the route of an included router as it was before inclusion, and the included one beside it.
-    context = scope.get("fastapi", {}).get("effective_route_context")
-    route = scope.get("route")
-    if context is not None and (route is None or context.original_route is route):
-        route = context.starlette_route or context
-    elif route is None:
-        route = _plain_route(scope)
-    return None if isinstance(route, Mount) else route
+def _among(routes: Iterable[Any], scope: Scope) -> str | None:
+    partial = None
+    for route in _flat(routes):
+        match, child = route.matches(scope)
+        if match is Match.FULL:
+            return _template(_plain(route), {**scope, **child})
+        if match is Match.PARTIAL and partial is None:  # another method: the router refuses it in this one's name
+            partial = _plain(route)
+    return partial and _template(partial, scope)
 
 
-def _plain_route(scope: Scope) -> object | None:
-    # FastAPI does not say which of Starlette's own routes it chose, only which function.
-    routes = getattr(scope.get("app"), "routes", ())
-    found = (route for route in routes if getattr(route, "endpoint", None) is scope.get("endpoint", scope))
-    return next(found, None)
+def _template(route: Any, scope: Scope) -> str | None:
+    if not isinstance(route, Mount | Host):
+        return str(getattr(route, "path_format", ""))
+    app = _routed(route.app)
+    routes, root = getattr(app, "routes", ()), getattr(app, "root_path", "")
+    within = _among(routes, {**scope, "root_path": root} if root else scope)
+    if isinstance(route, Host):
+        return within if routes else ""
+    return route.path_format.removesuffix("/{path}") + (within or "")
 
 
-def _mounts(scope: Scope, root: str, own: Collection[str]) -> str | None:
-    """The templates of the mounts: what they added to the root path, with values turned back into names."""
-    prefix: str = scope.get("root_path", "")[len(root) :]
-    segments = prefix.split("/")
-    for name, value in scope.get("path_params", {}).items():
-        if prefix and name not in own:
-            if str(value) not in segments:
-                return None
-            segments = [f"{{{name}}}" if segment == str(value) else segment for segment in segments]
-    return "/".join(segments)
+def _flat(routes: Iterable[Any]) -> Iterator[Any]:
+    """The routes, with those of FastAPI's included routers in their place."""
+    for route in routes:
+        included = getattr(route, "effective_candidates", None)
+        yield from _flat(included()) if included else (route,)
+
+
+def _plain(route: Any) -> Any:
+    # FastAPI keeps a route of Starlette that was included beside the one that it stands for.
+    return getattr(route, "starlette_route", None) or route
+
+
+def _routed(app: object) -> object:
+    """The application or router that is wrapped by any number of middlewares."""
+    inner = app
+    while inner is not None and not hasattr(inner, "routes"):
+        inner = getattr(inner, "app", None) or getattr(inner, "_app", None)
+    return inner or app

@@ -71,15 +71,10 @@ class Tap:
             ConnectionFailed: no Locust answers.
         """
         told, asked = self._ask("GET", "/stats/requests"), self._ask("GET", WANTED)
-        running = told["state"] in ("running", "spawning")
-        return Flow(
-            running=running,
-            wanted=int(asked["rate"]) if running else 0,
-            shape=asked["shape"],
-            customers=int(told["user_count"]),
-            rate=float(told["current_rps"]),
-            failures=float(told["fail_ratio"]),
-        )
+        try:
+            return _flow(told, asked)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConnectionFailed(f"What answers at {self._url} is no Locust of labkit's: {error!r}") from None
 
     def _ask(self, method: str, path: str, **form: str) -> dict[str, Any]:
         try:
@@ -88,8 +83,20 @@ class Tap:
             )
             answer.raise_for_status()
             told: dict[str, Any] = answer.json()
-        except (httpx.HTTPError, ValueError) as error:
+        except (httpx.HTTPError, ValueError, RecursionError) as error:
             raise ConnectionFailed(
                 f"No Locust answers at {self._url} ({error}). Start it: stack.start_traffic()"
             ) from None
         return told
+
+
+def _flow(told: dict[str, Any], asked: dict[str, Any]) -> Flow:
+    running = told["state"] in ("running", "spawning")
+    return Flow(
+        running=running,
+        wanted=int(asked["rate"]) if running else 0,
+        shape=asked["shape"],
+        customers=int(told["user_count"]),
+        rate=float(told["current_rps"]),
+        failures=float(told["fail_ratio"]),
+    )

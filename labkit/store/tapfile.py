@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import gevent
 from locust import FastHttpUser, LoadTestShape, constant_throughput, events, task
 
+from labkit.store.door import close_to_others
 from labkit.store.schedule import SHAPES, journey, level
 from labkit.store.tap import CUSTOMERS_PER_SECOND, HIGHEST_RATE, WANTED
 
@@ -74,7 +75,7 @@ class Customer(FastHttpUser):
 def add_options(parser: Any) -> None:
     """Add what shapes the traffic; the web page asks for the same."""
     parser.add_argument("--shape", choices=SHAPES, default="steady", help="How the rate changes within each minute.")
-    # Locust's page may start traffic to anywhere: not for the whole network to use.
+    # Locust's page may start traffic to anywhere: not for the whole network to use, nor for pages of other sites.
     parser.set_defaults(web_host="127.0.0.1")
 
 
@@ -91,4 +92,5 @@ def add_wanted(environment: Any, **_: Any) -> None:
 # Locust has no types for its events.
 _events: Any = events
 _events.init_command_line_parser.add_listener(add_options)
+_events.init.add_listener(close_to_others)
 _events.init.add_listener(add_wanted)

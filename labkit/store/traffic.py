@@ -111,17 +111,18 @@ def _require_store(url: str) -> None:
 
 
 def _run(options: dict[str, Any], duration: float, on_progress: Callable[[float], object]) -> str:
-    command = [sys.executable, "-m", "locust", "-f", str(_LOCUSTFILE), "--headless", "--only-summary", "--json"]
+    command = [sys.executable, "-P", "-m", "locust", "-f", str(_LOCUSTFILE), "--headless", "--only-summary", "--json"]
     command += ["--loglevel", "ERROR", "--exit-code-on-error", "0", "--stop-timeout", "10"]
     command += ["--parent", str(os.getpid()), *(f"--{name}={value}" for name, value in options.items())]
     # Locust also takes its options from the environment; nothing but the arguments shall count.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
-    # A session of its own: Ctrl-C is for us, and we end the child.
+    # A session of its own: Ctrl-C is for us, and we end the child. Locust takes options and modules from the folder
+    # in which it starts, which may be anybody's.
     pipe = subprocess.PIPE
     with ExitStack() as at_the_end:
         with held_back():
             child = subprocess.Popen(
-                command, stdout=pipe, stderr=pipe, text=True, env=environment, start_new_session=True
+                command, stdout=pipe, stderr=pipe, text=True, env=environment, cwd="/", start_new_session=True
             )
             at_the_end.callback(_end, child)
         output, log = _await(child, duration, on_progress)

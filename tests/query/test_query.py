@@ -4,7 +4,7 @@ import http.server
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from math import inf
 from time import monotonic
@@ -13,7 +13,9 @@ import pandas as pd
 import pytest
 
 from labkit.answers import tidy
+from labkit.ask.catalogue import Catalogue
 from labkit.errors import QueryError
+from labkit.live_figure.asking import Asker
 from labkit.query import Prometheus, quote, seconds
 from tests.query.conftest import AWAY, AWKWARD, END, START, STEP, STEPS
 from tests.query.prometheus_server import SCRAPE_INTERVAL, PrometheusServer
@@ -285,6 +287,62 @@ def test_something_else_answers(other_url: str) -> None:
     """A URL that leads elsewhere is named, with the answer it gave."""
     with pytest.raises(QueryError, match=r"not as Prometheus does \(404 Not Found\)\. Is it the right URL\?"):
         Prometheus(other_url).query("up")
+
+
+ODD = [
+    "[]",
+    "null",
+    "7",
+    '"success"',
+    "[" * 100_000,
+    '{"status": "error"}',
+    '{"status": "error", "errorType": "bad_data"}',
+    '{"status": "error", "error": {"deep": 1}}',
+    '{"status": "success"}',
+    '{"status": "success", "data": []}',
+    '{"status": "success", "data": {}}',
+    '{"status": "success", "data": {"resultType": "vector", "result": 7}}',
+    '{"status": "success", "data": {"resultType": "vector", "result": [7]}}',
+    '{"status": "success", "data": {"resultType": "vector", "result": [{"metric": [], "value": [1, "1"]}]}}',
+    '{"status": "success", "data": {"resultType": "vector", "result": [{"metric": {}, "value": [1]}]}}',
+    '{"status": "success", "data": {"resultType": "matrix", "result": [{"metric": {}, "values": [["x", "y"]]}]}}',
+    '{"status": "success", "data": {"resultType": "string", "result": [1]}}',
+    '{"status": "success", "data": {"activeTargets": [{}], "resultType": "scalar", "result": [1e999, "1"]}}',
+]
+
+
+@pytest.fixture
+def odd_url(monkeypatch: pytest.MonkeyPatch, other_url: str, request: pytest.FixtureRequest) -> str:
+    """The URL of a server that answers everything with one text."""
+
+    def answer(handler: _OtherServer) -> None:
+        handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
+        handler.send_response(200)
+        handler.end_headers()
+        handler.wfile.write(request.param.encode())
+
+    monkeypatch.setattr(_OtherServer, "do_GET", answer)
+    monkeypatch.setattr(_OtherServer, "do_POST", answer, raising=False)
+    return other_url
+
+
+@pytest.mark.parametrize("odd_url", ODD, indirect=True)
+def test_an_answer_of_any_form_is_one_clear_error(odd_url: str) -> None:
+    """Without its parts, with others, or too deep to be read: whoever asks."""
+    prometheus = Prometheus(odd_url)
+    asks: list[Callable[[], object]] = [lambda: prometheus.query("up"), lambda: prometheus.query_range("up")]
+    asks += [lambda: prometheus.scrape_interval("x"), lambda: Asker(lambda: prometheus).range("up", 0, 10_000, 1000)]
+    for ask in asks:
+        with pytest.raises(QueryError, match=r"as Prometheus does|what Prometheus answers|refused the query"):
+            ask()
+    assert Catalogue(odd_url).metrics() == []
+
+
+@pytest.mark.parametrize("odd_url", ['{"status": "error", "error": "9:9: parse error: x"}'], indirect=True)
+def test_a_place_that_is_not_in_the_query_is_not_pointed_at(odd_url: str) -> None:
+    """The message is shown as it is."""
+    with pytest.raises(QueryError, match=r"refused the query: 9:9: parse error: x\n    up$"):
+        Prometheus(odd_url).query("up")
 
 
 def test_a_prometheus_that_is_not_ready_is_asked_once(other_url: str) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -10,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from labkit.errors import BinaryNotFound
-from labkit.stack import binaries
-from labkit.stack.packages import can_fetch
+from labkit.stack import binaries, doctor
+from labkit.stack.packages import can_fetch, package_root, private_cache
 from labkit.stack.releases import KEYRING
+from tests.stack.somebody import SOMEBODY, needs_root
 
 needs_apt = pytest.mark.skipif(not can_fetch(), reason="this system has no apt")
 needs_debian = pytest.mark.skipif(not KEYRING.exists(), reason="this system is no Debian")
@@ -78,6 +80,49 @@ def test_an_executable_without_its_permission_is_copied(nothing_here: Path, tmp_
     usable = binaries.executable(bare)
     assert usable != bare
     assert b"Valkey" in subprocess.run([usable, "--version"], capture_output=True, check=True).stdout
+
+
+@pytest.fixture
+def fetched(nothing_here: Path, tmp_path: Path) -> Path:
+    """A program in the cache, as it is once its package was fetched; returns the folder of the package."""
+    root = package_root("redis-server")
+    (root / "usr/bin").mkdir(parents=True)
+    (root / "usr/bin/redis-server").symlink_to("/bin/true")
+    assert binaries.find("redis-server").origin == "cache"
+    return root
+
+
+@pytest.mark.parametrize("above", range(4))
+def test_what_others_could_have_changed_is_not_run(fetched: Path, above: int) -> None:
+    """Neither a program in a folder that everybody may write to, nor one that such a folder leads to."""
+    (fetched / "usr/bin", *(fetched / "usr/bin").parents)[above].chmod(0o777)
+    (fetched / "usr/bin/redis-server").unlink()
+    (fetched / "usr/bin/redis-server").write_text("#!/bin/sh\n")
+    with pytest.raises(BinaryNotFound, match=r"is not run: .* can be changed by everybody .*LABKIT_CACHE"):
+        binaries.find("redis-server")
+
+
+@needs_root
+def test_a_cache_of_another_user_is_not_run(fetched: Path, tmp_path: Path) -> None:
+    """The doctor says so, too."""
+    os.chown(tmp_path / "cache", SOMEBODY, SOMEBODY)
+    (fetched / "usr/bin/redis-server").unlink()
+    (fetched / "usr/bin/redis-server").write_text("#!/bin/sh\n")
+    with pytest.raises(BinaryNotFound, match=r"cache belongs to another user"):
+        binaries.find("redis-server")
+    states = {finding.what: finding.state for finding in doctor.examine()}
+    assert (states["cache"], states["redis-server"]) == ("warning", "missing")
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777])
+def test_nothing_is_fetched_into_a_folder_for_everybody(tmp_path: Path, mode: int, nothing_here: Path) -> None:
+    """What is fetched is run: others must not have a chance to put theirs there, sticky or not."""
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache").chmod(mode)
+    with pytest.raises(BinaryNotFound, match=r"the cache folder cannot be used .*LABKIT_CACHE"):
+        private_cache()
+    (tmp_path / "cache").rmdir()
+    assert stat.S_IMODE(private_cache().stat().st_mode) == 0o700
 
 
 @needs_apt

@@ -1,6 +1,7 @@
 """The lab as a user has it: up, looked at, broken, mended."""
 
 import re
+import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import redis
 
 from labkit.errors import StackError
 from labkit.stack import SERVICES, Stack, processes
+from labkit.stack.logs import log_of
 from tests.redis_server import wait_until
 
 OPTIONS: dict[str, Any] = {"ports": "auto", "scrape_interval": 0.5, "flush_interval": 0.5}
@@ -76,6 +78,43 @@ def test_other_options_are_refused(stack: Stack) -> None:
     with pytest.raises(StackError, match=r"ports is auto, not fixed; flush_interval is 0.5, not 5.*labkit down"):
         Stack.up(home=stack.home, scrape_interval=0.5)
     assert stack.status() == before
+
+
+@pytest.mark.parametrize("planted", ["link", "folder"])
+def test_a_planted_folder_is_neither_used_nor_emptied(tmp_path: Path, planted: str) -> None:
+    """`.labkit` is a link to a thesis, or the thesis itself: every way in refuses it, and every file stays."""
+    thesis = tmp_path / ("thesis" if planted == "link" else ".labkit")
+    thesis.mkdir()
+    (thesis / "state.json").write_text('{"options": {}, "ports": {"redis": 1}}')
+    if planted == "link":
+        (tmp_path / ".labkit").symlink_to(thesis)
+    for enter in (Stack.up, Stack.clear, Stack.attach, Stack.running, lambda home: log_of("redis", home)):
+        with pytest.raises(StackError, match=r"\.labkit (is a link|was not made).*LABKIT_HOME"):
+            enter(home=tmp_path)
+    assert [path.name for path in thesis.iterdir()] == ["state.json"]
+    assert processes.of_lab(tmp_path) == []
+
+
+def test_down_ends_a_lab_whose_folder_was_exchanged(home: Path) -> None:
+    """Its processes are this lab's whatever lies in its place; what lies there stays."""
+    stack, thesis = Stack.up(home=home, **OPTIONS), home / "thesis"
+    thesis.mkdir()
+    (thesis / "data").touch()
+    (home / ".labkit").rename(home / "moved")
+    (home / ".labkit").symlink_to(thesis)
+    with pytest.raises(StackError, match="is a link"):
+        stack.down()
+    assert processes.of_lab(home) == []
+    assert (thesis / "data").exists()
+    (home / ".labkit").unlink()
+
+
+def test_nobody_else_can_read_what_a_lab_leaves(stack: Stack) -> None:
+    """What the services write, too: logs, data, the socket."""
+    left = list((stack.home / ".labkit").rglob("*"))
+    open_to_others = [path for path in left if stat.S_IMODE(path.lstat().st_mode) & 0o077]
+    assert {"redis.log", "supervisord.log", "state.json"} <= {path.name for path in left}
+    assert open_to_others == []
 
 
 def test_two_ups_at_once_make_one_lab(home: Path) -> None:

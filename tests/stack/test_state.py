@@ -1,5 +1,7 @@
 """One lab per home: found from below, written whole, and changed by one at a time."""
 
+import os
+import stat
 import threading
 from pathlib import Path
 
@@ -7,7 +9,9 @@ import pytest
 
 from labkit.errors import StackError
 from labkit.stack.options import Options
+from labkit.stack.private import MARK
 from labkit.stack.state import Folder, State, find_home
+from tests.stack.somebody import SOMEBODY, needs_root
 
 STATE = State(Options(ttl=60), {"redis": 1, "store": 2, "sidecar": 3, "prometheus": 4})
 
@@ -19,15 +23,26 @@ def test_the_argument_wins_over_the_environment(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_notebook_and_a_shell_share_one_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From `notebooks/` the project's root is found: by its marks first, then by the lab that runs there."""
+    """From `notebooks/` the nearest folder is found that has a lab or is the root of a project."""
     monkeypatch.delenv("LABKIT_HOME", raising=False)
     below = tmp_path / "project" / "notebooks" / "deep"
     below.mkdir(parents=True)
     monkeypatch.chdir(below)
-    (tmp_path / "project" / "pyproject.toml").touch()
-    assert find_home() == tmp_path / "project"
     (tmp_path / ".labkit").mkdir()
     assert find_home() == tmp_path
+    (tmp_path / "project" / "pyproject.toml").touch()
+    assert find_home() == tmp_path / "project"
+
+
+@needs_root
+def test_the_way_upwards_ends_at_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What somebody else planted above is not even looked at."""
+    monkeypatch.delenv("LABKIT_HOME", raising=False)
+    (tmp_path / ".labkit").mkdir()
+    (tmp_path / "mine").mkdir()
+    os.chown(tmp_path, SOMEBODY, SOMEBODY)
+    monkeypatch.chdir(tmp_path / "mine")
+    assert find_home() == tmp_path / "mine"
 
 
 def test_without_a_project_it_is_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,12 +63,12 @@ def test_the_state_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"options": {"ttl": -1}, "ports": {}}', '{"options": 1, "ports": 2}']
+    "text", ["", "[]", "{}", "[" * 100_000, '{"options": {"ttl": -1}, "ports": {}}', '{"options": 1, "ports": 2}']
 )
 def test_a_damaged_state_is_one_clear_message(tmp_path: Path, text: str) -> None:
     """The message says what is wrong, and that `labkit down` clears it away."""
     folder = Folder(tmp_path)
-    folder.root.mkdir()
+    folder.create([])
     (folder.root / "state.json").write_text(text)
     with pytest.raises(StackError, match=r"state.json cannot be read .*labkit down"):
         folder.load()
@@ -82,6 +97,63 @@ def test_the_second_waits_and_then_has_a_lock_of_its_own(tmp_path: Path) -> None
         folder.clear()
     thread.join(10)
     assert entered.is_set()
+
+
+def test_what_is_made_is_for_this_user_alone(tmp_path: Path) -> None:
+    """Folders 0700, files 0600, whatever the umask."""
+    folder, former = Folder(tmp_path), os.umask(0)
+    try:
+        folder.create(["valkey"])
+        folder.save(STATE)
+        folder.configure_prometheus("global: {}")
+    finally:
+        os.umask(former)
+    made = [folder.root, *folder.root.rglob("*"), folder.socket.parent]
+    modes = {str(path): stat.S_IMODE(path.stat().st_mode) for path in made}
+    assert modes == {str(path): 0o700 if path.is_dir() else 0o600 for path in made}
+    folder.clear()
+
+
+def test_what_labkit_did_not_make_stays(tmp_path: Path) -> None:
+    """A note of the user's in the folder outlives `down`, and the next `up` takes the folder again."""
+    folder = Folder(tmp_path)
+    folder.create(["valkey"])
+    folder.save(STATE)
+    (folder.root / "note.txt").write_text("mine")
+    folder.clear()
+    assert {path.name for path in folder.root.iterdir()} == {"note.txt", MARK}
+    folder.create([])
+    (folder.root / "note.txt").unlink()
+    folder.clear()
+    assert not folder.root.exists()
+
+
+@pytest.mark.parametrize("name", ["data", "logs", "run", "state.json", "supervisord.conf"])
+def test_a_link_in_the_folder_is_refused(tmp_path: Path, name: str) -> None:
+    """What it leads to keeps every file, and the message names the way out."""
+    thesis, folder = tmp_path / "thesis", Folder(tmp_path / "home")
+    thesis.mkdir()
+    (thesis / "chapter").write_text("1")
+    folder.create([])
+    folder.clear(keep=("nothing",))
+    (folder.root / name).symlink_to(thesis)
+    with pytest.raises(StackError, match=rf"/{name} is a link.*LABKIT_HOME"):
+        folder.clear()
+    assert (thesis / "chapter").read_text() == "1"
+
+
+def test_a_socket_folder_of_others_is_refused(tmp_path: Path) -> None:
+    """Others may enter it, or it is a link: nothing is put there, and nothing removed."""
+    folder = Folder(tmp_path)
+    folder.socket.parent.mkdir()
+    folder.socket.parent.chmod(0o755)
+    try:
+        with pytest.raises(StackError, match=r"is not a private folder of yours.*LABKIT_HOME"):
+            folder.create([])
+        folder.clear()
+        assert folder.socket.parent.exists()
+    finally:
+        folder.socket.parent.rmdir()
 
 
 def test_a_deep_home_has_a_short_socket() -> None:

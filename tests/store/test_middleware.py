@@ -1,17 +1,21 @@
 """The request meter, on applications of every make."""
 
 import asyncio
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from fastapi import APIRouter, FastAPI
 from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
-from starlette.routing import Host, Mount, Route
-from starlette.types import Message, Receive, Scope, Send
+from starlette.routing import BaseRoute, Host, Mount, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from labkit import RedisMetricsService
 from labkit.store.middleware import RequestMeter
@@ -103,6 +107,114 @@ def test_the_endpoint_is_the_template(
     app.add_middleware(RequestMeter, metrics=metrics, on_answer=lambda *line: lines.append(line))
     TestClient(app, raise_server_exceptions=False, follow_redirects=False).request(method, path)
     assert lines == [(endpoint, method, failed)]
+
+
+class Told:
+    """Says in a header which route was taken: what the application knows, and the meter must find out."""
+
+    def __init__(self, app: ASGIApp, template: str) -> None:
+        self._app, self._template = app, template
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def tell(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"].append((b"x-template", self._template.encode()))
+            await send(message)
+
+        await self._app(scope, receive, tell)
+
+
+# A path, or what is mounted under one. Values of requests read like pieces of paths, and names like both.
+PATHS = st.lists(st.sampled_from(["/t", "/u", "/{t}", "/{u}", "/{v}"]), min_size=1, max_size=3, unique=True)
+NODES = st.recursive(
+    PATHS.map("".join), lambda nodes: st.tuples(PATHS.map("".join), st.lists(nodes, min_size=1, max_size=3))
+)
+TREES = st.lists(NODES, min_size=1, max_size=4)
+REQUESTS = st.lists(st.lists(st.sampled_from("tuv"), min_size=1, max_size=6).map("/".join), min_size=1, max_size=8)
+
+
+def routes_of(nodes: list[Any], prefix: str = "") -> list[BaseRoute]:
+    """Routes and mounts; all routes share one function."""
+    made: list[BaseRoute] = []
+    for node in nodes:
+        if isinstance(node, str):
+            made.append(Route(node, answer, middleware=[Middleware(Told, template=prefix + node)]))
+        else:
+            made.append(Mount(node[0], routes=routes_of(node[1], prefix + node[0])))
+    return made
+
+
+def fill(router: APIRouter | FastAPI, nodes: list[Any], prefix: str = "") -> None:
+    """Routes of FastAPI and of Starlette; routers of one or three nodes are included if they may be, others mounted."""
+    for node in nodes:
+        if isinstance(node, str):
+            router.add_api_route(node, teller(prefix + node), response_class=PlainTextResponse)
+            router.add_route(f"{node}/plain", teller(f"{prefix}{node}/plain"))
+        elif len(node[1]) % 2 and not re.search(r"({\w}).*\1", str(node)):  # one path takes a name once
+            inner = APIRouter()
+            fill(inner, node[1], prefix + node[0])
+            router.include_router(inner, prefix=node[0])
+        else:
+            app = FastAPI(openapi_url=None)
+            fill(app, node[1], prefix + node[0])
+            router.mount(node[0], app)
+
+
+def teller(template: str) -> Callable[[Request], PlainTextResponse]:
+    def tell(request: Request) -> PlainTextResponse:
+        return PlainTextResponse("here", headers={"x-template": template})
+
+    return tell
+
+
+def starlette_app(nodes: list[Any]) -> Starlette:
+    return Starlette(routes=routes_of(nodes))
+
+
+def fastapi_app(nodes: list[Any]) -> Starlette:
+    app = FastAPI(openapi_url=None)
+    fill(app, nodes)
+    return app
+
+
+@pytest.mark.parametrize("make", [starlette_app, fastapi_app])
+@given(nodes=TREES, paths=REQUESTS, wrapped=st.booleans())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_label_is_the_route_that_answered(
+    metrics: RedisMetricsService, make: Callable[[list[Any]], Starlette], nodes: Any, paths: list[str], wrapped: bool
+) -> None:
+    """Whatever the values are, whatever else would match, and whether the meter is inside the application or around."""
+    lines: list[Line] = []
+    app: ASGIApp = make(nodes)
+    if wrapped:
+        app = RequestMeter(app, metrics=metrics, on_answer=lambda *line: lines.append(line))
+    else:
+        cast("Starlette", app).add_middleware(RequestMeter, metrics=metrics, on_answer=lambda *line: lines.append(line))
+    client = TestClient(app, follow_redirects=False)
+    for path in (*paths, *(f"{path}/plain" for path in paths)):
+        answered = client.get(f"/{path}")
+        (endpoint, _, failed) = lines.pop()
+        if answered.status_code == 200:
+            assert (endpoint, failed) == (answered.headers["x-template"], False)
+        else:
+            assert endpoint == "unmatched" or endpoint in mounts(nodes)
+
+
+def mounts(nodes: list[Any], prefix: str = "") -> set[str]:
+    """The templates of all that is mounted or included."""
+    inner = [(prefix + node[0], node[1]) for node in nodes if not isinstance(node, str)]
+    return {path for path, _ in inner}.union(*(mounts(below, path) for path, below in inner))
+
+
+def test_a_root_path_is_no_mount(metrics: RedisMetricsService) -> None:
+    """An application that knows its prefix, with the meter around it: what it does not find matches nothing."""
+    lines: list[Line] = []
+    app = fastapi()
+    app.root_path = "/prefix"
+    client = TestClient(RequestMeter(app, metrics, on_answer=lambda *line: lines.append(line)))
+    for path in ("/nowhere", "/prefix/nowhere", "/items/5", "/prefix/items/5", "/prefix/inner/items/5"):
+        client.get(path)
+    assert [endpoint for endpoint, *_ in lines] == ["unmatched"] * 2 + ["/items/{item}"] * 2 + ["/inner/items/{item}"]
 
 
 def test_unknown_methods_share_a_label(metrics: RedisMetricsService) -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -48,6 +49,15 @@ def failing_url() -> Iterator[str]:
         Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
+
+
+def test_the_folder_one_is_in_does_not_matter(store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody else may have put a module and a configuration of Locust there: neither is taken."""
+    (tmp_path / "locust.py").write_text("raise SystemExit('not ours')")
+    (tmp_path / "locust.conf").write_text(f"html = {tmp_path}/written.html\n")
+    monkeypatch.chdir(tmp_path)
+    assert drive(store_url, rate=20, duration=1).failures == 0
+    assert not (tmp_path / "written.html").exists()
 
 
 @pytest.mark.parametrize(("shape", "requests"), [("steady", 120), ("ramp", 60), ("spike", 43)])
