@@ -12,7 +12,10 @@ OPTIONS = (
     *("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--no-first-run"),
 )
-_FONTS = '<fontconfig><dir>{}/usr/share/fonts</dir><cachedir prefix="xdg">fontconfig</cachedir></fontconfig>'
+# apt brings no fonts where there are some.
+_FONTS = """<fontconfig>
+<dir>{}/usr/share/fonts</dir><dir>/usr/share/fonts</dir><cachedir prefix="xdg">fontconfig</cachedir>
+</fontconfig>"""
 
 
 def find() -> tuple[Path, dict[str, str]]:
