@@ -131,6 +131,7 @@ class Exporter:
         walker.start()
         yield
         stop.set()
+        self._sidecar.close()
 
 
 class SingleFlight(Generic[T]):

@@ -117,6 +117,10 @@ class Sidecar:
                 log.exception("%s: the keyspace could not be walked.", redact(self._url))
             stop.wait(WALK_INTERVAL)
 
+    def close(self) -> None:
+        """Close the connections to Redis that nobody is using any more."""
+        self._client.connection_pool.disconnect(inuse_connections=False)
+
     def _new_mirror(self) -> Mirror:
         return Mirror(self._client, self._keys, self._telemetry.names)
 
