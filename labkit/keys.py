@@ -24,6 +24,9 @@ from labkit.errors import MetricError
 
 KINDS = ("counter", "gauge", "histogram")
 
+# Bytes; a sidecar shows no series with a longer one, because each key costs the server time wherever it is listed.
+LONGEST_KEY = 8 * 1024
+
 _PREFIX = re.compile(r"[a-zA-Z0-9_.-]+")
 _ENCODED = re.compile(r"[%,\x01-\x1f\x7f]")
 
@@ -72,9 +75,17 @@ class Keys:
         return f"{self.prefix}.entries{rest}", f"{self.prefix}.leases{rest}"
 
     def series(self, kind: str, name: str, labels: Iterable[tuple[str, str]] = ()) -> str:
-        """Return the key of one series. Labels are sorted by name; an empty value is the same as no label."""
+        """Return the key of one series. Labels are sorted by name; an empty value is the same as no label.
+
+        Raises:
+            MetricError: the key would be longer than `LONGEST_KEY`.
+        """
         encoded = ",".join(f"{label}={encode(value)}" for label, value in sorted(labels) if value)
-        return ":".join(filter(None, (self.prefix, kind, name, encoded)))
+        key = ":".join(filter(None, (self.prefix, kind, name, encoded)))
+        # A character is at most four bytes: most keys need not be encoded to be measured.
+        if 4 * len(key) > LONGEST_KEY and len(key.encode()) > LONGEST_KEY:
+            raise MetricError(f"{name}: its labels are {len(encoded)} characters long; a key has {LONGEST_KEY} bytes.")
+        return key
 
     def of_metric(self, kind: str, name: str) -> str:
         """Return the Redis pattern that matches the keys of all children of one metric."""

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labkit.errors import MetricError
-from labkit.keys import Keys, parse
+from labkit.keys import LONGEST_KEY, Keys, parse
 
 LABEL_NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
 LABEL_VALUES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=20)
@@ -34,6 +34,14 @@ def test_any_labels_come_back(labels: dict[str, str]) -> None:
 def test_what_prometheus_cannot_hold_is_replaced(value: str, held: str) -> None:
     """NUL and half surrogates, which would break the whole page, become U+FFFD."""
     assert parse(Keys().series("counter", "x", [("a", value)]))[2] == {"a": held}
+
+
+def test_a_key_is_no_longer_than_a_sidecar_shows() -> None:
+    """In bytes, not in characters; the error is at the look-up, where the labels are."""
+    fits = "é" * ((LONGEST_KEY - len("metrics:counter:x:a=")) // 2)
+    assert len(Keys().series("counter", "x", [("a", fits)]).encode()) == LONGEST_KEY
+    with pytest.raises(MetricError, match="8192 bytes"):
+        Keys().series("counter", "x", [("a", fits + "x")])
 
 
 @pytest.mark.parametrize("prefix", ["", "a:b", "a b", "a*"])

@@ -14,14 +14,14 @@ from typing import cast
 
 import redis
 
-from labkit.keys import Keys
+from labkit.keys import LONGEST_KEY, Keys
 from labkit.sidecar.deadlines import Deadlines
 from labkit.sidecar.exposition import Family, page, read_metadata
 from labkit.sidecar.families import Families, name_and_kind
 from labkit.sidecar.judging import judge
 from labkit.sidecar.reaching import run_id_of, within
 from labkit.sidecar.rendering import Lines, render
-from labkit.sidecar.scripts import LONGEST, LONGEST_KEY, Held, ReadScripts
+from labkit.sidecar.scripts import LONGEST, Held, ReadScripts
 from labkit.sidecar.unreadable import Unreadable
 
 KEYS_PER_SCAN = 500

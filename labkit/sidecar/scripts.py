@@ -13,7 +13,7 @@ from labkit.script import Script
 # Series in one call, so that each holds Redis for a millisecond: what changed, and what is read by name.
 PAGE_SIZE, READ_SIZE, NAMES_AT_ONCE = 200, 50, 200
 # Bytes, as in the script: no series has longer JSON, or a longer key.
-LONGEST, LONGEST_KEY = 32 * 1024, 8 * 1024
+LONGEST = 32 * 1024
 
 
 @dataclass(frozen=True, slots=True)
