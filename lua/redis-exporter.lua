@@ -1,4 +1,3 @@
-#!lua flags=no-writes
 -- redis-exporter.lua: read the series of one prefix, as they are held or as Prometheus samples. It writes nothing.
 --
 -- Two ways to call it:
@@ -36,13 +35,13 @@
 -- The server does nothing else meanwhile, and anybody may have written what is read here: every length is bounded
 -- before a pattern sees the text, and no pattern takes more than a few steps per byte.
 
-local call, format, match, gmatch, gsub = redis.call, string.format, string.match, string.gmatch, string.gsub
-local find, sub = string.find, string.sub
+local call, try_call, format = redis.call, redis.pcall, string.format
+local match, gmatch, gsub, find, sub = string.match, string.gmatch, string.gsub, string.find, string.sub
 local QUANTILES = {{"p50", 0.50}, {"p95", 0.95}, {"p99", 0.99}}
 -- In bytes: what a series may have of JSON, of a key, and of text on the page; what ends a reply. And in buckets.
 local LONGEST, LONGEST_KEY, LONGEST_TEXT, REPLY_BYTES, MOST_BUCKETS = 32 * 1024, 8 * 1024, 256 * 1024, 256 * 1024, 1000
 -- Members of the index that are asked for at a time: nobody knows how long they are.
-local LISTED = 20
+local LISTED = 50
 
 -- Keys ------------------------------------------------------------------------
 
@@ -125,7 +124,7 @@ end
 
 -- key -> JSON, "" if there is none; false and a reason if it cannot be that of a series.
 local function held_at(key)
-  local json = redis.pcall("GETRANGE", key, 0, LONGEST)
+  local json = try_call("GETRANGE", key, "0", "32768")
   if type(json) ~= "string" then return unless_wrongtype(json) or false, "wrongtype" end
   if #json > LONGEST then return false, "length" end
   return json
@@ -133,13 +132,13 @@ end
 
 -- A field of one of our hashes; false if it is not there, too long, or the hash is none.
 local function field_of(key, name)
-  local bytes = unless_wrongtype(redis.pcall("HSTRLEN", key, name))
+  local bytes = unless_wrongtype(try_call("HSTRLEN", key, name))
   return bytes and bytes <= LONGEST and call("HGET", key, name) or false
 end
 
 -- How long a key beyond our prefix has to live, ms. A user who may not even ask must not lose the page for it.
 local function foreign_ms(key)
-  local ms = redis.pcall("PTTL", key)
+  local ms = try_call("PTTL", key)
   return type(ms) == "number" and ms or -1
 end
 
@@ -396,7 +395,7 @@ local function pass(reply, n, key, prefix)
   local ms, json, reason = -1, false, nil
   if #key > LONGEST_KEY then
     key, reason = sub(key, 1, LONGEST_KEY + 1), "length"
-  elseif sub(key, 1, #prefix) ~= prefix then
+  elseif find(key, prefix, 1, true) ~= 1 then
     ms, reason = foreign_ms(key), "prefix"
   else
     ms = call("PTTL", key)
@@ -417,17 +416,17 @@ local function changes(state, index, prefix, since, limit, all)
   local reply, listed, bytes = {epoch, text(version), ""}, 0, 0
   while listed < limit do
     local most = math.min(LISTED, limit - listed)
-    local some = call("ZRANGEBYSCORE", index, first, last, "WITHSCORES", "LIMIT", listed, most)
+    local some = call("ZRANGEBYSCORE", index, first, last, "WITHSCORES", "LIMIT", "0", most)
     for i = 1, #some, 2 do
       bytes = bytes + pass(reply, 3 * listed + 3 * (i + 1) / 2, some[i], prefix)
       reply[3] = some[i + 1]
       if bytes > REPLY_BYTES then return reply end
     end
-    listed = listed + most
     if #some < 2 * most then
       reply[3] = ""
       return reply
     end
+    listed, first = listed + most, "(" .. reply[3]
   end
   return reply
 end
