@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.course.pages import NOTEBOOKS, PAGES, ROOT, text
 
 # Names of libraries that look like mistakes, in lower case.
-NAMES = "simpy"
+NAMES = "simpy,asend"
 # A dictionary that would turn British into American English is not among these.
 DICTIONARIES = "clear,rare,informal"
 
