@@ -1,5 +1,7 @@
 """Batches: numbered, frozen, and renumbered only when the server proves that it forgot."""
 
+import socket
+
 import pytest
 
 from labkit.writer.backoff import CEILING, next_backoff
@@ -41,6 +43,15 @@ def test_a_server_that_went_back_in_time_gets_a_new_writer() -> None:
     (after,) = box
     assert (after.number, after.keys, after.operations) == (1, before.keys, before.operations)
     assert after.writer == box.writer != before.writer
+
+
+@pytest.mark.parametrize("host", ["same", "odd\udcff"])
+def test_an_id_is_unique_in_any_container(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    """Where all hosts and pids are alike, 128 random bits differ; and any name of a host can be sent."""
+    monkeypatch.setattr(socket, "gethostname", lambda: host)
+    ids = {outbox(0).writer for _ in range(100)}
+    assert len(ids) == 100
+    assert all(len(writer.encode().rpartition(b"-")[2]) == 32 for writer in ids)
 
 
 @pytest.mark.parametrize("failures", [1, 2, 5, 100, 10_000])
