@@ -58,6 +58,9 @@ local TTL, FENCE_TTL, LEASE = tonumber(ARGV[4]), tonumber(ARGV[5]) / 1000, ARGV[
 local NEW_EPOCH, ENTRY, METADATA, OPERATIONS = ARGV[7], ARGV[8], ARGV[9], ARGV[10]
 -- What one call reads of a key, and decodes of one that labkit did not write, in bytes.
 local LONGEST, LONGEST_TEXT, LONGEST_FOREIGN = 32 * 1024, "32768", 1024
+-- What one call decodes of such keys together, and of bounds that are not the operation's.
+local LONGEST_BOUNDS = 16 * 1024
+local unusual_left = LONGEST_BOUNDS
 -- What one call cleans up.
 local SWEPT_PER_STEP, STEPS_PER_CALL, FENCES_PER_CALL, REMOVALS_PER_CALL, LEASES_PER_CALL = 8, 8, 8, 256, 1024
 
@@ -139,29 +142,38 @@ local function carried(lo)
   return lo ~= 0 and ',"carry":' .. text(lo) or ""
 end
 
--- "5,10,25" -> {5, 10, 25}; nil unless finite and ascending. Most series of a batch share their bounds.
+-- "5,10,25" -> {5, 10, 25}; nil unless finite, ascending and written like that. Most series of a batch share their bounds.
 local known_bounds = {}
 local function bounds_of(list)
   local known_as = known_bounds[list]
   if known_as ~= nil then return known_as or nil end
-  local bounds, n = {}, 0
+  local bounds, texts, n = {}, {}, 0
   for word in list:gmatch("[^,]+") do
     n = n + 1
     bounds[n] = tonumber(word)
-    if not finite(bounds[n]) or (n > 1 and bounds[n] <= bounds[n - 1]) then
-      bounds = false
-      break
-    end
+    if not finite(bounds[n]) or (n > 1 and bounds[n] <= bounds[n - 1]) then break end
+    texts[n] = text(bounds[n])
   end
-  known_bounds[list] = bounds
-  return bounds or nil
+  -- Kept as they are in the JSON that is written, so they are as this script writes them.
+  known_bounds[list] = concat(texts, ",") == list and bounds
+  return known_bounds[list] or nil
 end
 
 -- What Redis holds ------------------------------------------------------------
 
+-- Whether so much of what is unusual may be looked at, too.
+local function affords(bytes)
+  if bytes > unusual_left then return false end
+  unusual_left = unusual_left - bytes
+  return true
+end
+
+-- What JSON of another's holds, or nil and a reason.
 local function decode(json)
+  if #json > LONGEST_FOREIGN or not affords(#json) then return nil, "length" end
   local decoded, held = pcall(cjson.decode, json)
   if decoded and type(held) == "table" then return held end
+  return nil, "json"
 end
 
 -- What ends the plan and is about the whole batch. Kept here, because pcall returns no more of an error than its text.
@@ -186,14 +198,13 @@ end
 
 -- When a series was created, as text: what another one wrote there need not be a time.
 local function since(created)
-  return finite(created) and created >= 0 and created < 1e11 and format("%.3f", created) or now_text
+  return finite(created) and created >= 1 and created < 1e11 and format("%.3f", created) or now_text
 end
 
 -- The JSON of a value -> {value, carry, created, how it is shared, by how many writers, their longest lease}.
 local function foreign_value(json)
-  if #json > LONGEST_FOREIGN then return nil, "length" end
-  local held = decode(json)
-  if not held then return nil, "json" end
+  local held, reason = decode(json)
+  if not held then return nil, reason end
   if not finite(held.value) then return nil, "value" end
   return {value = held.value, carry = finite(held.carry) and held.carry or 0, created = since(held.created), writers = 0}
 end
@@ -207,10 +218,13 @@ local function read_value(json)
     local carry, after_carry = match(json, '^,"carry":([%d.e+-]+)()', after)
     after = after_carry or after
     local how, writers, lease, after_shared = match(json, '^,"combine":"(%l+)","writers":(%d+),"lease":(%d+%.?%d*)()', after)
-    local created = match(json, '^,"created":(%d+%.%d+),"updated":%d+%.%d+}$', after_shared or after)
-    value, carry, writers, lease = tonumber(value), tonumber(carry or 0), tonumber(writers or 0), tonumber(lease or 0)
-    if created and #created <= LONGEST_TIME and finite(value) and finite(carry) then
-      return {value = value, carry = carry, created = created, how = how, writers = writers, lease = lease}
+    local created = match(json, '^,"created":([1-9]%d*%.%d+),"updated":%d+%.%d+}$', after_shared or after)
+    value, carry = tonumber(value), tonumber(carry or 0)
+    if created and #created <= LONGEST_TIME and #(lease or "") <= LONGEST_TIME and finite(value) and finite(carry) then
+      return {
+        value = value, carry = carry, created = created,
+        how = how, writers = tonumber(writers or 0), lease = tonumber(lease or 0),
+      }
     end
   end
   return foreign_value(json)
@@ -219,7 +233,7 @@ end
 -- The same for a plain value, of which batches are full, without a table: value and created, or nil.
 local function plain_value(json)
   if #json > LONGEST_VALUE then return nil end
-  local value, created = match(json, '^{"value":([%d.e+-]+),"created":(%d+%.%d+),"updated":%d+%.%d+}$')
+  local value, created = match(json, '^{"value":([%d.e+-]+),"created":([1-9]%d*%.%d+),"updated":%d+%.%d+}$')
   value = tonumber(value)
   if finite(value) and #created <= LONGEST_TIME then return value, created end
 end
@@ -283,9 +297,8 @@ end
 
 -- The JSON of a histogram -> counts as texts, sum, carry, count, created, bounds as text; nil and a reason.
 local function foreign_histogram(json)
-  if #json > LONGEST_FOREIGN then return nil, "length" end
-  local held = decode(json)
-  if not held then return nil, "json" end
+  local held, reason = decode(json)
+  if not held then return nil, reason end
   if type(held.bounds) ~= "table" or type(held.counts) ~= "table" or not finite(held.sum) then return nil, "bounds" end
   local bounds, counts, count = {}, {}, 0
   for i, bound in ipairs(held.bounds) do bounds[i] = finite(bound) and text(bound) or "nan" end
@@ -298,7 +311,7 @@ end
 
 -- A histogram of labkit's, from its counts on: texts, of which few change. A pattern has at most 32 captures, so many
 -- counts are taken 24 at a time.
-local AT_ONCE, REST = 24, ',"count":(%d+),"created":(%d+%.%d+),"updated":%d+%.%d+}$'
+local AT_ONCE, REST = 24, ',"count":(%d+),"created":([1-9]%d*%.%d+),"updated":%d+%.%d+}$'
 local PLAIN, CARRIED = '%],"sum":([%d.e+-]+)()' .. REST, '%],"sum":([%d.e+-]+),"carry":([%d.e+-]+)' .. REST
 local patterns = {[","] = {}, [PLAIN] = {}, [CARRIED] = {}}
 -- Most series of a batch have a carry if one of them has.
@@ -333,16 +346,27 @@ local function counts_at(json, at, n)
   return counts[n + 1] and counts
 end
 
+-- The bounds, as text, in JSON that looks like labkit's; nil if it does not, or if they are too long to be looked at.
+local function other_bounds(json)
+  local from = match(json, '^{"bounds":%[()')
+  local after = from and find(json, "]", from, true)
+  if not after or after > LONGEST_BOUNDS or not find(json, '^%],"counts":%[', after) then return nil end
+  local bounds = json:sub(from, after - 1)
+  if known_bounds[bounds] ~= nil or affords(#bounds) then return bounds end
+end
+
+-- How long the JSON of a histogram with these bounds can be: a count has up to 16 digits.
+local function longest_with(bounds)
+  return #bounds + 17 * #bounds_of(bounds) + 256
+end
+
 -- Of the bounds, as text, that an operation has; Redis may hold others.
 local starts = {}
 local function read_histogram(json, bounds)
-  local at = #bounds + 24
   if not starts[bounds] then starts[bounds] = '{"bounds":[' .. bounds .. '],"counts":[' end
-  if find(json, starts[bounds], 1, true) ~= 1 then
-    bounds, at = match(json, '^{"bounds":%[([%d.,e+-]*)%],"counts":%[()')
-  end
-  local n = bounds and bounds_of(bounds) and #bounds_of(bounds) + 1
-  local counts = n and counts_at(json, at, n)
+  if #json > longest_with(bounds) or find(json, starts[bounds], 1, true) ~= 1 then bounds = other_bounds(json) end
+  local n = bounds and bounds_of(bounds) and #json <= longest_with(bounds) and #bounds_of(bounds) + 1
+  local counts = n and counts_at(json, #bounds + 24, n)
   if not counts then return foreign_histogram(json) end
   local sum, carry, count, created = tonumber(counts[n + 1]), counts[n + 2], counts[n + 3], counts[n + 4]
   carry = usual == PLAIN and 0 or tonumber(carry)
@@ -370,7 +394,7 @@ local function histogram(json, operation)
   end
   local added = add_up(counts, adds)
   sum, carry = add_exactly(sum, carry, operation[5])
-  if not added or not finite(sum) then return nil, "value" end
+  if not (added and count + added < 2 ^ 53 and finite(sum)) then return nil, "value" end
   return '{"bounds":[' .. held .. '],"counts":[' .. concat(counts, ",") .. '],"sum":' .. text(sum) .. carried(carry)
     .. ',"count":' .. text(count + added) .. ',"created":' .. created .. updated, nil, held ~= bounds
 end
@@ -427,10 +451,13 @@ local function shared(json, operation, entries, leases)
     n = n - #dead - (before and 1 or 0) + (own and 1 or 0)
     if n > 0 and how ~= "sum" then
       value = extreme(how, entries, own, dead) or 0
+    elseif own and n == 1 then
+      value = own
     elseif n > 0 then
-      value, carry = add_exactly(held.value, held.carry, own or 0)
-      value, carry = add_exactly(value, carry, -(before or 0))
+      -- First what goes, then what comes: the two together may be more than a double can hold.
+      value, carry = add_exactly(held.value, held.carry, -(before or 0))
       for _, gone in ipairs(held_by_dead) do value, carry = add_exactly(value, carry, -(gone or 0)) end
+      value, carry = add_exactly(value, carry, own or 0)
     end
     -- The server's clock was set back: nobody's lease is longer than the longest.
     late = checked_call("ZRANGE", leases, "(" .. text(now + lease), "+inf", "BYSCORE", "LIMIT", 0, SWEPT_PER_STEP)
@@ -560,12 +587,14 @@ local function sweep()
   return again
 end
 
-local function is_score(score)
-  local n = tonumber(score)
-  return n and n == n
+-- As this script writes it: what Lua takes for a number need not be one for Redis.
+local function score_of(held)
+  local n = tonumber(held)
+  return n and n == n and text(n)
 end
 
-if not (is_score(swept) and is_score(goal)) then sweep_from_the_start() end
+swept, goal = score_of(swept), score_of(goal)
+if not (swept and goal) then sweep_from_the_start() end
 for _ = 1, STEPS_PER_CALL do
   if not sweep() then break end
 end

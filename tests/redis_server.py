@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from time import monotonic, sleep
+from typing import cast
 
 import pytest
 import redis
@@ -61,6 +62,12 @@ def start_server(server: str, folder: Path, *options: str) -> "RedisServer":
     """Start one of `SERVERS`, with its data in `folder`."""
     program = server_program(server)
     return RedisServer(program.path, program.environment, folder, *options)
+
+
+def processor_seconds(server: "RedisServer") -> float:
+    """Return what the thread that runs the commands has cost the processor so far."""
+    spent = cast(dict[str, float], server.client.info("cpu"))
+    return spent["used_cpu_user_main_thread"] + spent["used_cpu_sys_main_thread"]
 
 
 class RedisServer:
