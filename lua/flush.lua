@@ -220,7 +220,7 @@ local function read_value(json)
     local how, writers, lease, after_shared = match(json, '^,"combine":"(%l+)","writers":(%d+),"lease":(%d+%.?%d*)()', after)
     local created = match(json, '^,"created":([1-9]%d*%.%d+),"updated":%d+%.%d+}$', after_shared or after)
     value, carry = tonumber(value), tonumber(carry or 0)
-    if created and #created <= LONGEST_TIME and #(lease or "") <= LONGEST_TIME and finite(value) and finite(carry) then
+    if created and #created <= LONGEST_TIME and (not lease or #lease <= LONGEST_TIME) and finite(value) and finite(carry) then
       return {
         value = value, carry = carry, created = created,
         how = how, writers = tonumber(writers or 0), lease = tonumber(lease or 0),
@@ -404,7 +404,16 @@ local MERGE = {counter = counter, gauge = gauge, histogram = histogram}
 -- Shared gauges: the writers' entries, by value, and their leases, by time, in two keys beside the series, so that none
 -- costs more among many writers -----------------------------------------------
 
-local leases_left = LEASES_PER_CALL
+local leases_left, NONE = LEASES_PER_CALL, {}
+
+-- How many entries there are, and whether they belong to what is held, rather than to another life of the series; nil
+-- and a reason.
+local function count_entries(held, entries, leases)
+  local n, leased = try_call("ZCARD", entries), try_call("ZCARD", leases)
+  if type(n) == "table" then return nil, wrong_type(n) end
+  if type(leased) == "table" then return nil, wrong_type(leased) end
+  return n, n == leased and n == held.writers
+end
 
 -- The writers whose leases have ended, others than this one, and what they held.
 local function dead_writers(entries, leases)
@@ -413,52 +422,74 @@ local function dead_writers(entries, leases)
     if writer ~= ENTRY then dead[#dead + 1] = writer end
   end
   leases_left = leases_left - #dead
-  return dead, #dead > 0 and checked_call("ZMSCORE", entries, unpack(dead)) or {}
+  return dead, #dead > 0 and checked_call("ZMSCORE", entries, unpack(dead)) or NONE
 end
 
--- The least or the greatest of what is held, own value included, dead writers excluded.
-local function extreme(how, entries, own, dead)
-  local without, value = {[ENTRY] = true}, own
+-- Of some entries, by value, those of living writers other than this one.
+local function living(entries, from, to, dead)
+  local values, without = {}, {[ENTRY] = true}
   for _, writer in ipairs(dead) do without[writer] = true end
-  local first = checked_call("ZRANGE", entries, how == "min" and 0 or -2 - #dead, how == "min" and #dead + 1 or -1, "WITHSCORES")
-  for i = 1, #first, 2 do
-    local held = tonumber(first[i + 1])
-    if not without[first[i]] and (not value or (how == "min") == (held < value)) then value = held end
+  local some = checked_call("ZRANGE", entries, from, to, "WITHSCORES")
+  for i = 1, #some, 2 do
+    if not without[some[i]] then values[#values + 1] = tonumber(some[i + 1]) end
+  end
+  return values
+end
+
+-- The least or the greatest of what is held, own value included.
+local function extreme(how, entries, own, dead)
+  local least, value = how == "min", own
+  for _, other in ipairs(living(entries, least and 0 or -2 - #dead, least and #dead + 1 or -1, dead)) do
+    if not value or least == (other < value) then value = other end
   end
   return value
 end
 
--- Return what to write, or nil and a reason: {json, expires, entries, leases, own, dead, fresh, late, lease}.
+-- The sum without what goes and with what comes, in this order: both may be more than a double can hold.
+local function new_sum(held, entries, own, before, dead, held_by_dead)
+  local value, carry = add_exactly(held.value, held.carry, -before)
+  local greatest = math.abs(before)
+  for _, gone in ipairs(held_by_dead) do
+    value, carry = add_exactly(value, carry, -(gone or 0))
+    greatest = math.max(greatest, math.abs(gone or 0))
+  end
+  -- Beside a number so great, the others may have been lost.
+  if not (greatest < 2 ^ 53) and held.writers <= leases_left then
+    leases_left, value, carry = leases_left - held.writers, 0, 0
+    for _, other in ipairs(living(entries, 0, -1, dead)) do value, carry = add_exactly(value, carry, other) end
+  end
+  return add_exactly(value, carry, own)
+end
+
+-- Among the entries of others: how many there are now, the value, its carry, the entry before and the dead.
+local function among_others(held, how, own, entries, leases)
+  local before = checked_call("ZSCORE", entries, ENTRY)
+  local dead, held_by_dead = dead_writers(entries, leases)
+  local n, value, carry = held.writers - #dead - (before and 1 or 0) + (own and 1 or 0), 0, 0
+  if own and n == 1 then
+    value = own
+  elseif n > 0 and how == "sum" then
+    value, carry = new_sum(held, entries, own or 0, before or 0, dead, held_by_dead)
+  elseif n > 0 then
+    value = extreme(how, entries, own, dead) or 0
+  end
+  return n, value, carry, before, dead
+end
+
+-- Return what to write, or nil and a reason.
 local function shared(json, operation, entries, leases)
   local how, own = operation[3], operation[4]
-  local held, reason = {value = 0, carry = 0, created = now_text, writers = 0}, nil
+  local held, reason = {created = now_text, writers = 0}, nil
   if json then held, reason = read_value(json) end
   if not held then return nil, reason end
-  local n, leased = try_call("ZCARD", entries), try_call("ZCARD", leases)
-  if type(n) == "table" then return nil, wrong_type(n) end
-  if type(leased) == "table" then return nil, wrong_type(leased) end
+  local counted, sound = count_entries(held, entries, leases)
+  if not counted then return nil, sound end
   if held.how and held.how ~= how and held.writers > 0 then return nil, "shared" end
-  -- Entries that do not belong to what is held are left over from another life of the series.
-  local fresh = held.how ~= how or n ~= leased or n ~= held.writers
-  local value, carry, dead, late, lease, before = 0, 0, {}, {}, LEASE, nil
-  if fresh then
-    n, value = own and 1 or 0, own or 0
-  else
-    local held_by_dead
-    before = checked_call("ZSCORE", entries, ENTRY)
-    dead, held_by_dead = dead_writers(entries, leases)
+  local n, value, carry, before, dead, late, lease = own and 1 or 0, own or 0, 0, nil, NONE, NONE, LEASE
+  local fresh = not sound or held.how ~= how
+  if not fresh then
+    n, value, carry, before, dead = among_others(held, how, own, entries, leases)
     lease = math.max(held.lease, LEASE)
-    n = n - #dead - (before and 1 or 0) + (own and 1 or 0)
-    if n > 0 and how ~= "sum" then
-      value = extreme(how, entries, own, dead) or 0
-    elseif own and n == 1 then
-      value = own
-    elseif n > 0 then
-      -- First what goes, then what comes: the two together may be more than a double can hold.
-      value, carry = add_exactly(held.value, held.carry, -(before or 0))
-      for _, gone in ipairs(held_by_dead) do value, carry = add_exactly(value, carry, -(gone or 0)) end
-      value, carry = add_exactly(value, carry, own or 0)
-    end
     -- The server's clock was set back: nobody's lease is longer than the longest.
     late = checked_call("ZRANGE", leases, "(" .. text(now + lease), "+inf", "BYSCORE", "LIMIT", 0, SWEPT_PER_STEP)
   end
