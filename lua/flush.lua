@@ -28,7 +28,7 @@
 --                                                    buckets from 1, one more than bounds; ascending
 --            ["remove"], ["remove", "shared"]
 --          mode  record   something was recorded: brings a removed series back
---                new      the series is new to this writer: the same, and Redis need not hold it
+--                new      the same, and Redis need not hold it: the series is new to this writer, or all is written again
 --                refresh  nothing was recorded: leaves a series alone that was removed within the last ttl
 --                again    the same, and Redis need not hold it: the writer writes all its series again
 -- Returns  {status, epoch, fence, known, {key, reason, …}, {key, …}, {key, …}, {key, …}}

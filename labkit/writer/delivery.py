@@ -88,15 +88,14 @@ class Delivery:
             self._skip(key, reply.skipped[key], records)
         self._telemetry.write(sum(batch.records) - sum(skipped.values()))
         self._telemetry.fold_histograms(len(reply.folded))
-        for key in reply.removed:
-            self._registry.let_rest(key)
+        self._let_rest(reply.removed)
         if batch.number > 1 and not reply.known:
             self._was_forgotten(batch.number - 1 - self._forgotten)
             self._forgotten = batch.number - 1
         if reply.epoch != self._epoch:
             self._meet(reply.epoch)
-        if reply.missing and batch.number >= self._again_from:
-            self._were_missing(len(reply.missing))
+        if reply.missing:
+            self._were_missing(len(reply.missing), batch.number < self._again_from)
 
     def _skip(self, key: str, reason: str, records: int) -> None:
         self._telemetry.drop(key, reason, records)
@@ -130,8 +129,17 @@ class Delivery:
         log.warning("%s came back with an older state and forgot %d batches.", self.where, batches)
         self._write_all_again()
 
-    def _were_missing(self, series: int) -> None:
+    def _let_rest(self, removed: tuple[str, ...]) -> None:
+        # What was recorded since may be in a batch that waits, and brings the series back.
+        waiting = {key for batch in self.outbox for key in batch.keys} if removed else ()
+        for key in removed:
+            if key not in waiting:
+                self._registry.let_rest(key)
+
+    def _were_missing(self, series: int, noticed: bool) -> None:
         self._telemetry.miss(series)
+        if noticed:
+            return
         log.warning(
             "%s lacked %d series that it should have held: expired early, evicted or deleted. All are written again.",
             self.where,

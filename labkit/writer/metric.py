@@ -181,7 +181,8 @@ class Metric(ABC):
     @property
     def mode(self) -> Mode:
         """Why this series is to be written now."""
-        if self.due_at == NEW:
+        # Of what is written again the server need hold nothing; what was recorded to besides, it takes like a new one.
+        if self.due_at == NEW or (self.folded and self.due_at == AGAIN):
             return "new"
         if self.folded:
             return "record"

@@ -13,7 +13,7 @@ MODES: list[tuple[float, int, Mode]] = [
     (NEW, 0, "new"),
     (NEW, 3, "new"),
     (AGAIN, 0, "again"),
-    (AGAIN, 3, "record"),
+    (AGAIN, 3, "new"),
     (NOW, 3, "record"),
     (NEVER, 3, "record"),
     (NOW, 0, "refresh"),
