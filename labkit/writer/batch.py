@@ -9,7 +9,7 @@ import os
 import secrets
 import socket
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -61,7 +61,7 @@ class Outbox:
     def __init__(self, timing: Timing) -> None:
         self.retime(timing)
         self._batches: deque[Batch] = deque()
-        self._rename()
+        self.writer, self._next = _new_id(), 1
         self._entry = self.writer
 
     def __len__(self) -> int:
@@ -80,9 +80,14 @@ class Outbox:
         return sum(sum(batch.records) for batch in self)
 
     @property
+    def first(self) -> Batch:
+        """The oldest batch; only if there is one."""
+        return self._batches[0]
+
+    @property
     def oldest(self) -> int:
         """The number of the oldest batch; only if there is one."""
-        return self._batches[0].number
+        return self.first.number
 
     @property
     def next(self) -> int:
@@ -100,8 +105,10 @@ class Outbox:
         shared = tuple(key for key, operation, _ in changes if operation.startswith(_SHARED))
         times = (self._ttl_ms, self._lease_ms)
         batch = Batch(self.writer, self._entry, self._next, *times, keys, text, records, _json(metadata), shared)
+        following = self._next + 1
+        # The last that can fail.
         self._batches.append(batch)
-        self._next += 1
+        self._next = following
         return batch
 
     def acknowledge(self) -> Batch:
@@ -110,23 +117,18 @@ class Outbox:
 
     def start_over(self) -> None:
         """Continue under a new name; only if the server has proved that it applied nothing of what waits here."""
-        waiting = list(self._batches)
-        self._rename()
-        self._batches = deque(self._renumbered(waiting))
-
-    def _renumbered(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        for batch in batches:
-            yield replace(batch, writer=self.writer, number=self._next)
-            self._next += 1
-
-    def _rename(self) -> None:
-        # The random bits alone make it unique: in containers, all hosts and pids may be alike.
-        self.writer = f"{_host()}-{os.getpid()}-{secrets.token_hex(16)}"
-        self._next = 1
+        writer = _new_id()
+        waiting = deque(replace(batch, writer=writer, number=n) for n, batch in enumerate(self._batches, 1))
+        self.writer, self._batches, self._next = writer, waiting, len(waiting) + 1
 
 
 def _json(value: Mapping[str, Any]) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _new_id() -> str:
+    # The random bits alone make it unique: in containers, all hosts and pids may be alike.
+    return f"{_host()}-{os.getpid()}-{secrets.token_hex(16)}"
 
 
 def _host() -> str:

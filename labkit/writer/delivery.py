@@ -4,7 +4,8 @@ docs/protocol.md says why nothing is lost and nothing is counted twice.
 """
 
 import logging
-from collections.abc import Iterator
+from collections import Counter as Totals
+from collections.abc import Iterator, Mapping
 from itertools import chain
 
 from redis.exceptions import NoScriptError, ResponseError
@@ -81,12 +82,14 @@ class Delivery:
         return False
 
     def _acknowledge(self, reply: FlushReply) -> None:
-        batch = self.outbox.acknowledge()
-        self._telemetry.batch("duplicate" if reply.status == "duplicate" else "applied")
+        batch = self.outbox.first
         skipped = {key: records for key, records in zip(batch.keys, batch.records, strict=True) if key in reply.skipped}
-        for key, records in skipped.items():
-            self._skip(key, reply.skipped[key], records)
-        self._telemetry.write(sum(batch.records) - sum(skipped.values()))
+        self._settle(batch, skipped, reply.skipped)
+        self._telemetry.batch("duplicate" if reply.status == "duplicate" else "applied")
+        for key, reason in reply.skipped.items():
+            if reason == "shared":
+                # As soon as those end who share it in another way, it is ours.
+                self._registry.hurry(key)
         self._telemetry.fold_histograms(len(reply.folded))
         self._let_rest(reply.removed)
         if batch.number > 1 and not reply.known:
@@ -97,11 +100,16 @@ class Delivery:
         if reply.missing:
             self._were_missing(len(reply.missing), batch.number < self._again_from)
 
-    def _skip(self, key: str, reason: str, records: int) -> None:
-        self._telemetry.drop(key, reason, records)
-        if reason == "shared":
-            # As soon as those end who share it in another way, it is ours.
-            self._registry.hurry(key)
+    def _settle(self, batch: Batch, skipped: Mapping[str, int], reasons: Mapping[str, str]) -> None:
+        """Account for the records of the oldest batch, of which some were skipped, and forget it."""
+        dropped = Totals[str]()
+        for key, records in skipped.items():
+            dropped[reasons[key]] += records
+        written = sum(batch.records) - dropped.total()
+        self._telemetry.settle(written, dropped, self.outbox.acknowledge)
+        self._telemetry.tell_written(written)
+        for key, records in skipped.items():
+            self._telemetry.tell_dropped(key, reasons[key], records)
 
     def _close_gap(self, reply: FlushReply) -> None:
         # Without a fence, the server has lost all it knew about us: what waits is sent again, and applied.
@@ -113,10 +121,9 @@ class Delivery:
 
     def _set_aside(self) -> None:
         """Drop the oldest batch: the server can never take it. Those behind it go under a new name."""
-        batch = self.outbox.acknowledge()
+        batch = self.outbox.first
+        self._settle(batch, dict(zip(batch.keys, batch.records, strict=True)), dict.fromkeys(batch.keys, "rejected"))
         self._telemetry.batch("rejected")
-        for key, records in zip(batch.keys, batch.records, strict=True):
-            self._telemetry.drop(key, "rejected", records)
         self._start_over()
 
     def _start_over(self) -> None:

@@ -44,15 +44,17 @@ class Flusher:
         self.timing, self._clock = timing, clock
         self._outbox = delivery.outbox
         self._removals: dict[Removal, None] = {}
+        # Series that are in the batch of this number, if that was made, and when they are due next; to be settled.
+        self._frozen: tuple[int, list[tuple[Metric, float]]] = (0, [])
         self._recorded = self._folded_since_pause = 0
         self._last_flush = clock()
         self.failures, self.last_error = 0, ""
 
     def fold(self) -> None:
         """Fold the long lists, and let the application run in between."""
+        self._settle()
         # Here, and not only at a flush, which may fail for hours while children come and go.
-        for child in self._registry.departed():
-            self._forget(child)
+        self._forget_departed()
         series = self._registry.series()
         for start in range(0, len(series), LOOKED_AT):
             for one in [one for one in series[start : start + LOOKED_AT] if len(one.records) >= FOLD_AT]:
@@ -71,6 +73,7 @@ class Flusher:
         """Send everything; return how long to wait until the next time, in seconds."""
         started = perf_counter()
         try:
+            self._settle()
             self._delivery.deliver(self._freeze())
         except (RedisError, OSError) as error:
             return self._failed(str(error).rstrip(".") or type(error).__name__)
@@ -119,17 +122,16 @@ class Flusher:
                 sleep(0)
 
     def _fold_slice(self, series: Metric) -> int:
-        folded = series.fold()
         # So that a tick need check nothing else of the many series that did not change.
         series.due_at = min(series.due_at, NOW)
+        folded = series.fold()
         self._recorded += folded
         return folded
 
     def _freeze(self) -> Iterator[Batch]:
-        removals, departed, series = self._registry.snapshot()
+        removals, _, series = self._registry.snapshot()
         self._removals |= dict.fromkeys(removals)
-        for child in departed:
-            self._forget(child)
+        self._forget_departed()
         yield from self._freeze_removals()
         changes: list[Metric] = []
         for start in range(0, len(series), LOOKED_AT):
@@ -147,8 +149,7 @@ class Flusher:
             self._fold(series)
             operation = series.operation(series.mode)
             if operation is None:
-                self._telemetry.drop(series.key, "overflow", series.folded)
-                series.settle()
+                self._drop(series, "overflow")
                 continue
             if frozen and size + len(operation) > BYTES_PER_BATCH:
                 yield self._freeze_batch(frozen)
@@ -163,30 +164,44 @@ class Flusher:
         due = [now + self._refresh_after(series) for series, _ in frozen]
         names = {series.declaration.name for series, _ in frozen}
         changes = [(series.key, operation, series.folded) for series, operation in frozen]
+        self._frozen = self._outbox.next, list(zip((series for series, _ in frozen), due, strict=True))
         batch = self._outbox.add(changes, self._registry.unannounced(names))
-        # From here on nothing can fail: what is in the batch must not be counted again, and what is not, not given up.
-        for (series, _), due_at in zip(frozen, due, strict=True):
-            series.settle()
-            series.due_at = due_at
+        self._settle()
         self._registry.announced(names)
         return batch
+
+    def _settle(self) -> None:
+        # What is in the batch must not be counted again, and what is not, not given up: whatever fails here is done
+        # before anything else.
+        number, frozen = self._frozen
+        while frozen and number < self._outbox.next:
+            series, due_at = frozen[-1]
+            series.settle()
+            series.due_at = due_at
+            frozen.pop()
 
     def _freeze_removals(self) -> list[Batch]:
         keys = {key: removal.shared for removal in self._removals for key in self._keys_of(removal)}
         changes = [(key, '["remove","shared"]' if shared else '["remove"]', 0) for key, shared in keys.items()]
-        self._removals.clear()
         chunks = [changes[start : start + SERIES_PER_BATCH] for start in range(0, len(changes), SERIES_PER_BATCH)]
-        return [self._outbox.add(chunk, {}) for chunk in chunks]
+        batches = [self._outbox.add(chunk, {}) for chunk in chunks]
+        self._removals.clear()
+        return batches
 
     def _keys_of(self, removal: Removal) -> list[str]:
         return [removal.key, *(self._delivery.keys_like(removal.pattern) if removal.pattern else ())]
 
-    def _forget(self, child: Metric) -> None:
-        while child.records:
-            self._fold_slice(child)
-        if child.folded:
-            self._telemetry.drop(child.key, "removed", child.folded)
-        child.forget()
+    def _forget_departed(self) -> None:
+        for child in self._registry.departed():
+            while child.records:
+                self._fold_slice(child)
+            self._drop(child, "removed")
+            self._registry.forget_oldest()
+
+    def _drop(self, series: Metric, reason: str) -> None:
+        if records := series.folded:
+            self._telemetry.settle(0, {reason: records}, series.settle)
+            self._telemetry.tell_dropped(series.key, reason, records)
 
     def _refresh_after(self, series: Metric) -> float:
         return self.timing.refresh_after if series.declaration.shared == "last" else self.timing.renew_after

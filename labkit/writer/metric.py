@@ -220,7 +220,7 @@ class Metric(ABC):
 
     @abstractmethod
     def settle(self) -> None:
-        """What was folded is in a batch, or was dropped: start again from zero. Cannot fail. Flush thread only."""
+        """What was folded is in a batch, or was dropped: start again from zero, wholly or not. Flush thread only."""
 
     @abstractmethod
     def forget(self) -> None:

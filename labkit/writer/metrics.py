@@ -51,10 +51,10 @@ class Counter(Metric):
 
     def fold(self) -> int:
         chunk = self._chunk()
-        add = self._add + _total(chunk)
-        self._give_up(len(chunk))
+        add, n = self._add + _total(chunk), len(chunk)
+        self._give_up(n)
         self._add = add
-        return len(chunk)
+        return n
 
     def operation(self, mode: Mode) -> str | None:
         return f'["counter","{mode}",{self._add!r}]' if math.isfinite(self._add) else None
@@ -124,9 +124,10 @@ class Gauge(Metric):
         if chunk:
             added = _total(chunk if last_set is None else chunk[last_set + 1 :])
             add, own = add + added, (own or 0.0) + added
-        self._give_up(len(chunk))
+        n = len(chunk)
+        self._give_up(n)
         self._set, self._add, self._own = value, add, own
-        return len(chunk)
+        return n
 
     def operation(self, mode: Mode) -> str | None:
         if self._overflowed():
@@ -196,11 +197,11 @@ class Histogram(Metric):
 
     def fold(self) -> int:
         chunk = self._chunk()
-        total, counts = self._sum + _total(chunk), self._counts.copy()
+        total, counts, n = self._sum + _total(chunk), self._counts.copy(), len(chunk)
         self._count(chunk, counts)
-        self._give_up(len(chunk))
+        self._give_up(n)
         self._sum, self._counts = total, counts
-        return len(chunk)
+        return n
 
     def _count(self, chunk: list[float], counts: dict[int, int]) -> None:
         bounds, below = self.declaration.buckets, 0
@@ -224,8 +225,7 @@ class Histogram(Metric):
         return f'["histogram","{mode}","{self.declaration.bounds_text}",{adds},{self._sum!r}]'
 
     def settle(self) -> None:
-        self.folded, self._sum = 0, 0.0
-        self._counts.clear()
+        self.folded, self._sum, self._counts = 0, 0.0, {}
 
     def forget(self) -> None:
         self._forget_pending()

@@ -95,7 +95,7 @@ class Registry:
         return list(self._series.values())
 
     def snapshot(self) -> tuple[list[Removal], list[Metric], list[Metric]]:
-        """Return what is to be removed, the children that went with it, and all series left; the first two once.
+        """Return what is to be removed, the children that went with it, and all series left; the first once.
 
         Flush thread only.
         """
@@ -105,8 +105,12 @@ class Registry:
         return removals, departed, [one for one in series if one not in gone] if gone else series
 
     def departed(self) -> list[Metric]:
-        """Return the children that were removed, each once. Flush thread only."""
-        return [self._departed.popleft() for _ in range(len(self._departed))]
+        """Return the children that were removed and not forgotten yet, oldest first. Flush thread only."""
+        return list(self._departed)
+
+    def forget_oldest(self) -> None:
+        """The oldest of those that were removed is in the accounts. Flush thread only."""
+        self._departed.popleft()
 
     def _drain_removals(self) -> list[Removal]:
         return [self._removals.popitem()[0] for _ in range(len(self._removals))]

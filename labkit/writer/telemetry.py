@@ -5,7 +5,7 @@ The metrics travel like all others, so Prometheus shows the state of the writer 
 
 import logging
 from collections import Counter as Totals
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -135,13 +135,17 @@ class Telemetry:
         self.batches[outcome] += count
         self._batches.labels(outcome=outcome).inc(count)
 
-    def write(self, records: int) -> None:
-        self.written += records
+    def settle(self, written: int, dropped: Mapping[str, int], forget: Callable[[], object]) -> None:
+        """Account for records, and `forget` where they waited: both, or neither if that fails."""
+        total, totals = self.written + written, self.dropped + Totals(dropped)
+        forget()
+        self.written, self.dropped = total, totals
+
+    def tell_written(self, records: int) -> None:
         self._records.labels(outcome="written").inc(records)
 
-    def drop(self, key: str, reason: str, records: int) -> None:
-        """Count a change that is dropped; the log names each series once."""
-        self.dropped[reason] += records
+    def tell_dropped(self, key: str, reason: str, records: int) -> None:
+        """Show a change that is dropped; the log names each series once."""
         self._dropped.labels(reason=reason).inc()
         self._records.labels(outcome="dropped").inc(records)
         if key not in self._complained and reason != "removed":
