@@ -213,6 +213,30 @@ MUTANTS = (
         "bounds[j] <= bound do",
         "flush_lua.py::test_other_bounds_fold_into_the_next_one_at_or_above[valkey]",
     ),
+    Mutant(
+        "no text holds the server up",
+        "if bytes > unusual_left then return false end",
+        "",
+        "hostile_series.py::test_no_text_holds_the_server_up[valkey-many bounds-histogram]",
+    ),
+    Mutant(
+        "only JSON is written back",
+        'concat(texts, ",") == list and bounds',
+        "bounds",
+        "hostile_series.py::test_what_is_written_is_json[valkey-commas-histogram]",
+    ),
+    Mutant(
+        "what a very great amount hid in a sum comes back",
+        "if not (greatest < 2 ^ 53) and held.writers <= leases_left then",
+        "if false then",
+        "shared_gauges.py::test_a_great_amount_is_written_again[valkey]",
+    ),
+    Mutant(
+        "no text in the state stops a batch",
+        "swept, goal = score_of(swept), score_of(goal)",
+        "",
+        "sweep.py::test_an_odd_state_stops_neither_batch_nor_sweep[valkey-8-swept]",
+    ),
 )
 
 

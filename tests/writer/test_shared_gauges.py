@@ -84,12 +84,14 @@ def test_the_value_is_that_of_the_living(redis_client: redis.Redis, how: str, se
 
 
 def test_a_great_amount_is_written_again(redis_client: redis.Redis) -> None:
-    """The old entry goes before the new one comes: their sum would be more than a double can hold."""
+    """The old entry goes before the new one comes, as both are more than a double can hold; what it hid comes back."""
     writers = Writers(redis_client, "sum")
     for own in (1e308, 1e308, 1.5e308):
         assert writers.write("a", own).skipped == {}
-        assert writers.write("b", 0.1).skipped == {}
-    writers.write("a", 0.2)
+        assert writers.write("b", 1e20).skipped == {}
+        assert writers.write("c", 0.1).skipped == {}
+    for name in "ab":
+        writers.write(name, 0.2)
     writers.is_exact()
 
 
