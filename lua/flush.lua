@@ -346,18 +346,19 @@ local function counts_at(json, at, n)
   return counts[n + 1] and counts
 end
 
--- The bounds, as text, in JSON that looks like labkit's; nil if it does not, or if they are too long to be looked at.
+-- How long the JSON of a histogram with these bounds can be: a count has up to 16 digits.
+local function longest_with(bounds)
+  return #bounds + 17 * #bounds_of(bounds) + 256
+end
+
+-- The bounds, as text, in JSON that looks like labkit's; nil if it does not, or if it is too long to be looked at.
 local function other_bounds(json)
   local from = match(json, '^{"bounds":%[()')
   local after = from and find(json, "]", from, true)
   if not after or after > LONGEST_BOUNDS or not find(json, '^%],"counts":%[', after) then return nil end
   local bounds = json:sub(from, after - 1)
-  if known_bounds[bounds] ~= nil or affords(#bounds) then return bounds end
-end
-
--- How long the JSON of a histogram with these bounds can be: a count has up to 16 digits.
-local function longest_with(bounds)
-  return #bounds + 17 * #bounds_of(bounds) + 256
+  if known_bounds[bounds] == nil and not affords(#bounds) then return nil end
+  if bounds_of(bounds) and #json <= longest_with(bounds) then return bounds end
 end
 
 -- Of the bounds, as text, that an operation has; Redis may hold others.
@@ -365,7 +366,7 @@ local starts = {}
 local function read_histogram(json, bounds)
   if not starts[bounds] then starts[bounds] = '{"bounds":[' .. bounds .. '],"counts":[' end
   if #json > longest_with(bounds) or find(json, starts[bounds], 1, true) ~= 1 then bounds = other_bounds(json) end
-  local n = bounds and bounds_of(bounds) and #json <= longest_with(bounds) and #bounds_of(bounds) + 1
+  local n = bounds and #bounds_of(bounds) + 1
   local counts = n and counts_at(json, #bounds + 24, n)
   if not counts then return foreign_histogram(json) end
   local sum, carry, count, created = tonumber(counts[n + 1]), counts[n + 2], counts[n + 3], counts[n + 4]
