@@ -1,5 +1,5 @@
 # labkit as an image: the store and the sidecar run from it (docker-compose.yml).
-FROM python:3.11.15-slim-bookworm AS build
+FROM python:3.13.12-slim-trixie AS build
 ARG EXTRA=store
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
@@ -16,7 +16,7 @@ COPY notebooks notebooks
 COPY labkit labkit
 RUN /opt/labkit/bin/pip install --no-deps --force-reinstall .
 
-FROM python:3.11.15-slim-bookworm
+FROM python:3.13.12-slim-trixie
 COPY --from=build /opt/labkit /opt/labkit
 ENV PATH=/opt/labkit/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 RUN useradd --system --create-home --uid 10001 labkit

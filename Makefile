@@ -13,10 +13,10 @@ PYTEST := $(BIN)/pytest
 WORKERS := --numprocesses 3 --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test soak mutants check bench clean
+.PHONY: help demo lab test test-docker soak mutants check bench clean
 
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(LAB) ## Run the whole pipeline once and leave out/demo.html.
 	@$(BIN)/labkit demo
@@ -33,6 +33,9 @@ test: $(TEST) ## Run every test: unit, real servers, both sidecars, notebooks.
 
 soak: $(TEST) ## Try many more random sequences of faults.
 	HYPOTHESIS_PROFILE=soak $(PYTEST) --timeout 0 --hypothesis-seed=$(SEED) tests/writer tests/sidecar/test_sequences.py
+
+test-docker: $(TEST) ## Run the containers on a Docker engine of the tests' own (as root, on Debian).
+	$(PYTEST) tests/docker
 
 mutants: $(TEST) ## Change flush.lua line by line: does a test fail each time?
 	$(BIN)/python scripts/mutants.py

@@ -64,7 +64,7 @@ def test_binder_gets_the_versions_of_the_lab(clone: Path, environment: dict[str,
     assert [item["metadata"]["name"] for item in report["install"]] in ([], ["labkit"])
     release = re.fullmatch(r"python-(\d+\.\d+)", (BINDER / "runtime.txt").read_text().strip())
     assert release
-    assert f"python:{release[1]}." in (ROOT / "Dockerfile").read_text()
+    assert f'requires-python = ">={release[1]}"' in (ROOT / "pyproject.toml").read_text()
 
 
 def test_binders_kernels_have_the_magics(clone: Path, environment: dict[str, str]) -> None:

@@ -24,7 +24,7 @@ def options(release: str, folder: Path) -> list[str]:
         BinaryNotFound: this machine is no Debian, or has no keyring to verify the release with.
     """
     sources, status = folder / "sources.list", folder / "status"
-    sources.write_text(f"deb [signed-by={KEYRING}] {_mirror()} {release} main\n")
+    sources.write_text(f"deb [signed-by={KEYRING}] {mirror()} {release} main\n")
     status.touch()
     chosen = {"Dir::Etc::SourceList": sources, "Dir::Etc::SourceParts": "-", "Dir::State::Status": status}
     # What the machine prefers among its own releases must not decide about this one.
@@ -45,7 +45,7 @@ def add_launchers(root: Path) -> None:
         script.chmod(0o755)
 
 
-def _mirror() -> str:
+def mirror() -> str:
     """Return where the machine itself gets its release from."""
     found = platform.freedesktop_os_release() if Path("/etc/os-release").exists() else {}
     if found.get("ID") != "debian" or not KEYRING.exists():
