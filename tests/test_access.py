@@ -129,7 +129,7 @@ def test_a_writer_and_the_sidecar_work_as_their_users(server: RedisServer, admin
     with TestClient(create_app(url(server, "SIDECAR"))) as sidecar:
         text = sidecar.get("/metrics").text
     assert 'user_events{event="joined"} 7\n' in text
-    assert 'took_bucket{le="2"} 1\n' in text
+    assert 'took_bucket{le="2.0"} 1\n' in text
     mirror = Mirror(connect(url(server, "SIDECAR")), Keys())
     mirror.walk(Event())
     assert len(mirror) > 3
