@@ -9,7 +9,7 @@ import pytest
 
 from labkit import RedisMetricsService, Stack
 from labkit.digits import le
-from tests.redis_server import wait_until
+from tests.redis_server import LAB_SERVER, wait_until
 
 Series = dict[tuple[tuple[str, str], ...], str]
 
@@ -66,7 +66,9 @@ EXPECTED = len(AWKWARD) + 6 + (len(BOUNDS) + 3 + 3) + (4 + 3)
 def through(sidecar: Literal["labkit", "redis_exporter"], home: Path) -> Series:
     """Return what Prometheus holds through one sidecar, once everything has arrived."""
     with (
-        Stack.up(home=home, ports="auto", scrape_interval=0.5, flush_interval=0.5, sidecar=sidecar) as stack,
+        Stack.up(
+            home=home, ports="auto", scrape_interval=0.5, flush_interval=0.5, sidecar=sidecar, server=LAB_SERVER
+        ) as stack,
         RedisMetricsService(stack.urls["redis"]) as metrics,
     ):
         load(metrics)
