@@ -13,10 +13,10 @@ PYTEST := $(BIN)/pytest
 WORKERS := --numprocesses 3 --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-docker soak mutants check bench clean
+.PHONY: help demo lab test test-docker test-versions soak mutants check bench clean
 
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(LAB) ## Run the whole pipeline once and leave out/demo.html.
 	@$(BIN)/labkit demo
@@ -30,6 +30,11 @@ test soak: SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '
 test: $(TEST) ## Run every test: unit, real servers, both sidecars, notebooks.
 	$(PYTEST) $(WORKERS) --hypothesis-seed=$(SEED) tests
 	$(PYTEST) -p tests.lab_home --nbval --nbval-current-env --nbval-cell-timeout=120 $(WORKERS) notebooks
+	@echo "The same with the newest Prometheus, redis_exporter and Redis"
+	$(BIN)/python scripts/versions.py --newest
+
+test-versions: $(TEST) ## Run what depends on other programs on those of Debian 12, 13 and unstable.
+	$(BIN)/python scripts/versions.py
 
 soak: $(TEST) ## Try many more random sequences of faults.
 	HYPOTHESIS_PROFILE=soak $(PYTEST) --timeout 0 --hypothesis-seed=$(SEED) tests/writer tests/sidecar/test_sequences.py

@@ -25,6 +25,8 @@ Answer = dict[str, Any]
 
 # Prometheus itself gives up after the timeout; it gets this much longer (s) to say so.
 _GRACE = 1.0
+# Prometheus 3 also says so of a query that it calls bad, or that failed: it depends on how far it had come.
+_TOO_LATE = "context deadline exceeded"
 
 
 class Client:
@@ -81,7 +83,7 @@ class Client:
             raise self._no_prometheus(response) from None
         if status == "success" and isinstance(data, dict):
             return answer
-        if answer.get("errorType") == "timeout":
+        if answer.get("errorType") == "timeout" or (isinstance(error, str) and _TOO_LATE in error):
             raise self._timed_out()
         if isinstance(error, str):
             raise QueryError(f"Prometheus refused the query: {_pointed(error, promql)}")

@@ -200,6 +200,29 @@ local function text(n)
   return format("%.17g", n)
 end
 
+-- As few digits as read back as the same double, with an exponent.
+local function scientific(n)
+  -- The smallest doubles have fewer digits than the others.
+  local few = math.max(0, math.min(14, math.floor(math.log10(math.abs(n)) + 323)))
+  for digits = few, 15 do
+    local short = format("%." .. digits .. "e", n)
+    if tonumber(short) == n then return short end
+  end
+  -- Below a power of two, doubles lie closer together: there, the text above the nearest may do where that does not.
+  local long = format("%.16e", n)
+  local above = gsub(long, "(%d)%de", function(digit) return digit + 1 .. "e" end)
+  return tonumber(above) == n and above or long
+end
+
+-- A bound as Prometheus 3 writes it, whatever text it was given: 10 -> "10.0", 1234567 -> "1.234567e+06".
+local function le(n)
+  if n == 0 then return "0.0" end
+  local short = gsub(scientific(n), "%.?0*e", "e")
+  local exponent, fraction = tonumber(match(short, "e(.+)")), match(short, "%.(%d+)") or ""
+  if exponent < -4 or exponent > 5 then return short end
+  return format("%." .. math.max(1, #fraction - exponent) .. "f", n)
+end
+
 -- PromQL's histogram_quantile, over the whole life of the series.
 local function quantile(q, bounds, counts, count)
   if count == 0 or #bounds == 0 then return 0 / 0 end
@@ -234,19 +257,19 @@ local function counter(series, held)
   return gauge(series, held)
 end
 
--- Most series share their bounds: their text -> {bounds, le = {'le="5"}', 'le="10"}', …}}, checked once; or false.
+-- Most series share their bounds: their text -> {bounds, le = {'le="5.0"}', …}}, checked once; or false.
 local known_bounds = {}
 
 local function bounds_of(list)
   local known = known_bounds[list]
   if known ~= nil then return known end
-  local bounds, le = numbers(list), {}
+  local bounds, labels = numbers(list), {}
   for i = 1, bounds and #bounds or 0 do
     if i > 1 and bounds[i] <= bounds[i - 1] then bounds = nil break end
-    le[i] = 'le="' .. text(bounds[i]) .. '"}'
+    labels[i] = 'le="' .. le(bounds[i]) .. '"}'
   end
-  le[#le + 1] = 'le="+Inf"}'
-  known_bounds[list] = bounds and {bounds = bounds, le = le} or false
+  labels[#labels + 1] = 'le="+Inf"}'
+  known_bounds[list] = bounds and {bounds = bounds, le = labels} or false
   return known_bounds[list]
 end
 

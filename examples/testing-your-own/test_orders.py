@@ -17,7 +17,7 @@ def test_orders_are_counted_by_outcome(metrics, arrives):
 
 def test_amounts_fall_into_their_buckets(metrics, arrives, labkit_prometheus):
     """An alerting rule asks how many orders were below ten euros."""
-    below_ten = 'sum(order_amount_euros_bucket{le="10"}) or vector(0)'
+    below_ten = 'sum(order_amount_euros_bucket{le="10.0"}) or vector(0)'
     before = labkit_prometheus.query(below_ten)["value"].item()
     orders = Orders(metrics)
     for text in ("9.99", "10.01", "10"):

@@ -13,6 +13,7 @@ _STYLE = """<style>
 .labkit-code .o{color:var(--jp-mirror-editor-operator-color,#8a5acc)}
 .labkit-code .c1{color:var(--jp-mirror-editor-comment-color,#7a8288);font-style:italic}
 .labkit-note{margin:4px 0;max-width:60em;line-height:1.5}
+.labkit-quiet{font-size:85%;opacity:.75}
 .labkit-note ul{margin:2px 0 2px 1.4em;padding:0}
 </style>"""
 
@@ -44,7 +45,8 @@ def _coloured(kind: object, text: str) -> str:
     return f'<span style="color:{colour}">{shown}</span>' if colour else shown
 
 
-def notes(title: str, items: Iterable[str]) -> str:
-    """Return a short list below a sentence, as HTML."""
+def notes(title: str, items: Iterable[str], *, quiet: bool = False) -> str:
+    """Return a short list below a sentence, as HTML; `quiet` is for what nobody needs to act upon."""
     listed = "".join(f"<li>{escape(item)}</li>" for item in items)
-    return f'<div class="labkit-note"><b>{escape(title)}</b><ul>{listed}</ul></div>'
+    kind, heading = ("labkit-note labkit-quiet", escape(title)) if quiet else ("labkit-note", f"<b>{escape(title)}</b>")
+    return f'<div class="{kind}">{heading}<ul>{listed}</ul></div>'

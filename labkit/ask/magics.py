@@ -74,7 +74,7 @@ class LabkitMagics(Magics):
                 raise UsageError(f"{query!r} stands beside %%promql; the query is the cell, below it.")
             result = self._ask(self._options(options), cell if cell is not None else query)
             len(result)  # asked here, so that a refusal is told without a traceback
-        if result.plots and len(result) and result.warnings:
+        if result.plots and len(result) and (result.warnings or result.infos):
             display(result.heading)
         return result
 

@@ -76,8 +76,16 @@ class Result:
 
     @property
     def warnings(self) -> list[str]:
-        """Prometheus' own remarks about the query."""
-        return [*self.frame.attrs["warnings"], *self.frame.attrs["infos"]]
+        """What Prometheus warns of."""
+        return list(self.frame.attrs["warnings"])
+
+    @property
+    def infos(self) -> list[str]:
+        """What else Prometheus remarks about the query, without what it says of counters that have another name.
+
+        `frame.attrs["infos"]` has all of it.
+        """
+        return [info for info in self.frame.attrs["infos"] if _ANOTHER_NAME not in info]
 
     @cached_property
     def reasons(self) -> list[str]:
@@ -93,13 +101,15 @@ class Result:
 
     def __repr__(self) -> str:
         body = self.frame.to_string(index=False, max_rows=_ROWS) if len(self) else _empty(self.reasons)
-        return "\n".join([*(f"warning: {warning}" for warning in self.warnings), body])
+        warnings = [f"warning: {warning}" for warning in self.warnings]
+        return "\n".join([*warnings, body, *(f"note: {info}" for info in self.infos)])
 
     @property
     def heading(self) -> Html:
         """The query in colours, with Prometheus' remarks below it."""
-        remarks = highlight.notes("Prometheus remarks", self.warnings) if self.warnings else ""
-        return Html(highlight.code(self.promql) + remarks, self.promql)
+        warnings = highlight.notes("Prometheus warns", self.warnings) if self.warnings else ""
+        infos = highlight.notes("Prometheus remarks", self.infos, quiet=True) if self.infos else ""
+        return Html(highlight.code(self.promql) + warnings + infos, self.promql)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         plain = {"text/plain": repr(self)}
@@ -126,6 +136,8 @@ class Result:
 # In pixels: the room above a figure, one line of a title, the height of a figure; see labkit.theme.
 _TOP, _LINE, _HEIGHT = 78, 20, 340
 _WHY = "It may be because:"
+# The store's counters are not called …_total, and they are counters all the same.
+_ANOTHER_NAME = "metric might not be a counter, name does not end in"
 
 
 def _empty(reasons: list[str]) -> str:

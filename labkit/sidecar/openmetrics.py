@@ -1,7 +1,7 @@
 """Exposition: families of samples -> an OpenMetrics 1.0 page, where their names and values allow one.
 
-The samples are those of the text format, so that a series keeps its name and labels whichever format is asked for
-(even its `le="10"`, where OpenMetrics would prefer 10.0). What it adds: when each series began, `_created`.
+The samples are those of the text format, so that a series keeps its name and labels whichever format is asked for.
+What it adds: when each series began, `_created`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -9,7 +9,7 @@ from functools import lru_cache
 from itertools import accumulate
 from math import isfinite, isnan, nan
 
-from labkit.digits import shortest
+from labkit.digits import le, shortest
 
 QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 # From here on, a double cannot count.
@@ -178,7 +178,8 @@ def _shape(name: bytes, bounds: bytes, labelled: bool) -> _Shape | None:
     if not all(isfinite(value) for value in values) or list(values) != sorted(set(values)):
         return None
     before, tail = (b"\0,", b"{\0}") if labelled else (b"", b"")
-    buckets = [b'%b_bucket{%ble="%b"} %%d\n' % (name, before, le) for le in (*map(_text, values), b"+Inf")]
+    limits = [le(value).encode() for value in values] + [b"+Inf"]
+    buckets = [b'%b_bucket{%ble="%b"} %%d\n' % (name, before, limit) for limit in limits]
     sums = b"%b_sum%b %%b\n%b_count%b %%d\n" % (name, tail, name, tail)
     quantiles = [b"%b_%b%b %%b\n" % (name, q.encode(), tail) for q in QUANTILES]
     return _Shape(values, b"".join(buckets) + sums, b"".join(quantiles))

@@ -6,6 +6,8 @@ redis-cli         the same
 prometheus        PATH, else Debian's prometheus
 promtool          the same
 redis_exporter    PATH (also under Debian's name for it), else Debian's prometheus-redis-exporter
+
+With the code name of a release of Debian in `LABKIT_RELEASE`, those that Debian has are taken from that release.
 """
 
 import importlib.util
@@ -58,16 +60,16 @@ PROGRAMS = tuple(_RECIPES)
 def find(name: str, on_step: Callable[[str], None] = lambda _: None, release: str | None = None) -> Program:
     """Return the program `name`, one of `PROGRAMS`; fetch it into the cache if it is nowhere else.
 
-    `on_step` is told, in a sentence, before something is downloaded. With the code name of a `release` of Debian, it
-    is taken from there, whatever the machine has.
+    `on_step` is told, in a sentence, before something is downloaded. With the code name of a `release` of Debian, by
+    default `LABKIT_RELEASE`, it is taken from there, whatever the machine has.
 
     Raises:
         BinaryNotFound: it is neither here nor to be fetched; the message names other ways to get it.
     """
+    recipe, release = _RECIPES[name], _wanted(release)
     program = locate(name, release)
     if program:
         return program
-    recipe = _RECIPES[name]
     why = "no package of the distribution holds it"
     if recipe.package:
         try:
@@ -88,10 +90,14 @@ def locate(name: str, release: str | None = None) -> Program | None:
     Raises:
         BinaryNotFound: it is in the cache, but others could have changed it there.
     """
-    recipe = _RECIPES[name]
-    if not release and (program := _installed(name, recipe)):
+    recipe, release = _RECIPES[name], _wanted(release)
+    if not (release and recipe.package) and (program := _installed(name, recipe)):
         return program
     return _in_package(name, recipe, package_root(recipe.package, release), release) if recipe.package else None
+
+
+def _wanted(release: str | None) -> str | None:
+    return release or os.environ.get("LABKIT_RELEASE") or None
 
 
 def _installed(name: str, recipe: _Recipe) -> Program | None:

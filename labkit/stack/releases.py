@@ -13,7 +13,7 @@ from labkit.errors import BinaryNotFound
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 LAUNCHER = """#!/bin/sh
 root="${{0%/*}}/.."
-exec "$root/{loader}" --argv0 {name} --library-path "$root/{libraries}" "$root/usr/bin/{name}" "$@"
+exec "$root/{loader}" --argv0 {name} --library-path "{libraries}" "$root/usr/bin/{name}" "$@"
 """
 
 
@@ -34,11 +34,14 @@ def options(release: str, folder: Path) -> list[str]:
 
 def add_launchers(root: Path) -> None:
     """Put a script into `root`/run for each program in `root`/usr/bin; it works wherever the folder is moved."""
-    loader = next(root.glob("usr/lib/*-linux-*/ld-linux*.so.*"), None)
+    # Until Debian 12, some libraries are in packages as /lib/…, others as /usr/lib/….
+    folders = [folder.relative_to(root) for top in ("lib", "usr/lib") for folder in root.glob(f"{top}/*-linux-*")]
+    loader = next((found for folder in folders for found in (root / folder).glob("ld-linux*.so.*")), None)
     if not loader:
         raise BinaryNotFound("the release came without a loader for its programs")
     (root / "run").mkdir()
-    places = {"loader": loader.relative_to(root), "libraries": loader.parent.relative_to(root)}
+    libraries = ":".join(f"$root/{folder}" for folder in folders)
+    places = {"loader": loader.relative_to(root), "libraries": libraries}
     for program in (root / "usr/bin").iterdir():
         script = root / "run" / program.name
         script.write_text(LAUNCHER.format(name=program.name, **places))

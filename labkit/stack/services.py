@@ -144,8 +144,9 @@ def _prometheus(state: State, folder: Folder, on_step: Callable[[str], None]) ->
 
 def _web_page(program: Program) -> list[str]:
     """Debian's Prometheus has its web page beside it, not inside; unpacked elsewhere, it must be told where."""
-    page = Path(program.path).resolve().parent.parent / "share/prometheus/web"
-    return [f"--web.local-assets={page}"] if page.is_dir() and program.origin == "cache" else []
+    root = Path(program.path).resolve().parent.parent
+    pages = [page for page in (root / "share/prometheus/web", root / "usr/share/prometheus/web") if page.is_dir()]
+    return [f"--web.local-assets={page}" for page in pages[:1] if program.origin == "cache"]
 
 
 def _python(state: State, name: str, command: str, *arguments: str) -> Service:

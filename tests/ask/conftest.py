@@ -13,7 +13,7 @@ from labkit import Prometheus, Stack
 from labkit.connection import connect
 from tests.ask.session import Session
 from tests.query import prometheus_server
-from tests.query.prometheus_server import PrometheusServer
+from tests.query.prometheus_server import PrometheusServer, newest_server
 
 # Midnight of 2026-01-01 UTC, and a minute: one sample every five seconds.
 START, STEP, STEPS = 1_767_225_600, 5, 13
@@ -53,6 +53,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusServe
 def prometheus(server: PrometheusServer) -> Prometheus:
     """The queries of that Prometheus."""
     return Prometheus(server.url)
+
+
+@pytest.fixture(scope="session")
+def newest_prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """The queries of a Prometheus 3 with the same history."""
+    server = newest_server(tmp_path_factory.mktemp("newest"), "\n".join(_history()))
+    yield Prometheus(server.url)
+    server.close()
 
 
 @pytest.fixture

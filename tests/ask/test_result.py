@@ -68,11 +68,24 @@ def test_lines_show_a_range_of_samples(prometheus: Prometheus) -> None:
 
 
 def test_remarks_of_prometheus_are_shown(prometheus: Prometheus) -> None:
-    """A warning stands with the table, and in `warnings`."""
+    """A warning stands above the table, and in `warnings`."""
     result = Result(prometheus, 'up or user_events{remote="yes"}')
     assert len(result.warnings) == 1
-    assert result.warnings[0] in repr(result)
-    assert "Prometheus remarks" in result._repr_mimebundle_()["text/html"]
+    assert repr(result).startswith(f"warning: {result.warnings[0]}")
+    assert "<b>Prometheus warns</b>" in result._repr_mimebundle_()["text/html"]
+
+
+def test_infos_are_no_warnings(newest_prometheus: Prometheus) -> None:
+    """They stand quietly, below; a counter whose name ends in another way than in _total is worth no remark at all."""
+    rate = Result(newest_prometheus, "rate(user_events[20s])", at=END)
+    assert "might not be a counter" in rate.frame.attrs["infos"][0]
+    assert (rate.warnings, rate.infos, "might not" in repr(rate)) == ([], [], False)
+    bucket = "label_replace(vector({}), 'le', '{}', '', '')"
+    falling = Result(newest_prometheus, f"histogram_quantile(0.5, {bucket.format(3, 1)} or {bucket.format(1, '+Inf')})")
+    assert "monotonicity" in falling.infos[0]
+    assert repr(falling).endswith(f"\nnote: {falling.infos[0]}")
+    shown = falling._repr_mimebundle_()["text/html"]
+    assert "labkit-quiet" in shown and "Prometheus warns" not in shown
 
 
 @pytest.mark.parametrize("last", [None, "30s"])

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from labkit.errors import BinaryNotFound
-from tests.browser import chromium
+from tests.browser import chromium, driver
 from tests.browser.jupyter import Jupyter
 from tests.browser.notebook_page import NotebookPage
 
@@ -30,12 +30,14 @@ def browser() -> Iterator[Browser]:
         program, environment = chromium.find()
     except BinaryNotFound as error:
         pytest.skip(f"No Chromium, so nothing is looked at: {error}")
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(
-            executable_path=program, args=list(chromium.OPTIONS), env={**os.environ, **environment}
-        )
-        yield running
-        running.close()
+    with driver.starting():
+        playwright = sync_playwright().start()
+    running = playwright.chromium.launch(
+        executable_path=program, args=list(chromium.OPTIONS), env={**os.environ, **environment}
+    )
+    yield running
+    running.close()
+    playwright.stop()
 
 
 @pytest.fixture

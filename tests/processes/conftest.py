@@ -1,5 +1,6 @@
 """One Valkey for all programs, emptied before each test, and a way to start a program."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +20,14 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
     server = RedisServer(program.path, program.environment, tmp_path_factory.mktemp("valkey"))
     yield server
     server.close()
+
+
+@pytest.fixture
+def shared_memory() -> None:
+    """What multiprocessing and Celery need: their locks are files there."""
+    folder = Path("/dev/shm")  # noqa: S108  no file of ours
+    if not os.access(folder, os.W_OK):
+        pytest.fail(f"{folder} is missing or cannot be written: mount a tmpfs there, with mode 1777", pytrace=False)
 
 
 @pytest.fixture

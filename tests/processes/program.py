@@ -46,7 +46,7 @@ class Program:
 
     def ended(self, code: int = 0) -> str:
         """Wait for the end, which must have this exit code; return all that was printed."""
-        assert self._process.wait(timeout=30) == code, self.output
+        assert self._process.wait(timeout=120) == code, self.output
         return self.output
 
     def close(self) -> None:

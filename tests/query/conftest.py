@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from labkit.query import Prometheus
-from tests.query.prometheus_server import PrometheusServer
+from tests.query.prometheus_server import PrometheusServer, newest_server
 
 # Midnight of 2026-01-01 UTC, and the ten minutes after it: one sample every five seconds.
 START, STEP, STEPS = 1_767_225_600, 5, 121
@@ -49,6 +49,14 @@ ODD = (
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusServer]:
     """A Prometheus that knows the history above and scrapes itself."""
     server = PrometheusServer(tmp_path_factory.mktemp("prometheus"), "\n".join(_history()))
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def newest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusServer]:
+    """A Prometheus 3 with the same history."""
+    server = newest_server(tmp_path_factory.mktemp("newest"), "\n".join(_history()))
     yield server
     server.close()
 

@@ -211,7 +211,7 @@ def test_the_scrape_interval_is_what_prometheus_says(prometheus: Prometheus) -> 
         ),
         ("sum(\nevents}", "2:7: parse error: unexpected character: '}'\n    sum(\n    events}\n          ^"),
         ('"äöü" users', 'unexpected identifier "users"\n    "äöü" users\n          ^'),
-        ("", "1:1: parse error: no expression found in input"),
+        ("", ": parse error: no expression found in input"),
         ("events + on() group_left() odd", "many-to-many matching not allowed"),
     ],
 )
@@ -249,6 +249,13 @@ def test_no_answer_in_time() -> None:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(QueryError, match=r"did not answer within 0\.3 s\. Ask for less"):
             Prometheus(url, timeout=0.3).query("up")
+
+
+@pytest.mark.parametrize("timeout", [1e-6, 1e-4, 3e-4, 1e-3, 1e-2])
+def test_prometheus_3_says_in_several_ways_that_it_took_too_long(newest: PrometheusServer, timeout: float) -> None:
+    """As a timeout, as a failure and as a bad query, by how far it came: it is one message."""
+    with pytest.raises(QueryError, match=r"did not answer within \S+ s\. Ask for less"):
+        Prometheus(newest.url, timeout=timeout).query("sum_over_time(vector(1)[1h:1ms])")
 
 
 def test_a_query_that_takes_too_long(server: PrometheusServer) -> None:

@@ -43,9 +43,9 @@ def test_a_histogram_is_cumulative_and_has_its_quantiles(redis_client: redis.Red
     """Buckets add up to +Inf, which is the count; p50, p95 and p99 follow."""
     put(redis_client, "metrics:histogram:took:method=GET", HISTOGRAM)
     assert samples(redis_client) == {
-        'took_bucket{method="GET",le="5"}': "1",
-        'took_bucket{method="GET",le="10"}': "3",
-        'took_bucket{method="GET",le="25"}': "3",
+        'took_bucket{method="GET",le="5.0"}': "1",
+        'took_bucket{method="GET",le="10.0"}': "3",
+        'took_bucket{method="GET",le="25.0"}': "3",
         'took_bucket{method="GET",le="+Inf"}': "7",
         'took_sum{method="GET"}': "107.5",
         'took_count{method="GET"}': "7",

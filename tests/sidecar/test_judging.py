@@ -1,5 +1,6 @@
 """One truth about what anybody may have written: the sidecar in Python, and the script for the stock exporter."""
 
+import json
 import re
 from itertools import product
 
@@ -8,6 +9,7 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from labkit.digits import le
 from labkit.keys import Keys
 from labkit.resources import resource
 from labkit.sidecar.judging import judge
@@ -79,6 +81,22 @@ def test_both_say_the_same_of_any_text(redis_client: redis.Redis, text: str) -> 
     cases.append((b"metrics:histogram:h", b'{"bounds":[%b],"counts":[1,1],"sum":1}' % inside))
     put(redis_client, *cases, (b"metrics:counter:k:" + inside, ONE), (b"metrics:counter:" + inside, ONE))
     assert ours(redis_client) == stock(redis_client)
+
+
+# Powers of two, and what is next to nothing, have shortest texts that are hard to find.
+bounds = st.floats(-1e300, 1e300) | st.floats(0, 1e-300) | st.integers(-1074, 1000).map(lambda power: 2.0**power)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(bounds, min_size=1, max_size=30, unique=True).map(sorted))
+def test_both_write_bounds_alike(redis_client: redis.Redis, bounds: list[float]) -> None:
+    """Any bound has one text, that of `labkit.digits`: else Prometheus would hold two series."""
+    redis_client.flushall()
+    value = json.dumps({"bounds": bounds, "counts": [1] * (len(bounds) + 1), "sum": 1}).encode()
+    put(redis_client, (b"metrics:histogram:h", value))
+    samples, _ = stock(redis_client)
+    assert ours(redis_client)[0] == samples
+    assert {f'h_bucket{{le="{le(bound)}"}}' for bound in bounds} <= set(samples)
 
 
 CLASHING = [

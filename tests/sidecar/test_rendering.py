@@ -55,7 +55,7 @@ def test_what_labkit_writes_is_rendered_here() -> None:
     """The common case never costs the server more than the reading."""
     lines = render(b"metrics:histogram:h:a=/x y,b=2", HISTOGRAM)
     assert lines
-    assert lines.body.startswith(b'h_bucket{a="/x y",b="2",le="1"} 1\nh_bucket{a="/x y",b="2",le="2"} 1\n')
+    assert lines.body.startswith(b'h_bucket{a="/x y",b="2",le="1.0"} 1\nh_bucket{a="/x y",b="2",le="2.0"} 1\n')
     assert (lines.created, lines.quantiles.count(b"\n")) == (b"1.5", 3)
     counter = render(b"metrics:counter:c", b'{"value":3' + TIMES)
     assert counter == Lines(b"c 3\n", b"1.5")

@@ -12,7 +12,7 @@ import pytest
 
 from labkit.errors import BinaryNotFound
 from labkit.stack import binaries, doctor
-from labkit.stack.packages import can_fetch, package_root, private_cache
+from labkit.stack.packages import can_fetch, fetch, package_root, private_cache
 from labkit.stack.releases import KEYRING
 from tests.stack.somebody import SOMEBODY, needs_root
 
@@ -131,20 +131,22 @@ def test_two_at_once_fetch_into_an_empty_cache(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("LABKIT_CACHE", str(tmp_path / "cache"))
     steps: list[str] = []
     with ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(lambda _: binaries.find("redis_exporter", steps.append), range(2)))
+        found = list(pool.map(lambda _: fetch("prometheus-redis-exporter", steps.append), range(2)))
     assert found[0] == found[1]
-    assert b"1." in subprocess.run([found[0].path, "--version"], capture_output=True, check=True).stdout
+    program = found[0] / "usr/bin/prometheus-redis-exporter"
+    assert b"1." in subprocess.run([program, "--version"], capture_output=True, check=True).stdout
     assert len(steps) == 1
     assert list((tmp_path / "cache").glob("fetch-*")) == []
 
 
 @needs_debian
 @pytest.mark.parametrize("name", ["redis-server", "redis-cli"])
-def test_another_release_runs_beside_the_machines_own(name: str) -> None:
+@pytest.mark.parametrize(("release", "version"), [("bookworm", b"7.0"), ("trixie", b"8.0")])
+def test_another_release_runs_beside_the_machines_own(name: str, release: str, version: bytes) -> None:
     """With its own loader and libraries; under its own name, and from wherever its folder is."""
-    program = binaries.find(name, release="trixie")
+    program = binaries.find(name, release=release)
     assert (program.origin, program.environment) == ("cache", {})
-    assert b"8.0" in subprocess.run([program.path, "--version"], capture_output=True, check=True).stdout
+    assert version in subprocess.run([program.path, "--version"], capture_output=True, check=True).stdout
 
 
 @needs_debian
@@ -164,7 +166,7 @@ def test_a_package_that_apt_does_not_know_is_one_clear_message(tmp_path: Path, m
     monkeypatch.setenv("LABKIT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("APT_CONFIG", str(_no_sources(tmp_path)))
     with pytest.raises(BinaryNotFound, match=r"apt-get could not get it: .*Unable to locate package"):
-        binaries.find("redis_exporter")
+        fetch("prometheus-redis-exporter", lambda _: None)
 
 
 def _no_sources(folder: Path) -> Path:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from labkit import RedisMetricsService, Stack
-from tests.redis_server import wait_until
+from tests.redis_server import LAB_SERVER, wait_until
 
 AWKWARD = [
     'say "hello"',
@@ -34,7 +34,14 @@ def stock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A lab with the stock exporter, and awkward series in its Redis."""
     home = tmp_path_factory.mktemp("stock")
     with (
-        Stack.up(home=home, ports="auto", scrape_interval=0.5, flush_interval=0.5, sidecar="redis_exporter") as stack,
+        Stack.up(
+            home=home,
+            ports="auto",
+            scrape_interval=0.5,
+            flush_interval=0.5,
+            sidecar="redis_exporter",
+            server=LAB_SERVER,
+        ) as stack,
         RedisMetricsService(stack.urls["redis"]) as metrics,
     ):
         texts = metrics.gauge("relabelled", "Help.", ["a", "b", "n"])

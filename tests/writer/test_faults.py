@@ -62,7 +62,7 @@ def follow(replica: RedisServer, primary: RedisServer) -> None:
 
 def exactly(writer: QuietWriter, client: redis.Redis, total: float, calls: int) -> None:
     """Flush, and find this total of the counter, and that the writer accounts for so many calls of the test."""
-    writer.flush(timeout=20)
+    writer.flush(timeout=60)
     assert held(client, "counter:c")["value"] == total
     accounts_are_settled(writer, calls)
 
@@ -291,7 +291,7 @@ def test_clear_on_a_lagging_replica(replicated: Replicated) -> None:
         with pytest.raises(FlushError, match=r"(?i)read.?only"):
             writer.flush(timeout=1)
         replicated.accept()
-        writer.flush(timeout=20)
+        writer.flush(timeout=60)
         assert replicated.primary.client.keys("metrics:counter:e:*") == []
 
 
@@ -349,6 +349,6 @@ def test_a_rollback_counts_a_process_once_in_a_shared_gauge(
         writer.counter("c", "Help.").inc()
         writer.flush()
     _roll_back(own_server, tmp_path, tmp_path / "snapshot")
-    writer.flush(timeout=20)
-    writer.flush(timeout=20)
+    writer.flush(timeout=60)
+    writer.flush(timeout=60)
     assert held(own_server.client, "gauge:g")["value"] == 5

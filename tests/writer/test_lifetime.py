@@ -103,7 +103,7 @@ def test_two_versions_of_an_application(metrics: RedisMetricsService, redis_url:
         metrics.histogram("took", "Help.", buckets=(1, 7, 20)).observe(other)
     metrics.flush()
     metrics.flush()  # reports the one before
-    buckets = {'took_bucket{le="5"}': 2, 'took_bucket{le="10"}': 4, 'took_bucket{le="+Inf"}': 7}
+    buckets = {'took_bucket{le="5.0"}': 2, 'took_bucket{le="10.0"}': 4, 'took_bucket{le="+Inf"}': 7}
     assert scrape("took_bucket") == buckets
     assert (scrape("took_sum"), scrape("took_count")) == ({"took_sum": 161.5}, {"took_count": 7})
     assert metrics.stats().histograms_folded == 1
