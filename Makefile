@@ -59,6 +59,8 @@ $(VENV): scripts/venv.sh
 
 $(LAB): $(VENV) pyproject.toml constraints.txt
 	@echo "Installing the lab into .venv (once, about a minute)"
+	@# Under this name, labkit was installed before, and an index has somebody else's package of the same name.
+	@$(BIN)/python -m pip uninstall --quiet --quiet --yes labkit
 	@$(PIP_INSTALL) --editable '.[lab]'
 	@touch $@
 

@@ -18,6 +18,7 @@ import httpx
 import pytest
 import yaml
 
+from labkit.extras import DISTRIBUTION
 from labkit.stack import binaries
 from tests.redis_server import free_port, wait_until
 
@@ -381,13 +382,13 @@ def environment() -> tuple[dict[str, str], list[str]]:
 
 
 def test_environment_has_what_the_lab_needs() -> None:
-    """All that `labkit[lab]` requires is in environment.yml, under conda-forge's name or pip's, with one bound."""
+    """All that the whole lab requires is in environment.yml, under conda-forge's name or pip's, with one bound."""
     conda, pip = environment()
     extras = PYPROJECT["project"]["optional-dependencies"]
     listed = conda | dict(requirement(line) for line in pip if not line.startswith("-e"))
     for line in (*PYPROJECT["project"]["dependencies"], *extras["sidecar"], *extras["store"], *extras["lab"]):
         name, bound = requirement(line)
-        if name != "labkit":
+        if name != DISTRIBUTION:
             assert listed[CONDA_NAMES.get(name, name)] == bound, line
     assert conda.keys() >= FIXED
 
