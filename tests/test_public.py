@@ -33,6 +33,7 @@ JOURNEY = (
     *("table", "progress", "interrupts", "store", "stack", "experiments", "live_figure", "control_panel"),
     *("relay", "proxies", "pytest_plugin"),
     *_within("report", "parameters", "execution", "pages", "report"),
+    *("course", "jupyter"),
     *("demo", "terminal", "cli", "ask"),
 )
 
