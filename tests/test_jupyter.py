@@ -14,6 +14,7 @@ from labkit.course import FIRST
 from labkit.jupyter import environment
 from tests.lab_command import fresh, opened
 
+ROOT = Path(__file__).parent.parent
 LABKIT = (sys.executable, "-m", "labkit")
 
 
@@ -46,7 +47,9 @@ def test_it_has_labkits_settings(lab: httpx.Client) -> None:
     properties = lab.get(f"/lab/api/settings/{plugin}").json()["schema"]["properties"]
     assert (properties["fetchNews"]["default"], properties["checkForUpdates"]["default"]) == ("false", False)
     kernel = lab.get("/api/kernelspecs").json()["kernelspecs"]["python3"]
-    assert kernel["spec"]["display_name"] == "Python 3 (labkit)"
+    assert "__import__('labkit')" in kernel["spec"]["argv"][-1]
+    # Under the name that is saved in the notebooks: to open one does not change it.
+    assert kernel["spec"]["display_name"] == nbformat.read(ROOT / FIRST, 4).metadata.kernelspec.display_name
     assert lab.get(kernel["resources"]["logo-svg"]).status_code == 200
 
 

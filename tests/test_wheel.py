@@ -18,6 +18,7 @@ from tests.lab_command import fresh, opened
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = Path(pytest.__file__).parent.parent
+MAGICS = "--InteractiveShellApp.exec_lines=__import__('labkit')"
 CORE = ("redis", "hiredis")
 
 pytestmark = pytest.mark.timeout(600)
@@ -85,7 +86,7 @@ def test_the_demo_and_the_lab_are_the_whole_story(built: tuple[Path, Path], tmp_
     assert (folder / "out/demo.html").stat().st_size > 100_000
     with opened([str(programs / "labkit")], folder, fresh(folder)) as lab:
         assert lab.get("/", follow_redirects=True).url.path == f"/lab/tree/{FIRST}"
-        assert lab.get("/api/kernelspecs").json()["kernelspecs"]["python3"]["spec"]["display_name"].endswith("(labkit)")
+        assert lab.get("/api/kernelspecs").json()["kernelspecs"]["python3"]["spec"]["argv"][-1].startswith(MAGICS)
     assert (folder / "labkit-course" / FIRST).is_file()
 
 
