@@ -6,10 +6,12 @@ WORKDIR /src
 RUN python -m venv /opt/labkit
 # First what labkit needs, with an empty package in its place: this layer lasts until the requirements change.
 COPY pyproject.toml constraints.txt ./
-RUN mkdir labkit lua configs notebooks \
- && touch README.md LICENSE labkit/__init__.py \
+RUN mkdir labkit lua configs notebooks docs examples \
+ && touch README.md CHANGELOG.md LICENSE docs/pypi.md labkit/__init__.py \
  && /opt/labkit/bin/pip install --constraint constraints.txt ".[$EXTRA]"
-COPY README.md LICENSE ./
+COPY README.md CHANGELOG.md LICENSE ./
+COPY docs docs
+COPY examples examples
 COPY lua lua
 COPY configs configs
 COPY notebooks notebooks

@@ -6,8 +6,6 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 VENV := .venv/.made
 LAB := .venv/.lab
 TEST := .venv/.test
-# JupyterLab refuses root unless told otherwise.
-ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 PYTEST := $(BIN)/pytest
 # More than most machines for tests have cores: many tests wait for servers, which cost nothing meanwhile.
 WORKERS := --numprocesses 3 --dist loadscope
@@ -22,8 +20,7 @@ demo: $(LAB) ## Run the whole pipeline once and leave out/demo.html.
 	@$(BIN)/labkit demo
 
 lab: $(LAB) ## Open JupyterLab on the first notebook.
-	@$(BIN)/python scripts/jupyter_settings.py
-	@LABKIT_KERNELS=1 $(BIN)/jupyter lab $(ROOT) --ip=127.0.0.1 --log-level=WARN --LabApp.default_url=/lab/tree/notebooks/00-start-here.ipynb
+	@$(BIN)/labkit lab .
 
 # Printed with the command, so that what failed can be tried again: make test SEED=…
 test soak: SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
@@ -67,6 +64,8 @@ $(VENV): scripts/venv.sh
 
 $(LAB): $(VENV) pyproject.toml constraints.txt
 	@echo "Installing the lab into .venv (once, about a minute)"
+	@# Under this name, labkit was installed before, and an index has somebody else's package of the same name.
+	@$(BIN)/python -m pip uninstall --quiet --quiet --yes labkit
 	@$(PIP_INSTALL) --editable '.[lab]'
 	@touch $@
 

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import cast
 
+import labkit
 from labkit.stack import binaries
 from tests.redis_server import RedisServer
 
@@ -34,7 +35,8 @@ def describe(server: RedisServer, *packages: str) -> str:
         f"{platform.system()} {platform.release().split('-')[0]}",
         f"{platform.python_implementation()} {platform.python_version()}",
         f"Valkey {found.get('valkey_version', found['redis_version'])}",
-        *(f"{package} {version(package)}" for package in ("labkit", "redis", "hiredis", *packages)),
+        f"labkit {labkit.__version__}",
+        *(f"{package} {version(package)}" for package in ("redis", "hiredis", *packages)),
     ]
     return f"Measured on: {', '.join(parts)}.\n"
 

@@ -21,6 +21,7 @@ from labkit.errors import (
     FlushError,
     LabkitError,
     MetricError,
+    MissingExtra,
     PortInUse,
     QueryError,
     ServiceFailed,
@@ -38,12 +39,15 @@ if TYPE_CHECKING:
     from labkit.writer.service import RedisMetricsService
     from labkit.writer.telemetry import WriterStats
 
+    __version__: str
+
 __all__ = [
     "BinaryNotFound",
     "ConnectionFailed",
     "FlushError",
     "LabkitError",
     "MetricError",
+    "MissingExtra",
     "PortInUse",
     "Prometheus",
     "QueryError",
@@ -68,21 +72,34 @@ _LAZY = {
     "live": "labkit.live_figure",
 }
 _MODULES = ("dashboard", "plot")
+_CORE = ("RedisMetricsService", "WriterStats")
 
 
 def __getattr__(name: str) -> Any:
+    if name in _CORE:
+        return _load(name)
+    if name not in (*_LAZY, *_MODULES, "__version__"):
+        raise AttributeError(f"module 'labkit' has no attribute {name!r}")
+    from labkit.extras import installed, needing
+
+    if name == "__version__":
+        return installed()
+    with needing("lab", f"labkit.{name}"):
+        return _load(name)
+
+
+def _load(name: str) -> Any:
     from importlib import import_module
 
-    if name in _MODULES:
-        return import_module(f"labkit.{name}")
-    if name not in _LAZY:
-        raise AttributeError(f"module 'labkit' has no attribute {name!r}")
-    return getattr(import_module(_LAZY[name]), name)
+    return import_module(f"labkit.{name}") if name in _MODULES else getattr(import_module(_LAZY[name]), name)
 
 
 def load_ipython_extension(shell: "InteractiveShell") -> None:
     """Add labkit's magics to a notebook; called by `%load_ext labkit`."""
-    from labkit.ask import magics
+    from labkit.extras import needing
+
+    with needing("lab", "%load_ext labkit"):
+        from labkit.ask import magics
 
     magics.load_ipython_extension(shell)
 

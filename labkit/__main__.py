@@ -2,18 +2,20 @@
 
 import sys
 
+from labkit.errors import MissingExtra
+from labkit.extras import extra_of, needing
+
 
 def main() -> None:
     """Run the command line, or say how to install what it needs."""
+    command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
     try:
-        from labkit.cli import run
+        with needing(extra_of(command), f"labkit {command}".rstrip()):
+            from labkit.cli import run
 
-        sys.exit(run())
-    except ModuleNotFoundError as missing:
-        if (missing.name or "labkit").partition(".")[0] == "labkit":
-            raise
-        # Installed in parts: the base has no command line, and labkit[sidecar] has neither store nor stack.
-        sys.exit(f"error: This needs {missing.name}, which is not installed: pip install 'labkit[lab]'")
+            sys.exit(run())
+    except MissingExtra as missing:
+        sys.exit(f"error: {missing}")
 
 
 if __name__ == "__main__":

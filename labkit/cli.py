@@ -275,6 +275,47 @@ def demo(
     raise typer.Exit(run_demo(quick=quick, out=out))
 
 
+@app.command()
+def lab(
+    folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Where to put the course.")] = Path(
+        "labkit-course"
+    ),
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port of JupyterLab; by default 8888, or the next free one.")
+    ] = None,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser on it.")] = True,
+) -> None:
+    """Open JupyterLab on the first notebook of the course.
+
+    Copies the course into a folder, by default ./labkit-course: notebooks, and the pages they lead to. Files that are
+    there already stay as they are. Kernels have labkit's magics. Ends with Ctrl-C.
+
+    \b
+    labkit lab
+    labkit lab ~/metrics --no-browser --port 8889
+    """
+    from labkit import course, jupyter
+
+    _tell(course.write_course(folder), "course", folder)
+    jupyter.become(folder, port=port, browser=browser)
+
+
+@app.command()
+def example(
+    folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Where to put it.")] = Path("labkit-example"),
+) -> None:
+    """Write an example: tests of an application and of a notebook, on a real lab.
+
+    By default into ./labkit-example. Files that are there already stay as they are. `pytest` in that folder runs it.
+
+    \b
+    labkit example && cd labkit-example && pytest
+    """
+    from labkit.course import write_example
+
+    _tell(write_example(folder), "example", folder)
+
+
 class _TakesPairs(TyperCommand):
     """A command whose option `-p` takes two words. Typer has no type for that: they travel as NAME=VALUE."""
 
@@ -341,6 +382,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 0
     return 0
+
+
+def _tell(changed: Sequence[Path], what: str, folder: Path) -> None:
+    """Say where the copy of something is, and which files of it are not labkit's own."""
+    say(f"The {what} is in {folder}.")
+    if changed:
+        names = ", ".join(str(path.relative_to(folder)) for path in changed)
+        say(f"Changed since, or of another version, and left as they are: {names}.")
 
 
 def _address(listen: str) -> tuple[str, int]:

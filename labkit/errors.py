@@ -5,6 +5,7 @@ LabkitError
 ├── ConnectionFailed      a URL is malformed, or nothing answers there
 ├── FlushError            recorded values could not be written in time
 ├── QueryError            Prometheus refused a query, or did not answer
+├── MissingExtra          a part of labkit is used that is not installed (also a ModuleNotFoundError)
 └── StackError            the local lab could not do what was asked
     ├── BinaryNotFound    a program is neither installed nor available for download
     ├── PortInUse         a port is in use by another process
@@ -30,6 +31,10 @@ class FlushError(LabkitError):
 
 class QueryError(LabkitError):
     """Prometheus refused a query or could not be reached; the message says which, and where."""
+
+
+class MissingExtra(LabkitError, ModuleNotFoundError):
+    """A part of labkit is used whose packages are not installed; the message says what to install."""
 
 
 class StackError(LabkitError):

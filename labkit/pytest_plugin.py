@@ -93,12 +93,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 def _up(home: "Path", options: dict[str, Any]) -> "Stack":
+    from labkit.errors import LabkitError
+
     try:
         from labkit import Stack
-        from labkit.errors import LabkitError
-    except ModuleNotFoundError as error:
-        pytest.fail(f"The lab needs {error.name}, which comes with: pip install 'labkit[lab]'", pytrace=False)
-    try:
+
         return Stack.up(ports="auto", home=home, **options)
     except LabkitError as error:
         pytest.fail(f"The lab did not start. {error}", pytrace=False)

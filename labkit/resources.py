@@ -1,6 +1,6 @@
-"""Where to find the files that are not Python: the Lua scripts and the configurations.
+"""Where to find the files that are not Python: the Lua scripts, the configurations, the course.
 
-In a checkout they are `lua/` and `configs/` beside the package; in an installed wheel they travel inside it.
+In a checkout they are `lua/`, `notebooks/` and the like, beside the package; in a wheel they travel inside it.
 """
 
 from pathlib import Path

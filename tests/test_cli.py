@@ -56,7 +56,7 @@ def test_the_base_installation_says_what_the_command_line_needs(tmp_path: Path) 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
-    assert "pip install 'labkit[lab]'" in done.stderr
+    assert "pip install 'labkit-metrics[sidecar]'" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -20,6 +20,7 @@ from labkit.store.app import create_app
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+TEXTS = {".sh", ".py", ".md", ".lua", ".yml", ".toml", ".txt", ".ipynb", ".json"}
 
 
 def read(path: Path) -> nbformat.NotebookNode:
@@ -79,7 +80,7 @@ def test_a_notebook_keeps_the_house_rules(path: Path) -> None:
 def _committed_texts() -> Iterator[tuple[str, str]]:
     for path in ROOT.rglob("*"):
         hidden = any(part.startswith(".") or part in ("out", "node_modules") for part in path.relative_to(ROOT).parts)
-        if path.is_file() and not hidden and path.suffix in {".py", ".md", ".lua", ".yml", ".toml", ".txt", ".ipynb"}:
+        if path.is_file() and not hidden and path.suffix in TEXTS:
             yield str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")
 
 
@@ -87,6 +88,14 @@ def test_nothing_names_a_machine() -> None:
     """No text has a path of somebody's machine or a package index's address."""
     pattern = re.compile(r"/(?:home|root|work)/\w|pypi\.org/simple|deb\.debian\.org")
     assert [name for name, text in _committed_texts() if pattern.search(text) and name != "tests/test_docs.py"] == []
+
+
+def test_nobody_is_told_to_install_another_package() -> None:
+    """On package indexes, `labkit` is somebody else's: what people install is called labkit-metrics, everywhere."""
+    wrong = re.compile(r"pip3? (?:install|download)[^`\n;&]*[\s'\"]labkit(?![\w/-])|\blabkit\[")
+    assert wrong.search("pip install labkit") and wrong.search("pip install -U 'labkit[lab]'")
+    assert not wrong.search("pip install 'labkit-metrics[lab]' && labkit demo")
+    assert [name for name, text in _committed_texts() if wrong.search(text) and name != "tests/test_docs.py"] == []
 
 
 def test_both_scripts_are_found() -> None:

@@ -13,6 +13,7 @@ import httpx
 import nbformat
 import pytest
 
+from labkit.extras import DISTRIBUTION
 from tests.redis_server import wait_until
 
 ROOT = Path(__file__).parent.parent
@@ -61,7 +62,7 @@ def test_binder_gets_the_versions_of_the_lab(clone: Path, environment: dict[str,
     quietly = ("--dry-run", "--quiet", "--report", "-")
     command = (python, "-m", "pip", "install", *quietly, "-r", ".binder/requirements.txt")
     report = json.loads(run(*command, cwd=clone, environment=environment))
-    assert [item["metadata"]["name"] for item in report["install"]] in ([], ["labkit"])
+    assert [item["metadata"]["name"] for item in report["install"]] in ([], [DISTRIBUTION])
     release = re.fullmatch(r"python-(\d+\.\d+)", (BINDER / "runtime.txt").read_text().strip())
     assert release
     assert f'requires-python = ">={release[1]}"' in (ROOT / "pyproject.toml").read_text()

@@ -17,7 +17,7 @@ def _within(package: str, *modules: str) -> list[str]:
 # From the ground to the edge. A module imports only from what comes before it; a package that is here by its own
 # name is one step.
 JOURNEY = (
-    *("errors", "resources", "tls", "connection", "listening", "callers", "keys", "digits", "script"),
+    *("errors", "extras", "resources", "tls", "connection", "listening", "callers", "keys", "digits", "script"),
     *_within("writer", "declaration", "timer", "amounts", "buckets", "metric", "metrics", "registry"),
     *_within(
         "writer", "timing", "batch", "scripts", "backoff", "telemetry", "delivery", "flusher", "flush_thread", "holders"
@@ -33,6 +33,7 @@ JOURNEY = (
     *("table", "progress", "interrupts", "store", "stack", "experiments", "live_figure", "control_panel"),
     *("relay", "proxies", "pytest_plugin"),
     *_within("report", "parameters", "execution", "pages", "report"),
+    *("course", "jupyter"),
     *("demo", "terminal", "cli", "ask"),
 )
 

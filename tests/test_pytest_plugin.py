@@ -96,7 +96,7 @@ def test_a_lab_that_is_not_installed_is_named(tmp_path: Path) -> None:
     """Whoever installed labkit only to record is told what to install, in a line."""
     without = "import sys\nsys.modules['psutil'] = None"
     done = run_pytest(write(tmp_path, f"{without}\ndef test_it(labkit_stack): ..."))
-    assert "The lab needs psutil, which comes with: pip install 'labkit[lab]'" in done.stdout
+    assert "labkit.Stack needs psutil, which is not installed: pip install 'labkit-metrics[lab]'" in done.stdout
 
 
 def test_the_guide_shows_what_runs() -> None:

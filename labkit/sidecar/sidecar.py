@@ -3,7 +3,6 @@
 import logging
 import threading
 from collections.abc import Callable, Collection
-from importlib.metadata import version
 from math import nan
 from time import monotonic, perf_counter
 
@@ -14,6 +13,7 @@ from prometheus_client.openmetrics import exposition
 from prometheus_client.registry import Collector
 
 from labkit.connection import redact
+from labkit.extras import installed
 from labkit.keys import Keys
 from labkit.sidecar.filtering import select
 from labkit.sidecar.mirror import PATIENCE, Mirror
@@ -165,7 +165,7 @@ class Telemetry:
         age = prom.Gauge("labkit_sidecar_data_age_seconds", "Time since Redis was last read.", registry=registry)
         age.set_function(lambda: monotonic() - self._refreshed_at)
         info = prom.Gauge("labkit_build_info", "The version of labkit.", ["version"], registry=registry)
-        info.labels(version("labkit")).set(1)
+        info.labels(installed()).set(1)
         own = [*registry.collect(), *_MirrorCollector(mirror).describe()]
         self.names = {family.name for family in own} | {sample.name for family in own for sample in family.samples}
         self.names |= _OF_PROMETHEUS

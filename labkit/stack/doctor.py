@@ -12,6 +12,7 @@ import redis
 
 from labkit.connection import DEFAULT_URL, connect, redact
 from labkit.errors import BinaryNotFound, LabkitError, PortInUse
+from labkit.extras import DISTRIBUTION, install
 from labkit.stack.binaries import PROGRAMS, Program, locate
 from labkit.stack.ownership import doubt
 from labkit.stack.packages import cache_folder, can_fetch
@@ -43,16 +44,16 @@ def examine() -> list[Finding]:
 
 
 def _packages() -> set[str]:
-    """The packages of `labkit[lab]`, as this installation declares them."""
-    wanted = [line for line in requires("labkit") or () if not re.search(r"extra == .(test|bench)", line)]
-    return {match[0] for line in wanted if (match := re.match(r"[\w.-]+", line))} - {"labkit"}
+    """The packages of the whole lab, as this installation declares them."""
+    wanted = [line for line in requires(DISTRIBUTION) or () if not re.search(r"extra == .(test|bench)", line)]
+    return {match[0] for line in wanted if (match := re.match(r"[\w.-]+", line))} - {DISTRIBUTION}
 
 
 def _package(name: str) -> Finding:
     try:
         return Finding(name, "ok", version(name))
     except PackageNotFoundError:
-        return Finding(name, "missing", "pip install 'labkit[lab]'")
+        return Finding(name, "missing", install("lab"))
 
 
 def _cache() -> Finding:
