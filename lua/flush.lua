@@ -142,21 +142,22 @@ local function carried(lo)
   return lo ~= 0 and ',"carry":' .. text(lo) or ""
 end
 
--- "5,10,25" -> {5, 10, 25}; nil unless finite, ascending and written like that. Most series of a batch share their bounds.
+-- "5,10,25" -> {5, 10, 25}; nil unless finite and ascending. Most series of a batch share their bounds.
 local known_bounds = {}
 local function bounds_of(list)
   local known_as = known_bounds[list]
   if known_as ~= nil then return known_as or nil end
-  local bounds, texts, n = {}, {}, 0
+  local bounds, n = {}, 0
   for word in list:gmatch("[^,]+") do
     n = n + 1
     bounds[n] = tonumber(word)
-    if not finite(bounds[n]) or (n > 1 and bounds[n] <= bounds[n - 1]) then break end
-    texts[n] = text(bounds[n])
+    if not finite(bounds[n]) or (n > 1 and bounds[n] <= bounds[n - 1]) then
+      bounds = false
+      break
+    end
   end
-  -- Kept as they are in the JSON that is written, so they are as this script writes them.
-  known_bounds[list] = concat(texts, ",") == list and bounds
-  return known_bounds[list] or nil
+  known_bounds[list] = bounds
+  return bounds or nil
 end
 
 -- What Redis holds ------------------------------------------------------------
@@ -346,6 +347,13 @@ local function counts_at(json, at, n)
   return counts[n + 1] and counts
 end
 
+-- Bounds stay as they are in the JSON that is written, so they must be as this script writes them.
+local function are_canonical(list)
+  local texts = {}
+  for i, bound in ipairs(bounds_of(list) or {}) do texts[i] = text(bound) end
+  return concat(texts, ",") == list
+end
+
 -- How long the JSON of a histogram with these bounds can be: a count has up to 16 digits.
 local function longest_with(bounds)
   return #bounds + 17 * #bounds_of(bounds) + 256
@@ -357,7 +365,10 @@ local function other_bounds(json)
   local after = from and find(json, "]", from, true)
   if not after or after > LONGEST_BOUNDS or not find(json, '^%],"counts":%[', after) then return nil end
   local bounds = json:sub(from, after - 1)
-  if known_bounds[bounds] == nil and not affords(#bounds) then return nil end
+  if known_bounds[bounds] == nil then
+    if not affords(#bounds) then return nil end
+    if not are_canonical(bounds) then known_bounds[bounds] = false end
+  end
   if bounds_of(bounds) and #json <= longest_with(bounds) then return bounds end
 end
 
