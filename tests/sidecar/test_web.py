@@ -19,6 +19,7 @@ import trustme
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from labkit import RedisMetricsService
+from labkit.sidecar.serving import Limits
 from labkit.stack import binaries
 from tests.redis_server import RedisServer, wait_until
 from tests.sidecar_process import SidecarProcess
@@ -201,7 +202,7 @@ def test_head_is_get_without_the_page(sidecar: SidecarProcess) -> None:
 
 
 def test_sigterm_answers_the_scrape_in_hand(own_server: RedisServer, sidecar: SidecarProcess) -> None:
-    """Redis is slow, the scrape waits, the end comes: the page is whole, and the exit code 0, within 2 s."""
+    """Redis is slow, the scrape waits, the end comes: the page is whole, and the exit code 0, soon."""
     client = http.client.HTTPConnection("127.0.0.1", sidecar.port)
     client.request("GET", "/metrics")
     client.getresponse().read()
@@ -212,7 +213,7 @@ def test_sigterm_answers_the_scrape_in_hand(own_server: RedisServer, sidecar: Si
     answer = client.getresponse()
     assert f"\n{SERIES}\n".encode() in answer.read()
     assert sidecar.process.wait(5) == 0
-    assert monotonic() - started < 2
+    assert monotonic() - started < Limits().head_time - 1  # the shortest time that any client has
     assert "Traceback" not in sidecar.log
     client.close()
 
@@ -231,7 +232,7 @@ def test_sigterm_waits_for_nobody_who_does_not_read(own_server: RedisServer, sid
     started = monotonic()
     sidecar.process.send_signal(signal.SIGTERM)
     assert sidecar.process.wait(5) == 0
-    assert monotonic() - started < 2
+    assert monotonic() - started < Limits().head_time - 1  # the shortest time that any client has
     assert "Traceback" not in sidecar.log
     for client in clients:
         client.close()
@@ -247,10 +248,10 @@ def test_sigterm_lets_go_who_does_not_take_the_page(own_server: RedisServer, sid
     with socket.create_connection(("127.0.0.1", sidecar.port)) as client:
         client.send(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
         assert client.recv(15) == b"HTTP/1.1 200 OK"
-        said, started = sidecar.log, monotonic()
+        said = sidecar.log
         sidecar.process.send_signal(signal.SIGTERM)
-        assert sidecar.process.wait(5) == 0
-    assert monotonic() - started < 2
+        # Far sooner than the minute that an answer may take, on the busiest machine.
+        assert sidecar.process.wait(Limits().send_time / 2) == 0
     assert sidecar.log == said
 
 
