@@ -20,6 +20,7 @@ def test_forks_during_a_flush(start: Start, redis_client: redis.Redis) -> None:
     assert int(forks[1]) > 0
 
 
+@pytest.mark.usefixtures("shared_memory")
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_children_of_multiprocessing(start: Start, redis_client: redis.Redis, method: str) -> None:
     """Processes, pools and executors, failed children, their children, and threads that outlive the function."""

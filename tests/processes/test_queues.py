@@ -18,6 +18,7 @@ CELERY = ("-m", "celery", "--app", "celery_tasks", "worker", "--concurrency", "2
 RQ = (str(Path(sys.executable).with_name("rq")), "worker", "--worker-class", "labkit.integrations.rq.Worker")
 
 
+@pytest.mark.usefixtures("shared_memory")
 @pytest.mark.parametrize("options", [(), ("--max-tasks-per-child", "1")], ids=" ".join)
 def test_celery(start: Start, redis_client: redis.Redis, redis_url: str, options: tuple[str, ...]) -> None:
     """Its prefork pool ends processes with os._exit, at the end or after each task; nothing needs to be written."""
