@@ -29,6 +29,7 @@ class Replicated:
 
     def kill(self) -> None:
         """kill -9, and a restart with what is in the file."""
+        self.wait_for_the_file()
         self.primary.kill()
         self.primary.start()
         self.accept()
@@ -106,6 +107,14 @@ class Replicated:
         token = secrets.token_bytes(8)
         self.primary.client.set("token", token)
         wait_until(lambda: self._replica_has(token), "the copy")
+
+    def wait_for_the_file(self) -> None:
+        # A server that was a replica rewrites its file after a whole copy; killed meanwhile, it comes back without it.
+        wait_until(lambda: not self._rewrites(), "the rewritten file")
+
+    def _rewrites(self) -> bool:
+        told = self.primary.client.info("persistence")
+        return bool(told["aof_rewrite_in_progress"] or told["aof_rewrite_scheduled"])
 
     def _replica_has(self, token: bytes) -> bool:
         try:
