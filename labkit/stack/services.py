@@ -106,8 +106,9 @@ def _redis(state: State, folder: Folder, on_step: Callable[[str], None]) -> Serv
     # Each server reads its own files only: a Valkey 9 writes what a Redis 7 cannot read.
     data, port = folder.data(state.options.server), state.ports["redis"]
     command = [str(program.path), "--port", str(port), "--bind", HOST, "--dir", str(data), "--daemonize", "no"]
-    # With an append-only file, a server that was killed comes back with what it had acknowledged.
-    command += ["--save", "", "--appendonly", "yes"]
+    # So a server that was killed comes back with what it had acknowledged; with `everysec`, on a busy disk, without the
+    # last two seconds of it.
+    command += ["--save", "", "--appendonly", "yes", "--appendfsync", "always"]
     # A full server refuses writes, and the writers wait. Every other policy would evict series.
     command += ["--maxmemory", "256mb", "--maxmemory-policy", "noeviction"]
     # Otherwise it overwrites its environment, by which `down` knows it.
