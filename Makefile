@@ -11,7 +11,7 @@ PYTEST := $(BIN)/pytest
 WORKERS := --numprocesses 3 --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-docker test-versions soak mutants check bench clean
+.PHONY: help demo lab test test-docker test-versions fresh soak mutants check bench clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ soak: $(TEST) ## Try many more random sequences of faults.
 
 test-docker: $(TEST) ## Run the containers on a Docker engine of the tests' own (as root, on Debian).
 	$(PYTEST) tests/docker
+
+fresh: $(LAB) ## Run demo and test on a new, minimal Debian (as root): RELEASE=trixie TARGETS="demo test".
+	@$(BIN)/python -m scripts.fresh $(or $(RELEASE),trixie) $(or $(TARGETS),demo test)
 
 mutants: $(TEST) ## Change flush.lua line by line: does a test fail each time?
 	$(BIN)/python scripts/mutants.py

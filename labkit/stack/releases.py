@@ -53,9 +53,14 @@ def mirror() -> str:
     found = platform.freedesktop_os_release() if Path("/etc/os-release").exists() else {}
     if found.get("ID") != "debian" or not KEYRING.exists():
         raise BinaryNotFound("other releases of Debian can be had on Debian only")
+    if mirror := mirrors().get(found.get("VERSION_CODENAME", "")):
+        return mirror
+    raise BinaryNotFound("the machine's own sources do not say where Debian's releases are")
+
+
+def mirrors() -> dict[str, str]:
+    """Return where the machine gets its own release from, and each of its updates: `bookworm`, `bookworm-security`."""
     command = ["apt-get", "indextargets", "--no-release-info", "--format", "$(RELEASE) $(REPO_URI)"]
     listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    mirrors = dict(reversed([line.split() for line in listed.splitlines()]))
-    if mirror := mirrors.get(found.get("VERSION_CODENAME", "")):
-        return str(mirror)
-    raise BinaryNotFound("the machine's own sources do not say where Debian's releases are")
+    # The first of several is the one that apt would ask.
+    return dict(reversed([line.split() for line in listed.splitlines()]))

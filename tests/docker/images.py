@@ -13,8 +13,8 @@ import tempfile
 import tomllib
 from pathlib import Path
 
-from labkit.stack import releases
 from labkit.stack.packages import cache_folder, fetch
+from tests.debian_root import debootstrap
 from tests.docker.engine import Engine
 from tests.docker.files import BASE, PINS, ROOT
 
@@ -71,22 +71,11 @@ def debian() -> Path:
     if not archive.exists():
         with tempfile.TemporaryDirectory(dir=_folder()) as folder:
             root, packed = Path(folder, "root"), Path(folder, "packed")
-            _debootstrap(root)
+            debootstrap(RELEASE, root, PACKAGES)
             # What apt downloaded is of no use in an image.
             subprocess.run(["tar", "-C", root, "--exclude=./var/cache/apt/*", "-cf", packed, "."], check=True)
             packed.rename(archive)
     return archive
-
-
-def _debootstrap(root: Path) -> None:
-    tool = fetch("debootstrap", print)
-    # What it mounts in there is gone with the namespace, however it ends.
-    command = ["unshare", "--mount", str(tool / "usr/sbin/debootstrap"), "--variant=minbase", f"--include={PACKAGES}"]
-    environment = os.environ | {"DEBOOTSTRAP_DIR": str(tool / "usr/share/debootstrap")}
-    made = subprocess.run(
-        [*command, RELEASE, str(root), releases.mirror()], env=environment, capture_output=True, text=True, check=False
-    )
-    assert made.returncode == 0, made.stdout[-2000:] + made.stderr
 
 
 def wheels() -> Path:
