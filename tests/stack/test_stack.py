@@ -84,7 +84,7 @@ def test_other_options_are_refused(stack: Stack) -> None:
 def test_a_planted_folder_is_neither_used_nor_emptied(tmp_path: Path, planted: str) -> None:
     """`.labkit` is a link to a thesis, or the thesis itself: every way in refuses it, and every file stays."""
     thesis = tmp_path / ("thesis" if planted == "link" else ".labkit")
-    thesis.mkdir()
+    thesis.mkdir(mode=0o700)
     (thesis / "state.json").write_text('{"options": {}, "ports": {"redis": 1}}')
     if planted == "link":
         (tmp_path / ".labkit").symlink_to(thesis)

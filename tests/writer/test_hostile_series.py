@@ -62,10 +62,10 @@ OPERATIONS: dict[str, Operation] = {
 
 
 def held_up(server: RedisServer, keys: list[str], operation: Operation) -> float:
-    """How long a batch for these series holds the server, in seconds of its processor time; the best of three."""
+    """How long a batch for these series holds the server, in seconds of its processor time; the best of eight."""
     WriteScripts(server.client, Keys()).load()
     costs = []
-    for number in range(1, 4):
+    for number in range(1, 9):
         before = processor_seconds(server)
         replies(server.client, batch(number, dict.fromkeys(keys, operation)))
         costs.append(processor_seconds(server) - before)
