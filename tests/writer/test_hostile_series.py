@@ -61,11 +61,16 @@ OPERATIONS: dict[str, Operation] = {
 }
 
 
-def held_up(server: RedisServer, keys: list[str], operation: Operation) -> float:
-    """How long a batch for these series holds the server, in seconds of its processor time; the best of eight."""
+def held_up(server: RedisServer, keys: list[str], operation: Operation, texts: dict[str, str] | None = None) -> float:
+    """How long a batch for these series holds the server, in seconds of its processor time; the best of eight.
+
+    Each finds the `texts` as they were: a batch that takes one writes it anew, and the next would have it easier.
+    """
     WriteScripts(server.client, Keys()).load()
     costs = []
     for number in range(1, 9):
+        if texts:
+            server.client.mset(texts)
         before = processor_seconds(server)
         replies(server.client, batch(number, dict.fromkeys(keys, operation)))
         costs.append(processor_seconds(server) - before)
@@ -81,8 +86,8 @@ def test_no_text_holds_the_server_up(
     keys = [f"metrics:{kind}:n={n}" for n in range(BATCH)]
     for size in SIZES:
         redis_client.flushall()
-        redis_client.mset({key: text(size, n) for n, key in enumerate(keys)})
-        assert held_up(redis_server, keys, OPERATIONS[kind]) < 0.005, f"{size} bytes"
+        texts = {key: text(size, n) for n, key in enumerate(keys)}
+        assert held_up(redis_server, keys, OPERATIONS[kind], texts) < 0.005, f"{size} bytes"
 
 
 def test_half_a_gigabyte_holds_nothing_up(redis_server: RedisServer, redis_client: redis.Redis) -> None:
