@@ -88,7 +88,6 @@ def server(app: Starlette, limits: Limits, tls: TlsContext | None = None) -> uvi
         limit_concurrency=limits.connections,
         h11_max_incomplete_event_size=limits.head,
         timeout_keep_alive=limits.idle_time,
-        timeout_graceful_shutdown=limits.last_time,
     )
     config.limits = limits
     config.load()
@@ -121,14 +120,22 @@ class _Config(uvicorn.Config):
 class _Server(uvicorn.Server):
     """Exits with code 0 after SIGTERM: it was asked to. A client that does not take its answer is not waited for."""
 
+    config: _Config
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # Just before Uvicorn would cancel the request, and log that as an error.
-        asyncio.get_running_loop().call_later(self.config.timeout_graceful_shutdown or 0, self._let_go)
+        # Instead of Uvicorn's own limit: when that passes, it logs an error, even if all requests have just ended.
+        asyncio.get_running_loop().call_later(self.config.limits.last_time, self._let_go)
         await super().shutdown(sockets)
 
     def _let_go(self) -> None:
         for connection in list(self.server_state.connections):
             connection.transport.abort()
+        # Requests end by themselves now, but for those that wait for Redis.
+        asyncio.get_running_loop().call_later(self.config.limits.last_time / 2, self._cancel)
+
+    def _cancel(self) -> None:
+        for task in list(self.server_state.tasks):
+            task.cancel()
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         if sig == signal.SIGTERM:

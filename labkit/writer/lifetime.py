@@ -111,6 +111,9 @@ def _close_at_the_end_of_a_child() -> None:
     if parent_process():
         # The very last, because other finalizers may still record.
         util.Finalize(None, _close_in_a_child, exitpriority=-100)
+        # A signal handler that exits may interrupt the finalizers, for example when a pool ends a worker that ends by
+        # itself. A child shuts its threads down all the same; what is closed by then is not closed again.
+        threading._register_atexit(_close_in_a_child)  # type: ignore[attr-defined]
 
 
 def _close_in_a_child() -> None:

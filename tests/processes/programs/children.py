@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import util
 from threading import Thread
 from time import sleep
 
@@ -54,8 +55,14 @@ def end_normally_on_sigterm() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
+def told_to_end_while_it_ends() -> None:
+    end_normally_on_sigterm()
+    count("interrupted")
+    util.Finalize(None, os.kill, (os.getpid(), signal.SIGTERM), exitpriority=1)
+
+
 def main() -> None:
-    targets = (in_the_module_and_in_the_child, fail, leave_threads_behind, start_a_child)
+    targets = (in_the_module_and_in_the_child, fail, leave_threads_behind, start_a_child, told_to_end_while_it_ends)
     processes = [multiprocessing.Process(target=target) for target in targets]
     for process in processes:
         process.start()
