@@ -21,7 +21,8 @@ UVICORN = ("-m", "uvicorn", "--log-level", "warning", "asgi:app")
 # The server itself; Python runs the script that starts it.
 UWSGI = str(Path(sys.executable).with_name("uwsgi"))
 MASTER = ("--master", "--processes", "2", "--die-on-term", "--wsgi-file", "wsgi.py", "--callable", "app")
-OSAFTERFORK = ("--threads", "2", "--py-call-osafterfork")
+# On Python 3.13, uWSGI 2.0.30 answers nobody with that option, whatever the application.
+OSAFTERFORK = ("--threads", "2", *(("--py-call-osafterfork",) if sys.version_info < (3, 13) else ()))
 
 
 def ask(url: str) -> Counter[str]:
