@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryFile, mkdtemp
 
 from labkit.errors import BinaryNotFound
 from labkit.stack import releases
@@ -89,9 +89,11 @@ def furnish(root: Path, packages: Sequence[str]) -> None:
     policy.write_text("#!/bin/sh\nexit 101\n")
     policy.chmod(0o755)
     install = shlex.join(["apt-get", "install", "--yes", "--quiet=2", "--no-install-recommends", *packages])
-    script = f"apt-get update --quiet=2 && DEBIAN_FRONTEND=noninteractive {install} > /root/installed.log"
-    if run_alone(["sh", "-c", MACHINE, "sh", str(root), "sh", "-c", script]):
-        raise BinaryNotFound("the packages could not be installed; see above")
+    script = f"apt-get update --quiet=2 && DEBIAN_FRONTEND=noninteractive {install}"
+    with TemporaryFile() as log:
+        if run_alone(["sh", "-c", MACHINE, "sh", str(root), "sh", "-c", script], output=log):
+            log.seek(0)
+            raise BinaryNotFound(f"{shlex.join(packages)} could not be installed\n{log.read().decode()[-4000:]}")
 
 
 @contextmanager
