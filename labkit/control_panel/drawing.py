@@ -6,6 +6,7 @@ A state is told by a shape and a word; its colour only helps. Colours are Okabe 
 from collections.abc import Sequence
 from html import escape
 from itertools import pairwise
+from math import ceil
 
 from labkit.control_panel.path import Stage
 
@@ -63,7 +64,7 @@ def draw(stages: Sequence[Stage], event: str, moved: Sequence[bool] = ()) -> str
 
 def describe(stages: Sequence[Stage]) -> str:
     """Say in words what the picture shows."""
-    return "; ".join(f"{NAMES[one.service]}: {one.state}, {_value(one)}, {_age(one)}" for one in stages)
+    return "; ".join(f"{NAMES[one.service]}: {one.state}, {_value(one)}, {_age(one)}{_retry(one)}" for one in stages)
 
 
 def _box(position: int, stage: Stage) -> str:
@@ -78,7 +79,7 @@ def _box(position: int, stage: Stage) -> str:
         f'<text x="{x + 33}" y="{_TOP + 47}">{state}</text>'
         f'<text class="lk-value" x="{x + 12}" y="{_TOP + 82}">{_value(stage)}</text>'
         f'<text class="lk-soft" x="{x + 12}" y="{_TOP + 107}">{_age(stage)}</text>'
-        f'<text class="lk-soft" x="{x + 12}" y="{_TOP + _TALL + 19}">{SAYS[stage.service]}</text></g>'
+        f'<text class="lk-soft" x="{x + 12}" y="{_TOP + _TALL + 19}">{_says(stage)}</text></g>'
     )
 
 
@@ -112,6 +113,15 @@ def _missing(before: Stage, after: Stage) -> float | None:
     """How many are under way; nobody knows, if one was started anew and the other remembers more."""
     known = before.value is not None and after.value is not None and before.value >= after.value
     return (before.value or 0) - (after.value or 0) if known else None
+
+
+def _says(stage: Stage) -> str:
+    return SAYS[stage.service] if stage.tries_in is None else _retry(stage).removeprefix(", ")
+
+
+def _retry(stage: Stage) -> str:
+    # Nobody who watches a second pass wants to read of none.
+    return "" if stage.tries_in is None else f", tries Redis again in {max(1, ceil(stage.tries_in))} s"
 
 
 def _value(stage: Stage) -> str:
