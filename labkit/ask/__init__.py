@@ -4,6 +4,7 @@
 magics        %promql, %%promql, %%lua, %redis and %lab: they read a line, and call what follows
 magic_line    words, options and moments on that line
 lab_command   the command line's own commands, behind %lab
+scope         which variable a name means, where the magic is called
 template      {{name}}: a variable's safe way into a query
 result        the answer, asked once: a frame, a figure, or
 diagnosis     why it is empty

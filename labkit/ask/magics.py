@@ -23,6 +23,7 @@ from IPython.display import display
 
 from labkit.ask.completion import Completion, is_ours
 from labkit.ask.magic_line import moment, split, words_of
+from labkit.ask.scope import Scope, of_the_caller
 from labkit.errors import LabkitError
 
 if TYPE_CHECKING:
@@ -127,11 +128,11 @@ class LabkitMagics(Magics):
     def _filled(self, words: Sequence[str]) -> list[str]:
         from labkit.ask.template import fill
 
-        return [fill(word, self._variables()) for word in words]
+        variables = self._variables()
+        return [fill(word, variables) for word in words]
 
-    def _variables(self) -> dict[str, Any]:
-        variables: dict[str, Any] = self._shell.user_ns
-        return variables
+    def _variables(self) -> Scope:
+        return of_the_caller(self._shell.user_ns)
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
