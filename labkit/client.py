@@ -64,7 +64,7 @@ class Client:
             try:
                 request(client)
             except requests.Timeout:
-                raise self._timed_out() from None
+                raise self.timed_out() from None
             except requests.RequestException as error:
                 raise self._unreachable(error) from None
             except MALFORMED as error:  # the client looks for what we do not need
@@ -84,7 +84,7 @@ class Client:
         if status == "success" and isinstance(data, dict):
             return answer
         if answer.get("errorType") == "timeout" or (isinstance(error, str) and _TOO_LATE in error):
-            raise self._timed_out()
+            raise self.timed_out()
         if isinstance(error, str):
             raise QueryError(f"Prometheus refused the query: {_pointed(error, promql)}")
         raise self._no_prometheus(response)
@@ -97,10 +97,11 @@ class Client:
             f"{where} answers, but not as Prometheus does ({status}). Is it the right URL? See `labkit status`."
         )
 
-    def _timed_out(self) -> QueryError:
+    def timed_out(self) -> QueryError:
         return QueryError(
             f"Prometheus at {redact(self.url)} did not answer within {self.timeout:g} s. Ask for less (a shorter "
-            "range, a longer step, fewer series), or wait longer: Prometheus(url, timeout=60)."
+            "range, a longer step, fewer series), or wait longer: Prometheus(url, timeout=60). If it hangs, "
+            "`labkit status` says so."
         )
 
     def _unreachable(self, error: requests.RequestException) -> QueryError:

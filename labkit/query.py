@@ -98,6 +98,10 @@ class Prometheus:
         """The URL it answers at."""
         return self._client.url
 
+    def timed_out(self) -> QueryError:
+        """Return the error for an answer that did not come in time."""
+        return self._client.timed_out()
+
     def query(self, promql: str, at: Moment | None = None) -> pd.DataFrame:
         """Return the value of `promql` now, or `at` a moment (an aware datetime, or seconds since 1970).
 

@@ -8,7 +8,9 @@ scope         which variable a name means, where the magic is called
 template      {{name}}: a variable's safe way into a query
 result        the answer, asked once: a frame, a figure, or
 diagnosis     why it is empty
+request       what is sent to Redis, and
 reply         what Redis says, and the line of a script that failed
+deadline      one time limit for all that a magic waits for
 highlight     how these look in a notebook
 completion    what Tab offers, at
 places        the place of the cursor in a query, read by

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from labkit.ask import highlight
+from labkit.ask.deadline import Deadline
 from labkit.table import Html
 
 if TYPE_CHECKING:
@@ -61,9 +62,7 @@ class Result:
         Raises:
             QueryError: Prometheus refused the query, with a mark at the place, or did not answer.
         """
-        if self.last is None:
-            return self._prometheus.query(self.promql, self.at)
-        return self._prometheus.query_range(self.promql, self.last, self.step, self.at)
+        return self._asked()
 
     @cached_property
     def figure(self) -> "go.Figure":
@@ -90,6 +89,30 @@ class Result:
     @cached_property
     def reasons(self) -> list[str]:
         """Why the answer may be empty, one sentence each; nothing if it is not. Asks Prometheus, when first used."""
+        return self._why()
+
+    def ask(self, patience: float) -> None:
+        """Ask now: for the answer and, if that is empty, why; both together within `patience` seconds.
+
+        Raises:
+            QueryError: as `frame`; also when that time is over.
+        """
+        deadline = Deadline(patience)
+        try:
+            self.frame = deadline.run(self._asked)
+        except TimeoutError:
+            raise self._prometheus.timed_out() from None
+        try:
+            self.reasons = deadline.run(self._why)
+        except TimeoutError:
+            self.reasons = [f"Prometheus did not say why within {patience:g} s."]
+
+    def _asked(self) -> "pd.DataFrame":
+        if self.last is None:
+            return self._prometheus.query(self.promql, self.at)
+        return self._prometheus.query_range(self.promql, self.last, self.step, self.at)
+
+    def _why(self) -> list[str]:
         if len(self.frame):
             return []
         from labkit.ask.diagnosis import explain

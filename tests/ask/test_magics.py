@@ -3,13 +3,17 @@
 import os
 import signal
 from threading import Thread
+from threading import enumerate as threads
+from time import monotonic
 
 import pytest
 import redis
 
 import labkit
 from labkit import Stack
+from labkit.ask import request
 from labkit.ask.completion import is_ours
+from labkit.ask.deadline import NAME
 from labkit.connection import connect
 from tests.ask.session import Session
 from tests.redis_server import wait_until
@@ -136,6 +140,45 @@ def test_an_interrupted_script_is_ended(asking: Session, lab: Stack) -> None:
     assert ran.failed
     assert "KeyboardInterrupt" in ran.said
     assert asking.run("%redis PING").value.value == "PONG"
+
+
+@pytest.mark.parametrize(
+    ("service", "cell", "said"),
+    [
+        ("redis", "%redis PING", "Redis did not reply within 4 s. Is it paused? See `%lab status`. Nothing was sent"),
+        ("prometheus", "%promql --last 5m users_totl", "did not answer within 4 s"),
+    ],
+)
+def test_a_server_that_hangs_costs_the_time_that_is_told(
+    asking: Session, lab: Stack, monkeypatch: pytest.MonkeyPatch, service: str, cell: str, said: str
+) -> None:
+    """One limit for everything: it was another one for each thing that was tried."""
+    asking.run(cell)  # what it imports takes its time
+    monkeypatch.setattr(request, "PATIENCE", 4.0)
+    with lab.paused(service):
+        began = monotonic()
+        ran = asking.run(cell)
+        assert monotonic() - began < 8
+    assert said in ran.said
+
+
+@pytest.mark.parametrize(("service", "cell"), [("redis", "%redis PING"), ("prometheus", "%promql up")])
+def test_a_wait_is_interrupted_at_once(asking: Session, lab: Stack, service: str, cell: str) -> None:
+    """The stop button does not wait for the limit, nor for another one after it."""
+    asking.run(cell)  # what it imports takes its time
+    with lab.paused(service):
+        watching = Thread(target=_interrupt_when_asking)
+        watching.start()
+        began = monotonic()
+        ran = asking.run(cell)
+        assert monotonic() - began < 8
+    watching.join()
+    assert "KeyboardInterrupt" in ran.said
+
+
+def _interrupt_when_asking() -> None:
+    wait_until(lambda: any(thread.name == NAME for thread in threads()), "a magic that waits")
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_lab_shows_what_runs(asking: Session, lab: Stack) -> None:
