@@ -152,7 +152,7 @@ class Result:
         words = {"title_subtitle_text": query} if self._title else {"title_text": query}
         spare = lines if self._title else lines - 1
         return go.Figure(self.figure).update_layout(
-            **words, margin_t=top + _LINE * spare, height=_HEIGHT + _LINE * spare
+            **words, margin_t=top + _LINE * spare, height=(self.figure.layout.height or _HEIGHT) + _LINE * spare
         )
 
 
