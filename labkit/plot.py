@@ -18,7 +18,13 @@ import plotly.graph_objects as go
 from labkit import theme
 from labkit.series import MOST, Frames, Named, named, top
 
-_UTC = {"title": {"text": "time (UTC)"}, "hoverformat": "%H:%M:%S UTC"}
+_UTC = {"title": {"text": "time (UTC)"}, "hoverformat": "%Y-%m-%d %H:%M:%S UTC"}
+# Short labels for times, by the distance between two (ms); the day is in them where a figure shows more than one.
+TICKS = (
+    {"dtickrange": [None, 3_599_999], "value": "%H:%M:%S"},
+    {"dtickrange": [3_600_000, 86_399_999], "value": "%a %H:%M"},
+    {"dtickrange": [86_400_000, None], "value": "%-d %b"},
+)
 _JITTER = 1.5
 # More names than this become a list beside the plot instead of a line above it.
 _LEGEND_LINE = 5
@@ -103,7 +109,7 @@ def heatmap(frame: pd.DataFrame, *, title: str = "", unit: str = "") -> go.Figur
             x=buckets.columns, y=list(buckets.index), z=buckets.where(buckets > 0), zmin=0,
             ygap=2, hoverongaps=False, colorscale=theme.HEAT,
             colorbar={"title": {"text": "per second"}, "thickness": 12, "outlinewidth": 0},
-            hovertemplate="%{y}: %{z:,.3~f} per second<br>%{x|%H:%M:%S} UTC<extra></extra>",
+            hovertemplate="%{y}: %{z:,.3~f} per second<br>%{x|%Y-%m-%d %H:%M:%S} UTC<extra></extra>",
         )  # fmt: skip
     figure.update_xaxes(**_UTC, showgrid=False).update_yaxes(type="category", showgrid=False)
     return figure.update_layout(hovermode="closest", margin_t=56)
@@ -128,7 +134,7 @@ def states(frames: Frames, states: Mapping[float, tuple[str, str]], *, title: st
             x=table.columns, y=[f"{name}: {text}" for name, text in last.items()], z=table.replace(codes),
             customdata=texts, zmin=0, zmax=len(codes) - 1, ygap=8, hoverongaps=False, showscale=False,
             colorscale=_bands([states[value][1] for value in codes]),
-            hovertemplate="%{customdata}<br>%{x|%H:%M:%S} UTC<extra></extra>",
+            hovertemplate="%{customdata}<br>%{x|%Y-%m-%d %H:%M:%S} UTC<extra></extra>",
         )  # fmt: skip
     figure.update_xaxes(**_UTC, showgrid=False).update_yaxes(type="category", showgrid=False)
     return figure.update_layout(hovermode="closest", margin_t=56)

@@ -168,7 +168,9 @@ def _empty(reasons: list[str]) -> str:
 
 
 def _table(frame: "pd.DataFrame") -> str:
-    shown = frame.assign(time=frame["time"].dt.strftime("%H:%M:%S.%f").str[:-3])
+    days = frame["time"].dt.normalize().unique()
+    clock = "%H:%M:%S.%f" if len(days) == 1 else "%Y-%m-%d %H:%M:%S.%f"
+    shown = frame.assign(time=frame["time"].dt.strftime(clock).str[:-3])
     html = shown.to_html(index=False, max_rows=_ROWS, border=0, float_format="{:,.6g}".format)
-    day = frame["time"].iloc[0].strftime("%Y-%m-%d")
-    return f"{html}<small>{len(frame)} rows; times are UTC, {day}</small>"
+    day = f", {days[0]:%Y-%m-%d}" if len(days) == 1 else ""
+    return f"{html}<small>{len(frame):,} rows; times are UTC{day}</small>"
