@@ -15,13 +15,11 @@ import requests
 from prometheus_api_client.prometheus_connect import PrometheusConnect
 from urllib3.util.retry import Retry
 
-from labkit.answers import MALFORMED
+from labkit.answers import MALFORMED, Answer
 from labkit.connection import redact
 from labkit.errors import QueryError
 
 DEFAULT_URL = "http://127.0.0.1:9090"
-
-Answer = dict[str, Any]
 
 # Prometheus itself gives up after the timeout; it gets this much longer (s) to say so.
 _GRACE = 1.0

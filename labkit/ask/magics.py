@@ -24,7 +24,7 @@ from IPython.display import display
 from labkit.ask import request
 from labkit.ask.completion import Completion, is_ours
 from labkit.ask.deadline import Deadline
-from labkit.ask.magic_line import moment, split, words_of
+from labkit.ask.magic_line import moment, require, split, words_of
 from labkit.ask.scope import Scope, of_the_caller
 from labkit.errors import LabkitError
 
@@ -60,7 +60,7 @@ class LabkitMagics(Magics):
     @no_var_expand
     @magic_arguments()
     @argument("--last", metavar="TIME", help="look back over this time, such as 5m: a figure over time")
-    @argument("--step", metavar="TIME", help="the time between two values; 5s by default")
+    @argument("--step", metavar="TIME", help="the time between two values; by default, for about 250 of them")
     @argument("--at", metavar="TIME", help="2026-01-01T12:00:00 (UTC), seconds since 1970, or -5m: five minutes ago")
     @argument("--to", metavar="NAME", help="keep the result in this variable")
     @argument("--title", default="", help="the figure's title; the query by default")
@@ -69,14 +69,17 @@ class LabkitMagics(Magics):
     @argument("--plot", action="store_true", default=None, dest="plot", help="show a figure")
     @line_cell_magic
     def promql(self, line: str, cell: str | None = None) -> "Result":
-        """Ask Prometheus: `%promql EXPR`, or the query as the cell below `%%promql`. Options come first."""
+        """Ask Prometheus: `%promql EXPR`, or the query as the cell below `%%promql`. Options before it or after."""
         with _explained():
-            options, query = split(line)
-            if cell is not None and query:
-                raise UsageError(f"{query!r} stands beside %%promql; the query is the cell, below it.")
-            result = self._ask(self._options(options), cell if cell is not None else query)
+            options, query = split(line, OPTIONS["promql"])
+            if cell is not None:
+                if query:
+                    raise UsageError(f"{query!r} stands beside %%promql; the query is the cell, below it.")
+                more, query = split(cell, OPTIONS["promql"])
+                options += more
+            result = self._ask(self._options(options), query)
             result.ask(request.PATIENCE)  # here, so that a refusal is told without a traceback
-        if result.plots and len(result) and (result.warnings or result.infos):
+        if result.plots and len(result) and result.remarked:
             display(result.heading)
         return result
 
@@ -90,7 +93,9 @@ class LabkitMagics(Magics):
         """Run the cell as a script in the lab's Redis. Its text is sent as it stands; variables come by --args."""
         with _explained():
             # IPython's own reading of the line would keep the quotes around a word.
-            options = self.lua.parser.parse_args(words_of(line))
+            words = words_of(line)
+            require(words, OPTIONS["lua"], "%%lua")
+            options = self.lua.parser.parse_args(words)
             keys, values = self._filled(options.keys), self._filled(options.args)
             return request.evaluate(_stack().urls["redis"], cell, keys, values, write=options.write)
 
@@ -106,6 +111,7 @@ class LabkitMagics(Magics):
 
     def _options(self, options: Sequence[str]) -> dict[str, Any]:
         parser: MagicArgumentParser = self.promql.parser
+        require(options, OPTIONS["promql"], "%promql")
         found: dict[str, Any] = vars(parser.parse_args(self._filled(options)))
         return found
 
@@ -119,7 +125,7 @@ class LabkitMagics(Magics):
         name, at = options.pop("to"), options.pop("at")
         if name is not None and not name.isidentifier():
             raise UsageError(f"--to {name}: this cannot be the name of a variable.")
-        expanded = expand(promql.strip("\n"), self._variables())
+        expanded = expand(promql, self._variables())
         url = _stack().urls["prometheus"]
         result = Result(Prometheus(url, timeout=request.PATIENCE), expanded, at=moment(at) if at else None, **options)
         if name is not None:
@@ -140,7 +146,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     """Add the magics, and the completion of queries, to a shell; called by `%load_ext labkit`. Twice does no harm."""
     unload_ipython_extension(shell)
     shell.register_magics(LabkitMagics)
-    shell.Completer.custom_matchers.append(Completion(shell, _options_of(LabkitMagics)).match)
+    shell.Completer.custom_matchers.append(Completion(shell, OPTIONS).match)
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
@@ -151,10 +157,10 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
     shell.Completer.custom_matchers[:] = [each for each in shell.Completer.custom_matchers if not is_ours(each)]
 
 
-def _options_of(magics: type[LabkitMagics]) -> dict[str, list[str]]:
-    """The options of the magics that have any, as their own help says."""
-    helps = {"promql": magics.promql.parser.format_usage(), "lua": magics.lua.parser.format_usage()}
-    return {name: re.findall(r"--[a-z]+", text) for name, text in helps.items()}
+# The options of each magic that has any, as its own help says.
+OPTIONS = {
+    name: re.findall(r"--[a-z]+", getattr(LabkitMagics, name).parser.format_usage()) for name in ("promql", "lua")
+}
 
 
 @contextmanager

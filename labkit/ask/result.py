@@ -9,7 +9,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from labkit.ask import highlight
+from labkit.ask.advice import advice, is_heat
 from labkit.ask.deadline import Deadline
+from labkit.errors import QueryError
+from labkit.query import fitting_step, timestamp
 from labkit.table import Html
 
 if TYPE_CHECKING:
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from labkit.query import Prometheus
 
 _ROWS = 20
+# s between two scrapes, where nobody says so.
+_SCRAPED = 5.0
 
 
 class Result:
@@ -28,7 +33,7 @@ class Result:
         prometheus: where to ask.
         promql: the query.
         last: the time to look back, such as "5m"; without it, the query is asked for one moment.
-        step: the distance between two values over that time.
+        step: the distance between two values over that time; by default, one for about 250 of them.
         at: the moment, or the end of that time, in seconds since 1970; now by default.
         plot: show a figure (True) or a table (False); by default a figure if there is a time to look back over.
         title: the figure's title; by default the query.
@@ -47,9 +52,7 @@ class Result:
         title: str = "",
         unit: str = "",
     ) -> None:
-        from labkit.query import timestamp
-
-        self.promql, self.last, self.step = promql, last, step or "5s"
+        self.promql, self.last, self.step = promql, last, step
         # Fixed now, however late the answer is asked for.
         self.at = timestamp(at)
         self.plots = last is not None if plot is None else plot
@@ -66,11 +69,12 @@ class Result:
 
     @cached_property
     def figure(self) -> "go.Figure":
-        """The figure: lines over time, or, for one moment, one bar per series."""
+        """The figure: lines over time, a heat map of a histogram, or, for one moment, one bar per series."""
         from labkit import plot
 
         # A query such as up[1m] has many times although it is asked for one moment.
         draw = plot.bars if self.last is None and self.frame["time"].nunique() <= 1 else plot.line
+        draw = plot.heatmap if self.last is not None and is_heat(self.promql, self.frame) else draw
         return draw(self.frame, title=self._title or " ".join(self.promql.split()), unit=self._unit)
 
     @property
@@ -85,6 +89,11 @@ class Result:
         `frame.attrs["infos"]` has all of it.
         """
         return [info for info in self.frame.attrs["infos"] if _ANOTHER_NAME not in info]
+
+    @property
+    def advice(self) -> list[str]:
+        """What the query could ask instead, to be seen better, one sentence each; usually nothing."""
+        return advice(self.promql, self.frame)
 
     @cached_property
     def reasons(self) -> list[str]:
@@ -110,7 +119,15 @@ class Result:
     def _asked(self) -> "pd.DataFrame":
         if self.last is None:
             return self._prometheus.query(self.promql, self.at)
-        return self._prometheus.query_range(self.promql, self.last, self.step, self.at)
+        step = self.step or fitting_step(self.last, self._scraped())
+        return self._prometheus.query_range(self.promql, self.last, step, self.at)
+
+    def _scraped(self) -> float:
+        try:
+            return self._prometheus.shortest_scrape_interval() or _SCRAPED
+        except QueryError:
+            # Not every server that answers queries tells of its targets. If nothing answers, the query says so.
+            return _SCRAPED
 
     def _why(self) -> list[str]:
         if len(self.frame):
@@ -125,14 +142,20 @@ class Result:
     def __repr__(self) -> str:
         body = self.frame.to_string(index=False, max_rows=_ROWS) if len(self) else _empty(self.reasons)
         warnings = [f"warning: {warning}" for warning in self.warnings]
-        return "\n".join([*warnings, body, *(f"note: {info}" for info in self.infos)])
+        return "\n".join([*warnings, body, *(f"note: {info}" for info in (*self.infos, *self.advice))])
 
     @property
     def heading(self) -> Html:
         """The query in colours, with Prometheus' remarks below it."""
         warnings = highlight.notes("Prometheus warns", self.warnings) if self.warnings else ""
         infos = highlight.notes("Prometheus remarks", self.infos, quiet=True) if self.infos else ""
-        return Html(highlight.code(self.promql) + warnings + infos, self.promql)
+        advised = highlight.notes("To see more", self.advice, quiet=True) if self.advice else ""
+        return Html(highlight.code(self.promql) + warnings + infos + advised, self.promql)
+
+    @property
+    def remarked(self) -> bool:
+        """Whether the heading says more than the query."""
+        return bool(self.warnings or self.infos or self.advice)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         plain = {"text/plain": repr(self)}

@@ -6,8 +6,8 @@ from urllib.parse import urlencode
 
 import urllib3
 
-from labkit.answers import MALFORMED
-from labkit.client import Answer, Client
+from labkit.answers import MALFORMED, Answer, by_bounds
+from labkit.client import Client
 from labkit.connection import redact
 from labkit.errors import QueryError
 from labkit.query import Prometheus
@@ -38,7 +38,7 @@ class Asker:
             self._client = _client(self._find())
             # It says what is wrong; or nothing is, any more.
             answer = self._client.range(promql, bounds["start"], bounds["end"], bounds["step"])
-        return _whole(answer)
+        return by_bounds(_whole(answer))
 
     def _quickly(self, form: dict[str, object]) -> Answer | None:
         try:

@@ -35,6 +35,19 @@ def test_a_query_over_a_time_is_a_figure(asking: Session) -> None:
     assert kept.frame.attrs["step"] == 1
 
 
+@pytest.mark.parametrize("cell", ["%promql --last 30d {}", "%promql {} --last 30d", "%%promql\n{}\n--last 30d"])
+def test_a_long_time_has_as_many_points_as_can_be_seen(asking: Session, cell: str) -> None:
+    """Without a word about the step, and with options where they come to mind."""
+    result = asking.run(cell.format("vector(1)")).value
+    assert 200 <= len(result.frame) <= 300
+    assert result.frame.attrs["step"] == 3 * 3600
+
+
+def test_a_short_time_has_a_point_for_each_scrape(asking: Session) -> None:
+    """More points than samples would only repeat them."""
+    assert asking.run("%promql --last 30s vector(1)").value.frame.attrs["step"] == 0.5
+
+
 @pytest.mark.parametrize(("option", "figure"), [("--table --last 10s", False), ("--plot", True)])
 def test_table_or_figure_can_be_chosen(asking: Session, option: str, figure: bool) -> None:
     """`--table` and `--plot` win over what the kind of the query suggests."""
@@ -67,7 +80,9 @@ def test_a_wrong_query_is_pointed_at(asking: Session) -> None:
         ("%%promql --to 1a\nup", "cannot be the name of a variable"),
         ("%%promql --at yesterday\nup", "--at yesterday"),
         ("%%promql --last soon\nup", "'soon' is not a valid duration"),
-        ("%%promql --latest 5m\nup", "unrecognized arguments"),
+        ("%%promql --lst 5m\nup", "%promql has no option --lst. Did you mean --last?"),
+        ("%promql up --lst 5m", "%promql has no option --lst. Did you mean --last?"),
+        ("%%lua --wirte\nreturn 1", "%%lua has no option --wirte. Did you mean --write?"),
         ("%redis", "%redis takes one command"),
         ("%redis MONITOR", "%redis takes one command"),
         ("%redis GET 'a", "Close the quote"),
