@@ -37,8 +37,8 @@ def _about_buckets(promql: str, frame: "pd.DataFrame") -> Iterator[str]:
     if count > MOST:
         rate = f"sum by (le) (rate({metric}[{metric.window or _WINDOW}]))"
         yield (
-            f"These are {count:,} buckets of histograms. Summed up they are a heat map over time: {rate}, "
-            f"or a quantile: histogram_quantile(0.95, {rate})."
+            f"These are {count:,} buckets of histograms. Summed up they are a heat map over time: `{rate}`, "
+            f"or a quantile: `histogram_quantile(0.95, {rate})`."
         )
 
 

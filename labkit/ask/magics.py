@@ -79,8 +79,9 @@ class LabkitMagics(Magics):
                 options += more
             result = self._ask(self._options(options), query)
             result.ask(request.PATIENCE)  # here, so that a refusal is told without a traceback
-        if result.plots and len(result) and result.remarked:
-            display(result.heading)
+        # A figure has the query as its title, and no place for more.
+        if result.plots and len(result) and str(result.remarks):
+            display(result.remarks)
         return result
 
     @no_var_expand

@@ -145,26 +145,26 @@ class Result:
         return "\n".join([*warnings, body, *(f"note: {info}" for info in (*self.infos, *self.advice))])
 
     @property
-    def heading(self) -> Html:
-        """The query in colours, with Prometheus' remarks below it."""
+    def remarks(self) -> Html:
+        """What Prometheus and labkit say about the answer; empty if nothing."""
         warnings = highlight.notes("Prometheus warns", self.warnings) if self.warnings else ""
         infos = highlight.notes("Prometheus remarks", self.infos, quiet=True) if self.infos else ""
         advised = highlight.notes("To see more", self.advice, quiet=True) if self.advice else ""
-        return Html(highlight.code(self.promql) + warnings + infos + advised, self.promql)
+        return Html(warnings + infos + advised, "\n".join((*self.warnings, *self.infos, *self.advice)))
 
     @property
-    def remarked(self) -> bool:
-        """Whether the heading says more than the query."""
-        return bool(self.warnings or self.infos or self.advice)
+    def _heading(self) -> str:
+        """The query in colours, with the remarks below it."""
+        return highlight.code(self.promql) + self.remarks._repr_html_()
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         plain = {"text/plain": repr(self)}
         if not len(self):
             reasons = highlight.notes(f"No series. {_WHY}", self.reasons)
-            return plain | {"text/html": self.heading._repr_html_() + reasons}
+            return plain | {"text/html": self._heading + reasons}
         if self.plots:
             return plain | dict(self._titled()._repr_mimebundle_(include=include, exclude=exclude))
-        return plain | {"text/html": self.heading._repr_html_() + _table(self.frame)}
+        return plain | {"text/html": self._heading + _table(self.frame)}
 
     def _titled(self) -> "go.Figure":
         """The figure with the query in colours: as its title, or below the title that was given."""

@@ -36,7 +36,7 @@ def test_many_plain_buckets_are_told_their_sum(measured: Prometheus, promql: str
     assert SUM in told
     assert f"histogram_quantile(0.95, {SUM})" in told
     assert repr(result).endswith(f"note: {told}")
-    assert result.remarked and "To see more" in result.heading._repr_html_()
+    assert f"<code>{SUM}</code>" in result.remarks._repr_html_()
 
 
 def test_a_window_shorter_than_the_step_is_told(prometheus: Prometheus) -> None:
