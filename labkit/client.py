@@ -46,15 +46,20 @@ class Client:
     def targets(self) -> Answer:
         return self._ask("", lambda client: client.get_targets("active"))
 
+    def session(self) -> requests.Session:
+        """Return a session to ask with: user and password of the URL are sent with the first request."""
+        session = requests.Session()
+        session.trust_env = not self._is_local()
+        return session
+
     def _ask(self, promql: str, request: Callable[[PrometheusConnect], object]) -> Answer:
         answers: list[Answer] = []
 
         def keep(response: requests.Response, **_: object) -> None:
             if not response.is_redirect:
-                answers.append(self._read(response, promql))
+                answers.append(self.read(response, promql))
 
-        with requests.Session() as session:
-            session.trust_env = not self._is_local()
+        with self.session() as session:
             session.hooks["response"].append(keep)
             timeout: Any = self.timeout + _GRACE  # the client's annotation knows only whole seconds
             # Its own retries would turn a 503 into six seconds of silence and lose the message.
@@ -73,7 +78,8 @@ class Client:
         # A proxy meant for the internet cannot reach this machine's loopback interface.
         return urlsplit(self.url).hostname in {"localhost", "127.0.0.1", "::1"}
 
-    def _read(self, response: requests.Response, promql: str) -> Answer:
+    def read(self, response: requests.Response, promql: str) -> Answer:
+        """Return what a response says."""
         try:
             answer: Answer = response.json()
             status, data, error = answer["status"], answer.get("data"), answer.get("error")
@@ -91,6 +97,11 @@ class Client:
         where, status = redact(self.url), f"{response.status_code} {response.reason}"
         if response.status_code == requests.codes.service_unavailable:
             return QueryError(f"Prometheus at {where} is starting or stopping ({status}). Try again in a moment.")
+        if response.status_code in {requests.codes.unauthorized, requests.codes.forbidden}:
+            return QueryError(
+                f"Prometheus at {where} wants other credentials ({status}). They may be in its URL: "
+                "http://user:password@host:9090"
+            )
         return QueryError(
             f"{where} answers, but not as Prometheus does ({status}). Is it the right URL? See `labkit status`."
         )
