@@ -31,6 +31,11 @@ class Guard(BaseHTTPRequestHandler):
             return self._say(302, b"", self.path.removeprefix("/moved"))
         return self._say(200, httpx.get(f"{self.server_url}{self.path}", trust_env=False).content)
 
+    def do_POST(self) -> None:
+        form = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        self.path = f"{self.path}?{form}"
+        self.do_GET()
+
     def _say(self, status: int, body: bytes, location: str = "") -> None:
         self.seen.append(status)
         self.send_response(status)
