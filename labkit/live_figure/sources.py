@@ -132,7 +132,7 @@ def _lean(figure: go.Figure) -> go.Figure:
     rest.
     """
     figure.update_layout(title_text="", height=None, showlegend=False, margin={"l": 46, "r": 12, "t": 8, "b": 30})
-    figure.update_xaxes(title_text="", tickangle=0, tickformat="%H:%M:%S", automargin=False)
+    figure.update_xaxes(title_text="", tickangle=0, tickformatstops=plot.TICKS, automargin=False)
     figure.update_xaxes(ticklabelstandoff=5, nticks=8).update_yaxes(ticklabelstandoff=4, nticks=6)
     return figure.update_yaxes(title_text="", automargin=False)
 
