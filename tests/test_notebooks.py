@@ -11,7 +11,7 @@ from jupyter_client.manager import start_new_kernel
 
 from labkit import Stack, demo
 from labkit.stack import processes
-from tests.course.rerun import once_more
+from tests.course.rerun import backwards_and_forwards, once_more
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 QUICK: dict[str, dict[str, object]] = {
@@ -33,8 +33,8 @@ def lab_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_with_other_parameters(path: Path, lab_home: Path) -> None:
-    """Every cell runs, then all once more, backwards; every checkpoint holds, and no process of the lab is left."""
-    nbformat.write(once_more(path, lambda cells: cells[::-1]), lab_home / path.name)
+    """Every cell runs, then all again, backwards and forwards; every checkpoint holds, and nothing is left running."""
+    nbformat.write(once_more(path, backwards_and_forwards), lab_home / path.name)
     papermill.execute_notebook(
         str(lab_home / path.name),
         str(lab_home / "executed.ipynb"),

@@ -75,7 +75,7 @@ class Checks:
         if name not in self.exercises():
             self._show(box(None, f"There is no exercise `{name}` here; there are {_listed(self.exercises())}."))
             return
-        self._show(box(None, f"`{name}`, {self._help(self.exercises()[name])}"), *self._last_resort(name))
+        self._show(box(None, f"`{name}`. {self._help(self.exercises()[name])}"), *self._last_resort(name))
 
     def __repr__(self) -> str:
         return repr(self._line())
@@ -117,7 +117,7 @@ class Checks:
             tried.append(repr(answer))
             self._note(one.name, progress.failed)
             helps = self._help(one)
-        self._show(box(False, f"`{one.name}`: {verdict.text}", helps), *self._last_resort(one.name), self._line())
+        self._show(box(False, f"`{one.name}`: {verdict.text}", helps), *self._last_resort(one.name))
 
     def _judged(self, one: Exercise, answer: object) -> Verdict:
         try:
@@ -128,7 +128,7 @@ class Checks:
     def _help(self, one: Exercise) -> str:
         given = self._hints[one.name] = min(self._hints.get(one.name, 0) + 1, 3)
         self._note(one.name, lambda attempt: progress.helped(attempt, given))
-        return f"hint {given}: {one.hints[given - 1]}" if given < 3 else "the solution, to read and to try:"
+        return f"Hint {given}: {one.hints[given - 1]}" if given < 3 else "The solution, to read and to try:"
 
     def _last_resort(self, name: str) -> Iterator[object]:
         if self._hints.get(name) == 3:
@@ -164,13 +164,13 @@ class Checks:
 
 def line(notebook: str, names: list[str], attempts: Attempts) -> str:
     """Return how far somebody has come in a notebook, in one line."""
-    marks = "   ".join(f"{_mark(attempts.get(name, Attempt()))} {name}" for name in names)
+    marks = " · ".join(f"{_mark(attempts.get(name, Attempt()))}\N{NO-BREAK SPACE}{name}" for name in names)
     done = sum(bool(attempts.get(name, Attempt()).solved) for name in names)
-    return f"Exercises of {notebook[:2]} · {lesson.title(notebook)}, {done} of {len(names)} solved:   {marks}"
+    return f"Exercises of {notebook[:2]} · {lesson.title(notebook)}, {done} of {len(names)} solved: {marks}"
 
 
 def _mark(attempt: Attempt) -> str:
-    return "✔" if attempt.solved else "◐" if attempt.wrong or attempt.hints else "○"
+    return "✔" if attempt.solved else "◐" if attempt.wrong or attempt.hints else "☐"
 
 
 def _listed(names: dict[str, Exercise]) -> str:

@@ -8,6 +8,16 @@ from typing import Any
 import nbformat
 
 Order = Callable[[Sequence[Any]], Sequence[Any]]
+# What somebody did in between, by hand: customers who have come, and stay.
+_VISIT = """
+import httpx
+joined = [httpx.get(stack.urls["store"] + "/api/store/join", trust_env=False) for _ in range(7)]
+"""
+
+
+def backwards_and_forwards(cells: Sequence[Any]) -> Sequence[Any]:
+    """Return every cell before those that it needs, and then after them."""
+    return [*cells[::-1], *cells]
 
 
 def once_more(path: Path, order: Order) -> Any:
@@ -16,11 +26,12 @@ def once_more(path: Path, order: Order) -> Any:
     *cells, end = notebook.cells
     start = next(place for place, cell in enumerate(cells) if "Stack.up(" in cell.source)
     again = [cell for cell in cells[start + 1 :] if cell.cell_type == "code"]
-    notebook.cells = [*cells, *(_copy(cell) for cell in order(again)), end]
+    visit = nbformat.v4.new_code_cell(_VISIT)
+    notebook.cells = [*cells, visit, *(_copy(cell, place) for place, cell in enumerate(order(again))), end]
     return notebook
 
 
-def _copy(cell: Any) -> Any:
+def _copy(cell: Any, place: int) -> Any:
     twin = deepcopy(cell)
-    twin.id = f"{cell.id[:50]}-again"
+    twin.id = f"again-{place}"
     return twin

@@ -44,7 +44,7 @@ def test_a_wrong_answer_hears_what_it_is(lab: Stack, reply: Reply, name: str, wr
     """Another event, all of them, a rate, no number: each is called by its name."""
     said = reply(StartHere(lab), name, wrong(_events(lab)))
     assert f"✘ `{name}`: " in said and says in said
-    assert "hint 1: " in said
+    assert "Hint 1: " in said
 
 
 def test_a_table_of_all_events_is_not_a_number(lab: Stack, reply: Reply) -> None:
