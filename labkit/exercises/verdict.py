@@ -8,6 +8,7 @@ from labkit.table import Html
 
 # Okabe and Ito's colors, as everywhere in labkit; the mark is beside them, so that color is never the only difference.
 _LOOKS = {True: ("✔ ", "#009E73"), False: ("✘ ", "#D55E00"), None: ("", "#0072B2")}
+_STYLE = "padding:.1em .9em;margin:.4em 0;max-width:60em;line-height:1.5;overflow-wrap:anywhere"
 _CODE, _STRESSED = re.compile(r"`([^`]+)`"), re.compile(r"\*([^*\s][^*]*)\*")
 
 
@@ -40,8 +41,9 @@ def box(outcome: bool | None, *paragraphs: str) -> Html:
     first, *others = filter(None, paragraphs)
     lines = [f'<b style="color:{color}">{mark}</b>{_marked(first)}', *map(_marked, others)]
     body = "".join(f'<div style="margin:.15em 0">{line}</div>' for line in lines)
-    style = f"border-left:4px solid {color};padding:.1em .9em;margin:.4em 0;max-width:60em;line-height:1.5;overflow-wrap:anywhere"
-    return Html(f'<div style="{style}">{body}</div>', "\n".join((f"{mark}{first}", *others)))
+    return Html(
+        f'<div style="border-left:4px solid {color};{_STYLE}">{body}</div>', "\n".join((f"{mark}{first}", *others))
+    )
 
 
 def code(source: str) -> Html:
