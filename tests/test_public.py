@@ -45,6 +45,8 @@ JOURNEY = (
     *("relay", "proxies", "pytest_plugin"),
     *_within("report", "parameters", "execution", "pages", "report"),
     *("course", "jupyter"),
+    *_within("exercises", "verdict", "reading", "names", "lesson", "progress", "checks"),
+    *_within("exercises", "start_here", "record_and_batch", "in_redis", "lua_and_sidecars", "query_and_plot", "status"),
     *("demo", "terminal", "cli", "ask"),
 )
 

@@ -55,6 +55,12 @@ class NotebookPage:
         failed = self.page.evaluate(_ERRORS)
         assert failed == [], "\n".join("\n".join(output["traceback"]) for output in failed)
 
+    def restart(self) -> None:
+        """Restart the kernel, and return when it is ready."""
+        self.menu("Kernel", "Restart Kernel…")
+        self.page.locator(".jp-Dialog .jp-mod-accept").click()
+        self.page.wait_for_function(_HAS_IDLE_KERNEL, timeout=READY)
+
     def menu(self, *path: str) -> None:
         """Choose from the menu by labels."""
         for depth, name in enumerate(path):
