@@ -116,7 +116,8 @@ def _name(legend: str, row: Mapping[object, object]) -> str:
 
 def _figure(panel: Panel, source: _Source) -> go.Figure:
     figure = _DRAW[panel.kind](panel, source.frames(panel))
-    return figure if panel.kind == "bargauge" else figure.update_xaxes(range=source.span())
+    # The small line below a number is of what there is, as wide as its panel.
+    return figure if panel.kind in ("bargauge", "stat") else figure.update_xaxes(range=source.span())
 
 
 def _timeseries(panel: Panel, frames: plot.Named) -> go.Figure:
@@ -133,8 +134,8 @@ def _stat(panel: Panel, frames: plot.Named) -> go.Figure:
     if len(values):
         color = panel.color(values.iloc[-1])
         figure.update_traces(line={"color": color}, fill="tozeroy", opacity=0.5)
-        figure.add_annotation(text=_large(panel, values.iloc[-1]), font={"size": 28, "color": color, "weight": 600})
-        figure.update_annotations(showarrow=False, x=0.5, y=0.62, xref="x domain", yref="y domain")
+        figure.add_annotation(text=_large(panel, values.iloc[-1]), font={"size": 26, "color": color, "weight": 600})
+        figure.update_annotations(showarrow=False, x=0, xanchor="left", y=0.62, xref="x domain", yref="y domain")
         figure.update_yaxes(range=[0, 3 * (values.max() or 1)])
     figure.update_xaxes(visible=False).update_yaxes(visible=False)
     return figure.update_layout(height=190, hovermode="x", showlegend=False)
@@ -143,7 +144,7 @@ def _stat(panel: Panel, frames: plot.Named) -> go.Figure:
 def _large(panel: Panel, value: float) -> str:
     if panel.unit == "%":
         return f"{value:.{panel.decimals}%}"
-    number = f'{value:,.{panel.decimals}f} <span style="font-size:15px">{panel.unit}</span>'
+    number = f'{value:,.{panel.decimals}f} <span style="font-size:12px">{panel.unit}</span>'
     return panel.texts.get(value, number)
 
 
