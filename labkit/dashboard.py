@@ -16,6 +16,7 @@ from labkit import plot
 from labkit.grid import arrange
 from labkit.panels import Panel, Target, Window, choose, panels, substitute
 from labkit.query import Duration, Moment, Prometheus, seconds, timestamp
+from labkit.series import Named
 
 __all__ = ["Query", "figure", "figures", "overview", "panels", "queries"]
 
@@ -88,7 +89,7 @@ class _Source:
     values: Mapping[str, str]
     end: float
 
-    def frames(self, panel: Panel) -> plot.Named:
+    def frames(self, panel: Panel) -> Named:
         """Return the series of a panel by the name each has in Grafana's legend."""
         return {name: frame for target in panel.targets for name, frame in self._series(target)}
 
@@ -120,14 +121,14 @@ def _figure(panel: Panel, source: _Source) -> go.Figure:
     return figure if panel.kind in ("bargauge", "stat") else figure.update_xaxes(range=source.span())
 
 
-def _timeseries(panel: Panel, frames: plot.Named) -> go.Figure:
+def _timeseries(panel: Panel, frames: Named) -> go.Figure:
     figure = plot.line(frames, title=panel.title, unit=panel.unit, steps=panel.steps, colors=panel.colors)
     for bound, color in panel.thresholds[1:] if panel.limit else ():
         figure.add_hline(bound, line={"color": color, "width": 1, "dash": "dash"})
     return figure.update_yaxes(title_text=panel.axis)
 
 
-def _stat(panel: Panel, frames: plot.Named) -> go.Figure:
+def _stat(panel: Panel, frames: Named) -> go.Figure:
     """The last value, large, in the color of its threshold, above a small line of its history."""
     figure = plot.line(frames, title=panel.title, unit=panel.unit)
     values = pd.concat(frames.values())["value"].dropna()
@@ -148,16 +149,16 @@ def _large(panel: Panel, value: float) -> str:
     return panel.texts.get(value, number)
 
 
-def _states(panel: Panel, frames: plot.Named) -> go.Figure:
+def _states(panel: Panel, frames: Named) -> go.Figure:
     states = {value: (text, panel.color(value)) for value, text in panel.texts.items()}
     return plot.states(frames, states, title=panel.title)
 
 
-def _heatmap(panel: Panel, frames: plot.Named) -> go.Figure:
+def _heatmap(panel: Panel, frames: Named) -> go.Figure:
     return plot.heatmap(pd.concat(frames.values()), title=panel.title, unit=panel.unit)
 
 
-def _bars(panel: Panel, frames: plot.Named) -> go.Figure:
+def _bars(panel: Panel, frames: Named) -> go.Figure:
     return plot.bars(pd.concat(frames.values()), title=panel.title, unit=panel.unit)
 
 

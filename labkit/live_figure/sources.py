@@ -16,6 +16,7 @@ from labkit.live_figure.memory import Memory
 from labkit.live_figure.parts import Drawing, Lines, Part, Picture
 from labkit.panels import Panel
 from labkit.query import Prometheus
+from labkit.series import MOST
 
 Find = Callable[[], Prometheus]
 Function = Callable[[], go.Figure]
@@ -71,7 +72,7 @@ class Query:
 
     def __init__(self, promql: str, find: Find, every: float, last: float, words: Words) -> None:
         step = max(round(every * 1e3), round(last * 1e3 / _MOST_POINTS), 1)
-        self._find, self._history = find, History(promql, step, round(last * 1e3))
+        self._find, self._history = find, History(promql, step, round(last * 1e3), MOST)
         self.title, self._unit = words.title or shorten(promql, _TITLE, placeholder=" …"), words.unit
         self.parts: list[Part] = [Lines([self._history], lambda: _lean(self.still()))]
         heading = f"{self.title} ({words.unit})" if words.unit else self.title
