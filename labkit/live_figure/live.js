@@ -338,18 +338,23 @@ function drawing(model, plots, attending) {
   return { take, begin, each };
 }
 
-// Whether a kernel is behind it. ipywidgets marks a view that has none, such as that of a notebook opened again; of a
-// kernel that is shut down, JupyterLab's manager knows.
+// Whether a kernel is behind it. ipywidgets marks a view that has none when it is made, as in a notebook opened again,
+// and tells of a restart; of a kernel that is shut down, JupyterLab's manager knows.
 function living(model, el) {
   const kernel = model.widget_manager?.kernel;
-  const check = () => !el.closest(".jupyter-widgets-disconnected") && !kernel?.isDisposed && kernel?.status !== "dead";
+  let lost = Boolean(el.closest(".jupyter-widgets-disconnected"));
+  const check = () => !lost && !kernel?.isDisposed && kernel?.status !== "dead";
   const signals = [kernel?.disposed, kernel?.statusChanged].filter(Boolean);
   const watch = (ended) => {
     const look = () => check() || ended();
-    model.on("comm_live_update", look);
+    const restarted = () => {
+      lost = true;
+      ended();
+    };
+    model.on("comm_live_update", restarted);
     for (const signal of signals) signal.connect(look);
     return () => {
-      model.off("comm_live_update", look);
+      model.off("comm_live_update", restarted);
       for (const signal of signals) signal.disconnect(look);
     };
   };
