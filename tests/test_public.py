@@ -40,7 +40,7 @@ JOURNEY = (
     *_within("sidecar", "unreadable", "mirror"),
     *_within("sidecar", "negotiation", "openmetrics", "filtering", "sidecar"),
     *_within("sidecar", "web_config", "authentication", "complaints", "serving", "exporter"),
-    *("answers", "client", "query", "theme", "series", "plot", "panels", "grid", "dashboard"),
+    *("answers", "client", "query", "theme", "series", "picture", "plot", "panels", "grid", "dashboard"),
     *("table", "progress", "interrupts", "store", "stack", "experiments", "live_figure", "control_panel"),
     *("relay", "proxies", "pytest_plugin"),
     *_within("report", "parameters", "execution", "pages", "report"),

@@ -20,21 +20,20 @@ SAYS = {
 WIDTH, HEIGHT = 940, 190
 _BOX, _GAP, _TOP, _TALL = 178, 70, 34, 122
 
-# Outside a notebook's page there are no --jp-* variables, and the second value counts.
+# Outside a notebook's page there are no --jp-* variables, and the second value counts: on light pages and dark ones.
 STYLE = """
 .lk-svg { --ok: #009E73; --odd: #D55E00; --hold: #0072B2;
   font-family: var(--jp-ui-font-family, system-ui, sans-serif); }
-.lk-svg text { fill: var(--jp-ui-font-color1, #222); font-size: 14px; }
-.lk-svg .lk-soft { fill: var(--jp-ui-font-color2, #555); font-size: 13px; }
+.lk-svg text { fill: var(--jp-ui-font-color1, #6E7379); font-size: 14px; }
+.lk-svg .lk-soft { fill: var(--jp-ui-font-color2, #6E7379); font-size: 13px; }
 .lk-svg .lk-name { font-weight: 600; font-size: 16px; }
 .lk-svg .lk-value { font-weight: 600; font-size: 26px; font-variant-numeric: tabular-nums; }
-.lk-svg rect { fill: var(--jp-layout-color1, #fff); stroke-width: 2.5; }
-.lk-svg .lk-page { fill: var(--lk-page, #fff); stroke: none; }
+.lk-svg rect { fill: none; stroke-width: 2.5; }
 .lk-svg .lk-answering { stroke: var(--ok); } .lk-svg .lk-paused { stroke: var(--hold); stroke-dasharray: 9 4; }
 .lk-svg .lk-silent { stroke: var(--odd); stroke-dasharray: 9 4; }
 .lk-svg .lk-dead { stroke: var(--odd); stroke-dasharray: 2 5; }
 .lk-svg .lk-mark { fill: none; stroke-width: 3; stroke-dasharray: none; }
-.lk-svg .lk-arrow { stroke: var(--jp-ui-font-color2, #555); stroke-width: 2; fill: none; }
+.lk-svg .lk-arrow { stroke: var(--jp-ui-font-color2, #6E7379); stroke-width: 2; fill: none; }
 .lk-svg .lk-cut { stroke-dasharray: 3 6; }
 .lk-svg .lk-dot { fill: var(--ok); }
 @media (prefers-reduced-motion: reduce) { .lk-svg .lk-dot { display: none; } }
@@ -57,7 +56,6 @@ def draw(stages: Sequence[Stage], event: str, moved: Sequence[bool] = ()) -> str
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="lk-svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="100%" '
         f'style="max-width:{WIDTH}px" role="img" aria-label="{escape(describe(stages))}"><style>{STYLE}</style>'
-        f'<rect class="lk-page" width="{WIDTH}" height="{HEIGHT}"/>'
         f'<text x="2" y="18">{title}</text>{"".join(parts)}</svg>'
     )
 
