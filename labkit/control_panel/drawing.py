@@ -27,6 +27,7 @@ STYLE = """
 .lk-svg text { fill: var(--jp-ui-font-color1, #6E7379); font-size: 14px; }
 .lk-svg .lk-soft { fill: var(--jp-ui-font-color2, #6E7379); font-size: 13px; }
 .lk-svg .lk-name { font-weight: 600; font-size: 16px; }
+.lk-svg .lk-news { font-weight: 600; font-size: 13px; }
 .lk-svg .lk-value { font-weight: 600; font-size: 26px; font-variant-numeric: tabular-nums; }
 .lk-svg rect { fill: none; stroke-width: 2.5; }
 .lk-svg .lk-answering { stroke: var(--ok); } .lk-svg .lk-paused { stroke: var(--hold); stroke-dasharray: 9 4; }
@@ -77,7 +78,7 @@ def _box(position: int, stage: Stage) -> str:
         f'<text x="{x + 33}" y="{_TOP + 47}">{state}</text>'
         f'<text class="lk-value" x="{x + 12}" y="{_TOP + 82}">{_value(stage)}</text>'
         f'<text class="lk-soft" x="{x + 12}" y="{_TOP + 107}">{_age(stage)}</text>'
-        f'<text class="lk-soft" x="{x + 12}" y="{_TOP + _TALL + 19}">{_says(stage)}</text></g>'
+        f'<text class="{_weight(stage)}" x="{x + 12}" y="{_TOP + _TALL + 19}">{_says(stage)}</text></g>'
     )
 
 
@@ -115,6 +116,10 @@ def _missing(before: Stage, after: Stage) -> float | None:
 
 def _says(stage: Stage) -> str:
     return SAYS[stage.service] if stage.tries_in is None else _retry(stage).removeprefix(", ")
+
+
+def _weight(stage: Stage) -> str:
+    return "lk-soft" if stage.tries_in is None else "lk-news"
 
 
 def _retry(stage: Stage) -> str:
