@@ -22,11 +22,13 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from labkit import RedisMetricsService
-from labkit.connection import connect, redact
+from labkit.connection import connect, endpoint, redact
 from labkit.errors import ConnectionFailed, FlushError
 from labkit.sidecar.exporter import create_app
 from labkit.stack import binaries
-from tests.redis_server import RedisServer, free_port
+from labkit.writer.attempts import Attempts
+from labkit.writer.probe import Probe, questioner
+from tests.redis_server import RedisServer, free_port, wait_until
 from tests.writer.test_service import value
 
 # What is shown -------------------------------------------------------------------------------------------------
@@ -225,6 +227,22 @@ def test_values_travel_over_tls(tls: Tls, key: str) -> None:
         metrics.flush()
         assert f"\nover_{key} 3\n" in sidecar.get("/metrics").text
         assert "s3cret" not in repr(metrics)
+
+
+def test_a_server_behind_tls_is_asked_whether_it_is_back(tls: Tls) -> None:
+    """The question goes over TLS as well; a certificate that is not trusted is no absence, and is not asked about."""
+    trusted, other = (
+        endpoint(tls.url(f"ssl_ca_certs={tls.file(name)}", *tls.identity())) for name in ("ca.pem", "other-ca.pem")
+    )
+    probe = Probe(questioner(trusted))
+    wait_until(probe.is_answered, "The answer")
+    probe.rest()
+    attempts = Attempts(probe, 5)
+    with pytest.raises(redis.ConnectionError) as caught:
+        other.client().ping()
+    for _ in range(10):
+        attempts.failed(caught.value, 5)
+    assert attempts.next_in > 10
 
 
 # A server says nothing to a client it does not know; how the connection ends is a matter of timing.

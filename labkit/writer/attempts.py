@@ -1,6 +1,7 @@
 """Batch: when the next attempt to flush is due: after the flush interval, a back-off, or soon after a return."""
 
 import random
+import ssl
 from collections.abc import Callable
 from time import monotonic
 
@@ -10,7 +11,7 @@ from labkit.writer.backoff import next_backoff, next_return
 from labkit.writer.probe import RHYTHM, Probe
 
 # What the server says, and not its absence: to ask whether it lives would tell nothing new.
-_SAID = (redis.AuthenticationError, redis.exceptions.AuthorizationError)
+_SAID = (redis.AuthenticationError, redis.exceptions.AuthorizationError, ssl.SSLCertVerificationError)
 _ABSENT = (redis.ConnectionError, redis.TimeoutError, OSError)
 
 
@@ -42,7 +43,7 @@ class Attempts:
         """Note what went wrong; return the time until the next attempt, if the server is not back before."""
         self.failures += 1
         self.last_error = str(error).rstrip(".") or type(error).__name__
-        self._is_away(isinstance(error, _ABSENT) and not isinstance(error, _SAID))
+        self._is_away(isinstance(error, _ABSENT) and not _is_told(error))
         return self._wait(next_backoff(self.failures, min(0.5, interval), random.random()))  # noqa: S311  no secret
 
     def look(self, interval: float) -> None:
@@ -60,3 +61,8 @@ class Attempts:
     def _is_away(self, away: bool) -> None:
         self._away = away
         self._probe.rest()
+
+
+def _is_told(error: Exception) -> bool:
+    # What TLS objects to comes inside an error of the connection.
+    return isinstance(error, _SAID) or isinstance(error.__context__, _SAID)
