@@ -7,7 +7,8 @@ registry     the metrics of one writer, and their series
 timing       how often, and for how long
 batch        what is sent, frozen and numbered
 scripts      lua/flush.lua, which applies a batch at most once
-delivery     batches on their way, and what became of them; backoff says when to try again
+delivery     batches on their way, and what became of them
+attempts     when to try again: after a backoff, or once a probe has found that the server is back
 flusher      fold, freeze, deliver: what the flush thread does
 telemetry    what the writer says about itself
 lifetime     forks, exits, children
