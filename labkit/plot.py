@@ -15,8 +15,11 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from labkit import theme
+from labkit import picture, theme
 from labkit.series import MOST, Frames, Named, named, top
+
+# Of every figure that a notebook shows, and not only of these.
+picture.add()
 
 _UTC = {"title": {"text": "time (UTC)"}, "hoverformat": "%Y-%m-%d %H:%M:%S UTC"}
 # Short labels for times, by the distance between two (ms); the day is in them where a figure shows more than one.
@@ -43,7 +46,8 @@ def line(
 ) -> go.Figure:
     """Return lines over time, one per series of a frame, or of several frames given by name.
 
-    If there are more than `labkit.series.MOST`, it has those with the highest last values, and says how many more there are.
+    If there are more than `labkit.series.MOST`, it has those with the highest last values, and says how many more
+    there are.
 
     Args:
         frames: what `query_range` returned, or several of them by the name that the legend should show.
@@ -55,11 +59,11 @@ def line(
     figure, shown = _figure(title, frames, unit), top(frames)
     traces = []
     for position, (name, series) in enumerate(shown.shown):
-        color = (colors or {}).get(name, theme.PALETTE[position % len(theme.PALETTE)])
-        shape = {"color": color, "dash": theme.dash(position), "width": 2, "shape": "hv" if steps else "linear"}
+        color, dash = theme.stroke(name, position)
+        shape = {"color": (colors or {}).get(name, color), "dash": dash, "shape": "hv" if steps else "linear"}
         x, y = _with_gaps(series)
         known = {"x": x, "y": y, "name": name or series["metric"].iloc[0] or "value"}
-        traces.append({"type": "scatter", "mode": "lines", "line": shape, **known})
+        traces.append({"type": "scatter", "mode": "lines", "line": {**shape, "width": 2}, **known})
     # All at once: plotly looks through the whole figure each time.
     figure.add_traces(traces).update_traces(hovertemplate=theme.unit(unit).hover("y"))
     return figure.update_xaxes(**_UTC).update_layout(_legend(len(traces), str(shown)))

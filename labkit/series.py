@@ -44,11 +44,13 @@ def top(frames: Frames, most: int = MOST) -> Top:
     """Return the series with the highest last values, at most `most`; if there are no more, all in their own order."""
     splits = [_Split(name, frame) for name, frame in _frames(frames)]
     lasts = [(value, place, number) for place, split in enumerate(splits) for value, number in split.lasts()]
+    # Whoever made the frame may have left out some already.
+    more = sum(frame.attrs.get("more", 0) for _, frame in _frames(frames))
     if len(lasts) <= most:
-        return Top([one for split in splits for one in split.series()], 0)
+        return Top([one for split in splits for one in split.series()], more)
     # Those left out are never made, which would take most of the time.
     shown = [next(splits[place].series(number)) for _, place, number in nlargest(most, lasts)]
-    return Top(shown, len(lasts) - most)
+    return Top(shown, len(lasts) - most + more)
 
 
 def _frames(frames: Frames) -> list[Series]:

@@ -14,7 +14,7 @@ import nbformat
 import pytest
 
 from labkit.extras import DISTRIBUTION
-from tests.redis_server import wait_until
+from tests.redis_server import listens, wait_until
 
 ROOT = Path(__file__).parent.parent
 BINDER = ROOT / ".binder"
@@ -93,6 +93,8 @@ def test_the_devcontainer_opens_the_browser_on_notebook_00(clone: Path, environm
             wait_until(opened.read_text, "The address")
             address = opened.read_text().strip()
             assert re.fullmatch(r"http://127\.0\.0\.1:\d+/lab/tree/notebooks/00-start-here\.ipynb\?token=\w+", address)
+            # JupyterLab opens the browser just before it listens.
+            wait_until(lambda: listens(httpx.URL(address).port or 0), "JupyterLab listening")
             answer = httpx.get(address, trust_env=False, follow_redirects=True)
             assert (answer.status_code, answer.url.path) == (200, "/lab/tree/notebooks/00-start-here.ipynb")
         finally:

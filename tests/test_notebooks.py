@@ -11,6 +11,7 @@ from jupyter_client.manager import start_new_kernel
 
 from labkit import Stack, demo
 from labkit.stack import processes
+from tests.course.rerun import backwards_and_forwards, once_more
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 QUICK: dict[str, dict[str, object]] = {
@@ -32,9 +33,10 @@ def lab_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_with_other_parameters(path: Path, lab_home: Path) -> None:
-    """Every cell runs, every checkpoint holds, and afterwards no process of the lab is left."""
+    """Every cell runs, then all again, backwards and forwards; every checkpoint holds, and nothing is left running."""
+    nbformat.write(once_more(path, backwards_and_forwards), lab_home / path.name)
     papermill.execute_notebook(
-        str(path),
+        str(lab_home / path.name),
         str(lab_home / "executed.ipynb"),
         parameters=QUICK[path.stem],
         progress_bar=False,

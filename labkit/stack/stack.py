@@ -473,5 +473,6 @@ def _end(folder: Folder, grace: float = STOP_SECONDS) -> None:
     processes.send(processes.of_lab(folder.home), signal.SIGCONT)
     processes.end(processes.of_lab(folder.home, "store", "sidecar", "prometheus", LOCUST), grace)
     processes.end(processes.of_lab(folder.home, "redis"), grace)
-    # supervisord has nothing to save, and would take its time.
-    processes.end(processes.of_lab(folder.home), grace=0)
+    # supervisord has nothing to save, and would take its time. Until it has ended, it may start one more.
+    while left := processes.of_lab(folder.home):
+        processes.end(left, grace=0)

@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from labkit import plot, theme
+from labkit import dashboard, plot, theme
 from labkit.query import Prometheus
 from tests.query.conftest import AWAY, END, HITS, START, STEP
 
@@ -78,6 +78,15 @@ def test_colours_can_be_fixed_by_name(events: pd.DataFrame) -> None:
     joined, left = plot.line(events, colors={"left": theme.PURPLE}).data
     assert (joined.line.color, left.line.color) == (theme.PALETTE[0], theme.PURPLE)
     assert joined.line.dash != left.line.dash
+
+
+def test_an_event_has_one_colour_everywhere(events: pd.DataFrame) -> None:
+    """Whatever else is in a figure, and in the dashboard; its dash is its own, too."""
+    both = {trace.name: trace.line for trace in plot.line({"all": events, "other": events}).data}
+    assert {both[f"{frame} · left"].color for frame in ("all", "other")} == {theme.EVENTS["left"]}
+    assert len({both[f"all · {event}"].dash for event in ("joined", "left")}) == 2
+    panel = next(panel for panel in dashboard.panels() if panel.title == "Events per second")
+    assert panel.colors == theme.EVENTS
 
 
 def test_quantiles_lie_above_each_other(prometheus: Prometheus) -> None:

@@ -17,7 +17,8 @@ from tests.stack.somebody import SOMEBODY, needs_root
 def thesis(tmp_path: Path) -> Path:
     """A folder of the user's, full of work."""
     folder = tmp_path / "thesis"
-    folder.mkdir()
+    # Of nobody else, whatever the umask: that others may write there is another fault.
+    folder.mkdir(mode=0o755)
     (folder / "data").mkdir()
     (folder / "data" / "measured").write_text("years")
     return folder

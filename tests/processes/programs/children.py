@@ -68,7 +68,8 @@ def main() -> None:
         process.start()
     for process in processes:
         process.join()
-    print("codes", [process.exitcode for process in processes])
+    # Since Python 3.13, what a signal handler raises there is printed and does not become the exit code.
+    print("codes", [process.exitcode for process in processes[:-1]])
     with ProcessPoolExecutor(1) as executor:
         list(executor.map(count, ["executor"] * 50))
     pool = multiprocessing.Pool(2)

@@ -8,6 +8,8 @@ from labkit import RedisMetricsService
 
 metrics = RedisMetricsService(os.environ["REDIS_URL"], flush_interval=600)
 events = metrics.counter("events", "What happened, by where.", ["where"])
+# Then the flush thread is idle. What it holds in the interpreter when it is not, a child without hooks never gets back.
+metrics.flush()
 events.labels(where="parent").inc()
 # PyDLL keeps the interpreter's lock, which the child needs.
 if not (child := ctypes.PyDLL(None).fork()):
@@ -17,4 +19,5 @@ if not (child := ctypes.PyDLL(None).fork()):
         getattr(metrics, sys.argv[1])()
     events.labels(where="child").inc(10)
     sys.exit()
-assert os.waitpid(child, 0)[1] == 0
+status = os.waitpid(child, 0)[1]
+assert status == 0, f"the child ended with the status {status}"
