@@ -38,8 +38,13 @@ SETTINGS: dict[str, tuple[type, str, str]] = {
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Read the settings `labkit_scrape_interval` and the like from the ini file."""
-    for name, (_, default, meaning) in SETTINGS.items():
-        parser.addini(f"labkit_{name}", f"the lab of the fixture labkit_stack: {meaning}", default=default)
+    for name, (kind, default, meaning) in SETTINGS.items():
+        about = f"the lab of the fixture labkit_stack: {meaning}"
+        # A table [tool.pytest] has numbers, from pytest 9; before that there are only texts, and once no such type.
+        if kind is float and pytest.version_tuple >= (9,):
+            parser.addini(f"labkit_{name}", about, type="float", default=float(default))
+        else:
+            parser.addini(f"labkit_{name}", about, default=default)
 
 
 @pytest.fixture(scope="session")
@@ -100,7 +105,8 @@ def _up(home: "Path", options: dict[str, Any]) -> "Stack":
 
         return Stack.up(ports="auto", home=home, **options)
     except LabkitError as error:
-        pytest.fail(f"The lab did not start. {error}", pytrace=False)
+        fault = error
+    pytest.fail(f"The lab did not start. {fault}", pytrace=False)
 
 
 def _how(stack: "Stack") -> str:
@@ -119,8 +125,8 @@ def _how(stack: "Stack") -> str:
 
 
 def _setting(config: pytest.Config, name: str, kind: type) -> object:
-    text = config.getini(f"labkit_{name}")
     try:
-        return kind(text)
-    except ValueError:
-        pytest.fail(f"labkit_{name} = {text!r} in the ini file is not a number.", pytrace=False)
+        return kind(config.getini(f"labkit_{name}"))
+    except (ValueError, pytest.UsageError) as error:
+        fault = error
+    pytest.fail(f"labkit_{name} in pytest's configuration is not a number: {fault}.", pytrace=False)

@@ -66,7 +66,10 @@ def test_a_failure_says_how_the_lab_was(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("labkit_scrape_interval = soon", "labkit_scrape_interval = 'soon' in the ini file is not a number."),
+        (
+            "labkit_scrape_interval = soon",
+            "labkit_scrape_interval in pytest's configuration is not a number",
+        ),
         ("labkit_sidecar = mine", "The lab did not start. sidecar='mine'"),
         ("labkit_flush_interval = -1", "The lab did not start. flush_interval"),
     ],
@@ -77,6 +80,7 @@ def test_a_wrong_setting_is_told_without_a_traceback(tmp_path: Path, setting: st
     assert done.returncode == 1
     assert message in done.stdout
     assert "Traceback" not in done.stdout
+    assert "During handling" not in done.stdout
     assert "pytest_plugin.py" not in done.stdout
 
 
@@ -90,6 +94,19 @@ def test_settings_reach_the_lab(tmp_path: Path) -> None:
     )
     done = run_pytest(write(tmp_path, test, "labkit_scrape_interval = 0.5\n"), "-rP", "-o", "labkit_ttl=77")
     assert "scrape_interval=0.5, flush_interval=0.25, ttl=77.0" in done.stdout, done.stdout
+
+
+@pytest.mark.skipif(pytest.version_tuple < (9,), reason="pytest 9 was the first to read this table")
+def test_a_native_table_has_numbers(tmp_path: Path) -> None:
+    """`[tool.pytest]` is TOML: a number is a number there, whole or not, and a text in its place is told."""
+    (tmp_path / "test_it.py").write_text("def test_it(labkit_options):\n    print(labkit_options)")
+    table = tmp_path / "pyproject.toml"
+    table.write_text("[tool.pytest]\nlabkit_scrape_interval = 0.5\nlabkit_ttl = 77\nlabkit_server = 'redis'\n")
+    done = run_pytest(tmp_path, "-rP", "-o", "labkit_flush_interval=2")
+    expected = {"scrape_interval": 0.5, "flush_interval": 2.0, "ttl": 77.0, "sidecar": "labkit", "server": "redis"}
+    assert f"{expected}" in done.stdout, done.stdout
+    table.write_text("[tool.pytest]\nlabkit_ttl = 'long'\n")
+    assert "labkit_ttl in pytest's configuration is not a number" in run_pytest(tmp_path).stdout
 
 
 def test_a_lab_that_is_not_installed_is_named(tmp_path: Path) -> None:

@@ -193,7 +193,10 @@ def _empty(reasons: list[str]) -> str:
 def _table(frame: "pd.DataFrame") -> str:
     days = frame["time"].dt.normalize().unique()
     clock = "%H:%M:%S.%f" if len(days) == 1 else "%Y-%m-%d %H:%M:%S.%f"
-    shown = frame.assign(time=frame["time"].dt.strftime(clock).str[:-3])
-    html = shown.to_html(index=False, max_rows=_ROWS, border=0, float_format="{:,.6g}".format)
+    # Only the times that are shown are written: a long answer has millions.
+    times = {"time": lambda time: time.strftime(clock)[:-3]}
+    html = frame.to_html(
+        index=False, max_rows=_ROWS, border=0, float_format="{:,.6g}".format, formatters=times,
+    )  # fmt: skip
     day = f", {days[0]:%Y-%m-%d}" if len(days) == 1 else ""
     return f"{html}<small>{len(frame):,} rows; times are UTC{day}</small>"

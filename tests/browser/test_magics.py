@@ -15,7 +15,7 @@ from tests.browser.notebook_page import READY
 
 START = "import os\nos.environ['LABKIT_HOME'] = {home!r}\n%load_ext labkit"
 FIGURE = "%%promql --last 30s --step 1s --unit events/s\nsum by (event) (\n  rate(user_events[5s])\n)"
-HEAT = "%promql sum by (le) (rate(api_request_duration_ms_bucket[10s])) --last 30s --unit ms"
+HEAT = "%promql sum by (le) (rate(api_request_duration_ms_bucket[10s])) --last 10m --unit ms"
 MANY = "%promql api_request_duration_ms_bucket --last 30s"
 DAYS = "%promql vector(1) --last 3d"
 LIVE_DAYS = "import labkit\nlabkit.live('vector(1)', last='3d', every='10m')"
