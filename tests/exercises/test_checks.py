@@ -60,9 +60,11 @@ def test_a_lab_that_is_gone_is_no_wrong_answer(lab: Stack, reply: Reply, monkeyp
 
 
 def test_solutions_count_for_nobody_and_fail_loudly(lab: Stack, reply: Reply) -> None:
-    """A notebook that solves its own exercise wrongly fails, and one that does so rightly leaves no progress."""
+    """A notebook that solves its own exercise wrongly fails; one that does so rightly shows no answer to Run All."""
     check = StartHere(lab)
-    reply(check.solution, "joined", check._events()["joined"])
+    joined = check._events()["joined"]
+    assert "this solution is right" in reply(check.solution, "joined", joined)
+    assert str(joined) not in reply(check.solution, "joined", joined)
     with pytest.raises(AssertionError, match="00-start-here, joined: 987654 is not the number of any event"):
         check.solution.joined(987654)
     assert progress.load("00-start-here") == {}
