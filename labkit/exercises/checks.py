@@ -157,7 +157,7 @@ class Checks:
         return Stack.attach(self._stack.home).urls
 
     def _redis(self) -> Redis:
-        return connect(self._urls()["redis"], timeout=10)
+        return connect(self._urls()["redis"], timeout=5)
 
     def _prometheus(self) -> Prometheus:
         return Prometheus(self._urls()["prometheus"])

@@ -14,7 +14,7 @@ from labkit.exercises.status import LESSONS
 from tests.exercises.conftest import Reply
 
 # What a cell may hold that has gone wrong.
-STRANGE = (
+STRANGE: tuple[object, ...] = (
     *(object(), print, Stack, 1j, 10**400, -1, True, float("inf"), "", " ", b"\xff", "nan", "\0", [], {}, set(), [[1]]),
     *(
         np.array(-5),
