@@ -95,7 +95,8 @@ class Checks:
     def _solve(self, one: Exercise, answer: object) -> None:
         verdict = self._judged(one, answer)
         assert verdict.right, f"{self.notebook}, {one.name}: {verdict.text}"  # noqa: S101  the notebook's own tests
-        self._show(box(True, f"`{one.name}`: {verdict.text}"))
+        # Not what is right: with Run All, it would stand below the question before anybody has thought.
+        self._show(box(True, f"`{one.name}`: this solution is right, and counts for nobody."))
 
     def _weigh(self, one: Exercise, answer: object) -> None:
         try:
@@ -156,7 +157,7 @@ class Checks:
         return Stack.attach(self._stack.home).urls
 
     def _redis(self) -> Redis:
-        return connect(self._urls()["redis"], timeout=10)
+        return connect(self._urls()["redis"], timeout=5)
 
     def _prometheus(self) -> Prometheus:
         return Prometheus(self._urls()["prometheus"])

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from time import monotonic, sleep
 from typing import Any
 
+import redis
 from redis import Redis, ResponseError
 
 from labkit.exercises.checks import Checks, exercise
@@ -98,7 +100,15 @@ class LuaAndSidecars(Checks):
                 reply, longer = server.eval_ro(script, 0), server.eval_ro(script.replace("2.5", _LONG), 0)
             except ResponseError as error:
                 return wrong(f"Redis refuses this script: {error}")
+            except redis.TimeoutError:
+                self._end_script()
+                return wrong("This script does not end by itself, and Redis answers nobody meanwhile. It was ended.")
         return _of_script(reply, longer)
+
+    def _end_script(self) -> None:
+        # It may have ended in this moment; then Redis says so, and that is well.
+        with self._redis() as server, suppress(ResponseError):
+            server.script_kill()
 
     def _reasons(self) -> set[str]:
         """Why writers dropped something; they say so when they flush the next time, at the latest at their end."""

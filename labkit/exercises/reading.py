@@ -21,11 +21,11 @@ def number(answer: object, *, empty: str = "") -> float:
         NotAnAnswer: there is none, or more than one.
     """
     value = _only(answer, _VALUE, empty)
-    if isinstance(value, bool):
+    if isinstance(value, bool | np.bool_):
         raise NotAnAnswer(f"`{value}` says yes or no; the answer is a number.")
     try:
         found = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise NotAnAnswer(f"{_shown(value)}; the answer is a number.") from None
     if not isfinite(found):
         raise NotAnAnswer(f"`{found}` is what a calculation without values gives. Was one of its parts empty?")
@@ -50,19 +50,20 @@ def _only(answer: object, column: str, empty: str) -> Any:
     """What is meant, out of whatever wraps it: a result of %promql, a table, a series, an array, a list of one."""
     held = getattr(answer, "frame", answer)
     if isinstance(held, pd.DataFrame):
-        held = held[column] if column in held else held.squeeze(axis="columns")
-    if isinstance(held, pd.DataFrame | pd.Series | np.ndarray | list | tuple | set):
-        if len(held) != 1:
+        held = held[column] if column in held else held.squeeze(axis="columns") if len(held) else []
+    if isinstance(held, pd.Series | np.ndarray):
+        held = held.tolist()
+    if isinstance(held, pd.DataFrame | list | tuple | set):
+        if isinstance(held, pd.DataFrame) or len(held) != 1:
             raise NotAnAnswer(_crowd(held, empty))
-        return next(iter(held.tolist() if isinstance(held, pd.Series | np.ndarray) else held))
+        return next(iter(held))
     return held
 
 
 def _crowd(held: Sized, empty: str) -> str:
     if not len(held):
         return f"It is empty: there is no such thing in the lab. {empty}".strip()
-    what = "a table" if isinstance(held, pd.DataFrame | pd.Series) else "a list"
-    return f"It is {what} with {len(held)} rows or entries; the answer is a single one."
+    return f"It has {len(held)} rows or entries; the answer is a single one."
 
 
 def _shown(value: object) -> str:

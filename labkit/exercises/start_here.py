@@ -56,8 +56,11 @@ class StartHere(Checks):
     def _missing(self, lost: float) -> Verdict:
         joined = self._events()["joined"]
         # Whoever had joined by then arrives, be the traffic still on; if not, this says so.
-        self._prometheus().wait_until(_JOINED, lambda table: bool((table["value"] >= joined).all()) and len(table))
-        if lost <= 0:
+        held = self._prometheus().wait_until(
+            _JOINED, lambda table: bool((table["value"] >= joined).all()) and len(table)
+        )
+        # A store that was killed begins its ledger anew, below what Redis kept.
+        if lost in (0, joined - held["value"].max()):
             return right("None. The picture has a gap, and the count has none: it is in Redis, and went on growing.")
         if lost == joined:
             return wrong(f"{plain(lost)} is how many joined in all. How many of them does Prometheus not know?")

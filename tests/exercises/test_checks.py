@@ -1,15 +1,32 @@
 """What a student sees: a verdict, two hints, the solution, and how far they have come."""
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from labkit import Stack
-from labkit.exercises import progress
+from labkit.exercises import lua_and_sidecars, progress
 from labkit.exercises.checks import Checks
 from labkit.exercises.in_redis import InRedis
 from labkit.exercises.progress import Attempt
 from labkit.exercises.start_here import StartHere
 from labkit.exercises.status import LESSONS
 from tests.exercises.conftest import Reply
+
+# What a cell may hold that has gone wrong.
+STRANGE: tuple[object, ...] = (
+    *(object(), print, Stack, 1j, 10**400, -1, True, float("inf"), "", " ", b"\xff", "nan", "\0", [], {}, set(), [[1]]),
+    *(
+        np.array(-5),
+        np.zeros((2, 2)),
+        np.bool_(True),
+        pd.NA,
+        pd.NaT,
+        pd.DataFrame(),
+        pd.DataFrame({"a": [1], "b": [2]}),
+    ),
+    *(pd.Series([], dtype=float), pd.Series({"value": None}), [None], {"value": []}, ("lab", "lab"), frozenset({1, 2})),
+)
 
 
 def test_two_hints_come_and_then_the_solution(lab: Stack, reply: Reply) -> None:
@@ -60,12 +77,26 @@ def test_a_lab_that_is_gone_is_no_wrong_answer(lab: Stack, reply: Reply, monkeyp
 
 
 def test_solutions_count_for_nobody_and_fail_loudly(lab: Stack, reply: Reply) -> None:
-    """A notebook that solves its own exercise wrongly fails, and one that does so rightly leaves no progress."""
+    """A notebook that solves its own exercise wrongly fails; one that does so rightly shows no answer to Run All."""
     check = StartHere(lab)
-    reply(check.solution, "joined", check._events()["joined"])
+    joined = check._events()["joined"]
+    assert "this solution is right" in reply(check.solution, "joined", joined)
+    assert str(joined) not in reply(check.solution, "joined", joined)
     with pytest.raises(AssertionError, match="00-start-here, joined: 987654 is not the number of any event"):
         check.solution.joined(987654)
     assert progress.load("00-start-here") == {}
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_no_answer_is_answered_by_an_error(
+    lab: Stack, reply: Reply, monkeypatch: pytest.MonkeyPatch, lesson: type[Checks]
+) -> None:
+    """Whatever is handed in, a verdict comes back."""
+    monkeypatch.setattr(lua_and_sidecars, "_PATIENCE", 0.0)
+    for name in lesson.exercises():
+        for answer in STRANGE:
+            said = reply(lesson(lab), name, answer)
+            assert f"✘ `{name}`: " in said, answer
 
 
 @pytest.mark.parametrize("lesson", LESSONS)

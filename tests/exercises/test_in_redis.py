@@ -87,7 +87,7 @@ def test_the_mean_may_be_rounded(observed: Stack, reply: Reply, answer: object) 
         (4 / 417, "is upside down"),
         (7, "7 is the *median*"),
         (55, "55 is not what two of its numbers give"),
-        ([1, 2, 0, 1], "It is a list with 4 rows or entries"),
+        ([1, 2, 0, 1], "It has 4 rows or entries"),
     ],
 )
 def test_a_wrong_mean_hears_what_it_is(observed: Stack, reply: Reply, wrong: object, says: str) -> None:

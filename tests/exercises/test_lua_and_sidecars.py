@@ -65,6 +65,7 @@ def test_a_right_answer_is_right(poisoned: Stack, reply: Reply, name: str, right
         ("exact", "return '2.5'", "a text that you wrote yourself"),
         ("exact", "tostring(2.5)", "`tostring(2.5)` returns nothing"),
         ("exact", "return tostring(2.5", "Redis refuses this script"),
+        ("exact", "while true do end return 2.5", "does not end by itself"),
         ("exact", "return tostring(2)", "Redis replies `'2'`, not `2.5`"),
         ("exact", 2.5, "the answer is a text"),
         ("exact", "return redis.call('SET', 'a', '2.5')", "Redis refuses this script"),

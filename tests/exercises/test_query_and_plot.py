@@ -44,7 +44,7 @@ def test_a_division_of_series_without_sum_is_explained(lab: Stack, reply: Reply)
     ask = Prometheus(lab.urls["prometheus"]).query
     empty = ask("api_errors / api_request_duration_ms_count")
     assert "`sum (…)` removes them" in reply(QueryAndPlot(lab), "refused", empty)
-    assert "It is a table with" in reply(QueryAndPlot(lab), "refused", ask("api_errors"))
+    assert "It has " in reply(QueryAndPlot(lab), "refused", ask("api_errors"))
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_division_of_series_without_sum_is_explained(lab: Stack, reply: Reply)
         (lambda table: table.nsmallest(1, "value")["endpoint"].item(), "and another one had more."),
         (lambda table: float(table["value"].max()), "is how many. *Which* endpoint is it?"),
         (lambda _: "/api/store/jion", "No endpoint is called `/api/store/jion`; there are "),
-        (lambda table: table, "It is a table with"),
+        (lambda table: table, "It has "),
     ],
 )
 def test_the_busiest_endpoint_has_a_name(lab: Stack, reply: Reply, answer: Callable[..., object], says: str) -> None:

@@ -50,7 +50,7 @@ def test_a_wrong_answer_hears_what_it_is(lab: Stack, reply: Reply, name: str, wr
 def test_a_table_of_all_events_is_not_a_number(lab: Stack, reply: Reply) -> None:
     """It has four rows; and one of what is not there has none."""
     prometheus = Prometheus(lab.urls["prometheus"])
-    assert "a table with 4 rows" in reply(StartHere(lab), "joined", prometheus.query("user_events"))
+    assert "It has 4 rows" in reply(StartHere(lab), "joined", prometheus.query("user_events"))
     assert "It is empty" in reply(StartHere(lab), "joined", prometheus.query("user_evnts"))
 
 
