@@ -106,6 +106,11 @@ def test_it_rests_and_goes_on_by_its_button_and_follows_the_theme(
     after = newest(notebook)
     notebook.page.wait_for_function(f"() => {NEWEST} > {after}", timeout=READY)
     notebook.photograph("live")
+    notebook.page.locator(".labkit-live .lk-plot").hover()
+    buttons, plot = (
+        notebook.page.locator(f".labkit-live {part}").bounding_box() for part in (".modebar", ".cartesianlayer")
+    )
+    assert buttons and plot and buttons["y"] + buttons["height"] <= plot["y"]
     light = notebook.page.evaluate(COLOUR)
     notebook.menu("Settings", "Theme", "JupyterLab Dark")
     notebook.page.wait_for_function(f"() => {COLOUR} !== {light!r}", timeout=READY)
