@@ -29,7 +29,10 @@ FITS = """() => {
     const plots = [...document.querySelectorAll(".labkit-live .lk-plot")];
     const sizes = plots.map((plot) => [plot.clientWidth, plot.clientHeight, plot.querySelector(".main-svg")]);
     const fits = ([width, height, svg]) => width && svg?.clientWidth === width && svg.clientHeight === height;
-    return plots.length === 2 && sizes.every(fits);
+    const labels = [...document.querySelectorAll(".labkit-live .ytick text")];
+    const left = (element) => element.getBoundingClientRect().left;
+    const whole = (label) => left(label) >= left(label.closest(".lk-plot"));
+    return plots.length === 2 && sizes.every(fits) && labels.length > 2 && labels.every(whole);
 }"""
 COLOUR = "getComputedStyle(document.querySelector('.labkit-live .xtick text')).fill"
 

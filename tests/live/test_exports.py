@@ -32,7 +32,7 @@ def executed(server: PrometheusServer) -> Any:
 @pytest.mark.parametrize("exporter", [HTMLExporter, SlidesExporter])
 def test_no_figure_is_lost(executed: Any, exporter: type[Exporter]) -> None:
     """Each is there as a picture, with its title, and no place is left empty."""
-    page, _ = exporter().from_notebook_node(executed)
+    page = str(exporter().from_notebook_node(executed)[0])
     pictures = [b64decode(data).decode() for data in re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', page)]
     titles = [re.findall('aria-label="([^"]*)"', picture) for picture in pictures]
     assert titles == [["prometheus_build_info"], ["still"], ["bars"], ["drawn"]]
