@@ -17,8 +17,13 @@ SAYS = {
     "sidecar": "its page",
     "prometheus": "instant query",
 }
-WIDTH, HEIGHT = 940, 190
+HEIGHT = 190
 _BOX, _GAP, _TOP, _TALL = 178, 70, 34, 122
+# From one row to the next, and from the top of a row to its arrows.
+_DOWN, _MIDDLE = 192, 95
+_DOWNWARDS, _TITLE = 90, 290
+
+Place = tuple[int, int]
 
 # Outside a notebook's page there are no --jp-* variables, and the second value counts: on light pages and dark ones.
 STYLE = """
@@ -48,17 +53,30 @@ _MARKS = {
 }
 
 
-def draw(stages: Sequence[Stage], event: str, moved: Sequence[bool] = ()) -> str:
-    """Return the path as SVG. `moved` tells which arrows (the first is before Redis) show something under way."""
-    parts = [_box(position, stage) for position, stage in enumerate(stages)]
-    for position, (before, after) in enumerate(pairwise(stages)):
-        parts.append(_arrow(position, before, after, moving=position < len(moved) and moved[position]))
+def draw(stages: Sequence[Stage], event: str, moved: Sequence[bool] = (), columns: int = 4) -> str:
+    """Return the path as SVG. `moved` tells which arrows (the first is before Redis) show something under way.
+
+    In fewer than four `columns` it runs to and fro, and fits a narrow place without smaller letters.
+    """
+    places = [_place(position, columns) for position in range(len(stages))]
+    placed = zip(places, stages, strict=True)
+    parts = [f'<g transform="translate{place}">{_box(0, stage)}</g>' for place, stage in placed]
+    for position, ends in enumerate(zip(pairwise(places), pairwise(stages), strict=True)):
+        parts.append(_arrow(*ends, moving=position < len(moved) and moved[position]))
     title = f"user_events{{event=&quot;{escape(event)}&quot;}} on its way"
+    wide, tall = max(columns * (_BOX + _GAP) - _GAP + 18, _TITLE), HEIGHT + _DOWN * (len(stages) // columns - 1)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="lk-svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="100%" '
-        f'style="max-width:{WIDTH}px" role="img" aria-label="{escape(describe(stages))}"><style>{STYLE}</style>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="lk-svg" viewBox="0 0 {wide} {tall}" '
+        f'width="100%" style="max-width:{wide}px" role="img" aria-label="{escape(describe(stages))}">'
+        f"<style>{STYLE}</style>"
         f'<text x="2" y="18">{title}</text>{"".join(parts)}</svg>'
     )
+
+
+def _place(position: int, columns: int) -> Place:
+    """Where a stage is: every other row runs backwards, so that its first stage is below the last one above."""
+    row, column = divmod(position, columns)
+    return (column if row % 2 == 0 else columns - 1 - column) * (_BOX + _GAP), row * _DOWN
 
 
 def describe(stages: Sequence[Stage]) -> str:
@@ -82,20 +100,41 @@ def _box(position: int, stage: Stage) -> str:
     )
 
 
-def _arrow(position: int, before: Stage, after: Stage, *, moving: bool) -> str:
-    start, y = (position + 1) * (_BOX + _GAP) - _GAP + 5, _TOP + _TALL // 2
-    end = start + _GAP - 9
+def _arrow(places: tuple[Place, ...], stages: tuple[Stage, ...], *, moving: bool) -> str:
+    """The arrow between two stages, to the right, to the left, or down."""
+    before, after = stages
+    start, turn, long = _course(*places)
     # Prometheus and the sidecar fetch: what they fetch from must answer, and so must they.
     cut = "" if before.state == after.state == "answering" else " lk-cut"
-    dot = f'<circle class="lk-dot" cy="{y}" r="5" cx="{end}"><animate attributeName="cx" from="{start}" to="{end}" '
+    dot = f'<circle class="lk-dot" r="5" cx="{long}"><animate attributeName="cx" from="0" to="{long}" '
     dot += 'dur="0.9s" fill="freeze"/><animate attributeName="opacity" from="1" to="0" begin="0.7s" dur="0.2s" '
     dot += 'fill="freeze"/></circle>'
     return (
-        f'<path class="lk-arrow{cut}" d="M{start} {y}H{end}"/><path class="lk-arrow" d="M{end - 7} {y - 6}l7 6-7 6"/>'
-        f"{dot if moving and not cut else ''}"
-        f'<text class="lk-soft" data-gap="{after.service}" text-anchor="middle" x="{(start + end) / 2}" y="{y - 14}">'
-        f"{_gap(before, after)}</text>"
-        f'<text class="lk-soft" text-anchor="middle" x="{(start + end) / 2}" y="{y + 22}">{_way(before, after)}</text>'
+        f'<g transform="translate{start} rotate({turn})"><path class="lk-arrow{cut}" d="M0 0H{long}"/>'
+        f'<path class="lk-arrow" d="M{long - 7} -6l7 6-7 6"/>{dot if moving and not cut else ""}</g>'
+        f"{_under_way(min(places), before, after, down=turn == _DOWNWARDS)}"
+    )
+
+
+def _course(place: Place, to: Place) -> tuple[Place, int, int]:
+    """Where an arrow starts, its turn in degrees, and its length."""
+    (x, y), (to_x, to_y) = place, to
+    if y != to_y:
+        return (x + _BOX // 2, y + _TOP + _TALL + 27), _DOWNWARDS, _DOWN - _TALL - 32
+    return (x + _BOX + 5, y + _MIDDLE) if to_x > x else (x - 3, y + _MIDDLE), 0 if to_x > x else 180, _GAP - 9
+
+
+def _under_way(place: Place, before: Stage, after: Stage, *, down: bool) -> str:
+    """How many are under way: above and below an arrow to the side, beside one that goes down."""
+    gap, way = _gap(before, after), _way(before, after)
+    (x, y), look = place, 'class="lk-soft" text-anchor="middle"'
+    if down:
+        told = f'<tspan data-gap="{after.service}">{gap}</tspan> {way}'
+        return f'<text {look} x="{x + _BOX // 2 + 52}" y="{y + _TOP + _TALL + 43}">{told}</text>'
+    middle = x + _BOX + _GAP / 2
+    return (
+        f'<text {look} data-gap="{after.service}" x="{middle}" y="{y + _MIDDLE - 14}">{gap}</text>'
+        f'<text {look} x="{middle}" y="{y + _MIDDLE + 22}">{way}</text>'
     )
 
 

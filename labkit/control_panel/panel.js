@@ -15,6 +15,7 @@ const SHAPES = {
 };
 const INTERVALS = [0.2, 0.5, 1, 2, 5, 10, 15, 30, 60];
 const MARKS = { answering: "✔", silent: "?", paused: "❚❚", dead: "✖" };
+const WIDE = [760, 430, 0]; // px: what the path needs in four columns, in two, in one
 const HEARTBEAT = 15000; // ms
 const PATIENCE = 250; // ms without another change, until a wish is sent
 
@@ -164,11 +165,20 @@ function pathView(send) {
   const event = choice(Object.entries(EVENTS), "event");
   event.addEventListener("change", () => send({ do: "event", event: event.value }));
   const picture = element("div", { className: "lk-path" });
+  let pictures = [];
+  // The one whose letters need not shrink.
+  const fit = () => {
+    const wide = picture.clientWidth || Infinity;
+    const which = pictures[WIDE.findIndex((least) => wide >= least)];
+    if (which) picture.innerHTML = which; // drawn by the kernel, with every text escaped
+  };
+  new ResizeObserver(fit).observe(picture);
   const body = element("section", {}, labelled("Follow the events", event), picture);
   body.setAttribute("aria-label", "The path of the data");
   const show = (reading) => {
     if (document.activeElement !== event) event.value = reading.event;
-    picture.innerHTML = reading.svg; // drawn by the kernel, with every text escaped
+    pictures = [reading.svg, ...reading.narrow];
+    fit();
   };
   return { body, show };
 }

@@ -98,12 +98,14 @@ class ControlPanel(Shown):
         # Before Locust is asked: what it says while somebody is at work on it may be the last word of before.
         busy = self._errands.busy
         before, stages = self._stages, self._path.look(rows, self._event)
+        drawn = [draw(stages, self._event, _moved(before, stages), columns) for columns in (4, 2, 1)]
         self._stages = stages
         return {
             "lab": True,
             "services": {row.service: row.state for row in rows if row.service in SERVICES},
             "stages": [vars(stage) for stage in stages],
-            "svg": draw(stages, self._event, _moved(before, stages)),
+            "svg": drawn[0],
+            "narrow": drawn[1:],
             "says": describe(stages),
             "event": self._event,
             "options": {

@@ -4,6 +4,7 @@ A view says that it is there as long as its part of the page is visible. A kerne
 silence counts only while it listens.
 """
 
+import os
 from collections.abc import Callable
 from threading import Lock
 from time import monotonic
@@ -21,8 +22,12 @@ EXPECTED = "expected"
 
 
 def somebody_is_there() -> bool:
-    """Whether this kernel serves a person: papermill, nbval and nbconvert say that nobody can be asked for input."""
-    return bool(getattr(getattr(get_ipython(), "kernel", None), "_allow_stdin", False))
+    """Whether this kernel serves a person: papermill, nbval and nbconvert say that nobody can be asked for input.
+
+    So does Voila, which shows the page to somebody all the same.
+    """
+    voila = os.environ.get("SERVER_SOFTWARE", "").startswith("voila")
+    return voila or bool(getattr(getattr(get_ipython(), "kernel", None), "_allow_stdin", False))
 
 
 class Cells:

@@ -3,6 +3,7 @@
 const HEARTBEAT = 15000; // ms
 // The buttons are costly, and shown once somebody comes with a pointer.
 const CONFIG = { displaylogo: false, displayModeBar: false };
+const BUTTONS = ["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"];
 
 async function load(model) {
   const id = model.get("script").replace("IPY_MODEL_", "");
@@ -75,7 +76,7 @@ function grow(data, extend) {
 
 // One figure of the page. What is asked of plotly is done one after the other, and only what can be seen is drawn.
 class Part {
-  constructor(Plotly, { plot, legend, fixed }) {
+  constructor(Plotly, { plot, legend, fixed, small }) {
     this.Plotly = Plotly;
     this.place = plot;
     this.legend = legend;
@@ -94,7 +95,8 @@ class Part {
     // Also when an output is unfolded, or a tab comes to the front: then it has a size at last.
     this.sizes = new ResizeObserver(() => this.then(() => this.resize()));
     this.sizes.observe(plot);
-    plot.addEventListener("pointerenter", () => this.then(() => this.showButtons()), { once: true });
+    // In a dashboard there is no room for them that would not cover something.
+    if (!small) plot.addEventListener("pointerenter", () => this.then(() => this.showButtons()), { once: true });
   }
 
   then(action) {
@@ -190,7 +192,7 @@ class Part {
   }
 
   async showButtons() {
-    this.config = { ...CONFIG, displayModeBar: "hover" };
+    this.config = { ...CONFIG, displayModeBar: "hover", modeBarButtons: [BUTTONS] };
     this.stale = this.drawn;
     await this.redraw();
   }
@@ -253,7 +255,7 @@ function arrange(places) {
     // In a dashboard, the names of lines take from the plot's room, so that all stays in its place.
     if (height) (places.length > 1 ? part : plot).style.height = `${height}px`;
     page.append(part);
-    return { plot, legend: names, fixed: Boolean(height) };
+    return { plot, legend: names, fixed: Boolean(height), small: places.length > 1 };
   });
   return { page, plots };
 }
@@ -283,7 +285,7 @@ function foot(model) {
     notice.textContent = "This is how it was: the kernel has ended. Run the cell again to see it live.";
   };
   const utc = element("span", "lk-state lk-right", { textContent: "time in UTC" });
-  return { bar: element("div", "lk-foot", {}, button, state, notice, utc), show, fail, lost };
+  return { bar: element("div", "lk-foot", {}, button, state, notice, utc), notice, show, fail, lost };
 }
 
 // Tells the kernel that somebody looks, or no more. Whoever comes into sight gets everything.
@@ -364,12 +366,12 @@ function living(model, el) {
 function render({ model, el }) {
   const title = model.get("title");
   const { page, plots } = arrange(model.get("places"));
-  const { bar, show, fail, lost } = foot(model);
+  const { bar, notice, show, fail, lost } = foot(model);
   const alive = living(model, el);
   if (!alive.check()) {
     // Its picture stands above.
     lost();
-    el.append(element("div", "labkit-live", {}, bar));
+    el.append(element("div", "labkit-live", {}, notice));
     return () => {};
   }
   const root = element("div", "labkit-live labkit-shown", { tabIndex: 0 }, page, bar);

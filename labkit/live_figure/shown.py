@@ -13,8 +13,11 @@ import anywidget
 from IPython.display import publish_display_data
 
 from labkit.live_figure.attendance import CELLS, somebody_is_there
+from labkit.table import Html
 
 Bundle = dict[str, Any]
+
+_NOT_LIVE = "This is how it was when the cell ran. It is live in JupyterLab."
 
 # The picture in the notebook is as old as this, s, or older if it is dear: it takes no more than `_SHARE` of a core.
 _OLD, _SHARE = 60.0, 0.004
@@ -76,6 +79,11 @@ class Shown(anywidget.AnyWidget):
         """Return both in one, for who asks for it."""
         widget, metadata, still = self._made()
         return widget | still, metadata
+
+    def _display_(self) -> Html:
+        """Return what marimo shows, where no widget of a Jupyter kernel runs."""
+        still = self.still()
+        return Html(f"{still.get(SVG, '')}<p>{_NOT_LIVE}</p>", still[PLAIN])
 
     def _made(self) -> tuple[Bundle, Bundle, Bundle]:
         """The widget, if there may be a browser, its metadata, and the picture."""

@@ -1,5 +1,6 @@
 """A plotly figure as SVG that needs nothing else: for web pages, exports, and where nothing runs any more."""
 
+import logging
 from html import escape
 from itertools import cycle
 from typing import Any, NamedTuple
@@ -13,6 +14,8 @@ from labkit.picture.text import lines, width, write
 
 # In characters: what a notebook's file has room for, for each of its figures.
 LIMIT = 60_000
+# Points of a figure; to look through more takes longer than the picture is worth.
+_MOST = 200_000
 # In pixels: what is finer is left out, and more of it if the picture is too large.
 _GRAINS = (0.7, 1.5, 3, 6, 12)
 _WIDTH, _HEIGHT, _EDGE, _ROW, _FOOT = 760, 340, 14, 17, 42
@@ -29,11 +32,24 @@ class _Box(NamedTuple):
 
 
 def draw(figure: go.Figure) -> str:
-    """Return the figure as SVG, or nothing if it has a kind of trace that is not known here, or is too large."""
-    if not all(trace.type in KINDS for trace in figure.data):
+    """Return the figure as SVG, or nothing if it has what is not known here, or is too large."""
+    try:
+        if not _is_known(figure):
+            return ""
+        drawing = _Drawing(figure)
+        pictures = (drawing.svg(grain) for grain in _GRAINS)
+        return next((picture for picture in pictures if len(picture) <= LIMIT), "")
+    except Exception:  # of a figure that somebody else made: it is to be shown all the same
+        logging.getLogger(__name__).warning("A figure has no picture.", exc_info=True)
         return ""
-    pictures = (_Drawing(figure).svg(grain) for grain in _GRAINS)
-    return next((picture for picture in pictures if len(picture) <= LIMIT), "")
+
+
+def _is_known(figure: go.Figure) -> bool:
+    kinds = {axis.type for axis in (*figure.select_xaxes(), *figure.select_yaxes())}
+    points = sum(len(values) for trace in figure.data if (values := getattr(trace, "x", None)) is not None)
+    return (
+        all(trace.type in KINDS for trace in figure.data) and not kinds & {"log", "multicategory"} and points <= _MOST
+    )
 
 
 class _Drawing:
@@ -45,6 +61,7 @@ class _Drawing:
         self._plots: dict[tuple[str, str], list[Any]] = {} if figure.data else {("x", "y"): []}
         for trace in figure.data:
             self._plots.setdefault((trace.xaxis or "x", trace.yaxis or "y"), []).append(trace)
+        self._frames: dict[tuple[str, str], Frame] = {}
         self._head = _Head(figure, self._wide)
         self._box = self._room()
 
@@ -74,6 +91,11 @@ class _Drawing:
         return bool(axes.setting(self._figure, axis).title.text)
 
     def _frame(self, x: str, y: str) -> Frame:
+        if (x, y) not in self._frames:
+            self._frames[x, y] = self._framed(x, y)
+        return self._frames[x, y]
+
+    def _framed(self, x: str, y: str) -> Frame:
         traces = self._plots.get((x, y), [])
         (low, high), (bottom, top) = (axes.setting(self._figure, name).domain or (0, 1) for name in (x, y))
         box, scales = self._box, (axes.scale(self._figure, name, traces) for name in (x, y))

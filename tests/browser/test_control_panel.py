@@ -17,6 +17,8 @@ HEARD = """async () => {
     await Promise.all([...kernel._comms.values()].map((comm) => comm.subshellStarted));
     return kernel._comms.size;
 }"""
+SCALE = """[...document.querySelectorAll(".lk-path svg")].filter((svg) => svg.clientWidth)
+    .map((svg) => svg.clientWidth / svg.viewBox.baseVal.width).join()"""
 NEWEST = "document.querySelector('.labkit-live .js-plotly-plot')?.data?.[0]?.y.at(-1)"
 
 
@@ -83,6 +85,11 @@ def test_redis_is_paused_from_the_panel_and_its_stage_turns(
     assert {row.service: row.state for row in stack.status()}["redis"] == "paused"
     expect(notebook.output(0).get_by_text("Redis is paused.")).to_be_visible()
     notebook.photograph("panel-paused")
+    # At 150 % and more: no letter of the path is smaller than the panel's own.
+    for width in (960, 760):
+        notebook.page.set_viewport_size({"width": width, "height": 1000})
+        notebook.page.wait_for_function(f"() => {SCALE} === '1'", timeout=READY)
+    notebook.page.set_viewport_size({"width": 1400, "height": 1000})
     press(notebook, "resume", "Redis")
     expect(stage(notebook, "redis")).to_have_attribute("data-state", "answering", timeout=READY)
     assert errors == []

@@ -29,7 +29,10 @@ FITS = """() => {
     const plots = [...document.querySelectorAll(".labkit-live .lk-plot")];
     const sizes = plots.map((plot) => [plot.clientWidth, plot.clientHeight, plot.querySelector(".main-svg")]);
     const fits = ([width, height, svg]) => width && svg?.clientWidth === width && svg.clientHeight === height;
-    return plots.length === 2 && sizes.every(fits);
+    const labels = [...document.querySelectorAll(".labkit-live .ytick text")];
+    const left = (element) => element.getBoundingClientRect().left;
+    const whole = (label) => left(label) >= left(label.closest(".lk-plot"));
+    return plots.length === 2 && sizes.every(fits) && labels.length > 2 && labels.every(whole);
 }"""
 COLOUR = "getComputedStyle(document.querySelector('.labkit-live .xtick text')).fill"
 
@@ -106,6 +109,11 @@ def test_it_rests_and_goes_on_by_its_button_and_follows_the_theme(
     after = newest(notebook)
     notebook.page.wait_for_function(f"() => {NEWEST} > {after}", timeout=READY)
     notebook.photograph("live")
+    notebook.page.locator(".labkit-live .lk-plot").hover()
+    buttons, plot = (
+        notebook.page.locator(f".labkit-live {part}").bounding_box() for part in (".modebar", ".cartesianlayer")
+    )
+    assert buttons and plot and buttons["y"] + buttons["height"] <= plot["y"]
     light = notebook.page.evaluate(COLOUR)
     notebook.menu("Settings", "Theme", "JupyterLab Dark")
     notebook.page.wait_for_function(f"() => {COLOUR} !== {light!r}", timeout=READY)

@@ -1,5 +1,6 @@
 """The picture of the path: well-formed, readable without colour, and safe whatever is in it."""
 
+import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 
@@ -18,7 +19,8 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def texts(svg: str) -> list[str]:
-    return [str(element.text) for element in ET.fromstring(svg).iter(f"{SVG}text") if element.text]  # noqa: S314  ours
+    said = ("".join(element.itertext()) for element in ET.fromstring(svg).iter(f"{SVG}text"))  # noqa: S314  ours
+    return [text for text in said if text]
 
 
 def test_the_picture_says_every_value_age_and_difference() -> None:
@@ -54,6 +56,17 @@ def test_an_application_that_cannot_reach_redis_says_when_it_tries_again() -> No
     assert "tries Redis again in 3 s" in texts(draw(waiting, "joined"))
     assert "now, tries Redis again in 3 s; Redis" in describe(waiting)
     assert "tries" not in draw(STAGES, "joined")
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+def test_a_narrow_path_says_the_same(columns: int) -> None:
+    """In fewer columns, the same stages and arrows stand below each other, within the picture."""
+    narrow, wide = draw(STAGES, "joined", [True] * 3, columns), draw(STAGES, "joined", [True] * 3)
+    assert " ".join(sorted(" ".join(texts(narrow)).split())) == " ".join(sorted(" ".join(texts(wide)).split()))
+    width, height = (float(side) for side in str(ET.fromstring(narrow).get("viewBox")).split()[2:])  # noqa: S314
+    corners = {tuple(map(float, at)) for at in re.findall(r'<g transform="translate\((\d+), (\d+)\)"><g', narrow)}
+    assert len(corners) == 4
+    assert all(x + 180 <= width and y + 175 <= height for x, y in corners)
 
 
 def test_text_cannot_break_out_of_the_picture() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import labkit
 from labkit import dashboard, plot
 from labkit.live_figure.history import History
 from labkit.live_figure.looking import Looking
@@ -137,3 +138,10 @@ def test_of_many_lines_the_highest_are_shown() -> None:
     assert history.take(answer(2, **{"pod-59": 45}), 2000).same
     assert not history.take(answer(3, **{"pod-59": 0}), 3000).same
     assert "pod-59" not in lines.whole()
+
+
+def test_marimo_gets_a_picture(prometheus: Prometheus) -> None:
+    """By its own protocol: it runs no widget of a Jupyter kernel, and would show an empty frame."""
+    shown = labkit.live("seen", prometheus=prometheus)._display_()._repr_html_()
+    assert shown.startswith("<svg")
+    assert "live in JupyterLab" in shown

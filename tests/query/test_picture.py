@@ -91,6 +91,16 @@ def test_texts_cannot_break_out(events: pd.DataFrame) -> None:
     assert {hostile, "a < b & c"} <= set(texts(picture))
 
 
-def test_what_is_not_known_has_no_picture() -> None:
-    """Rather than a wrong one."""
-    assert draw(go.Figure(go.Pie(values=[1, 2]))) == ""
+@pytest.mark.parametrize(
+    "figure",
+    [
+        go.Figure(go.Pie(values=[1, 2])),
+        go.Figure(go.Scatter(x=[1, 10], y=[1, 10]), layout={"xaxis": {"type": "log"}}),
+        go.Figure(go.Heatmap(z=[[1, 2]], x=["a", "b"], y=["c"], colorscale=[[0, "red"], [1, "blue"]])),
+        go.Figure(go.Scatter(y=np.arange(1e6), x=np.arange(1e6))),
+    ],
+    ids=["pie", "log", "named colours", "a million points"],
+)
+def test_what_is_not_known_has_no_picture(figure: go.Figure) -> None:
+    """Rather than a wrong one, or an error in the place of the figure."""
+    assert draw(figure) == ""
