@@ -161,7 +161,7 @@ def the_sidecar_is_broken(show: Show) -> None:
     show.sees(15, "`up` is 0 within 3 s", f"Number({newest}) === 0")
     sleep(5)
     show.press("start Sidecar")
-    show.sees(15, "and 1 again within 7 s", f"Number({newest}) === 1")
+    show.sees(15, "and 1 again within 8 s", f"Number({newest}) === 1")
 
 
 def all_are_equal(show: Show) -> None:
