@@ -18,24 +18,25 @@ _ABSENT = (redis.ConnectionError, redis.TimeoutError, OSError)
 class Attempts:
     """Counts what failed, and decides when to try again. Belongs to the flush thread; others may read it.
 
-    All durations are in seconds; `due_at` is by `clock`.
+    All durations are in seconds; `due_at` is by `clock`. The server is `away` if the last attempt did not reach it, and
+    it has not answered since.
     """
 
     def __init__(self, probe: Probe, interval: float, clock: Callable[[], float] = monotonic) -> None:
         self._probe, self._clock = probe, clock
         self.due_at = clock() + interval
         self.failures, self.last_error = 0, ""
-        self._away, self._returns = False, 0
+        self.away, self._returns = False, 0
 
     @property
     def next_in(self) -> float:
         """How long until the server hears of this writer again: a flush, or the question whether it is back."""
-        at = min(self.due_at, self._probe.asks_at) if self._away else self.due_at
+        at = min(self.due_at, self._probe.asks_at) if self.away else self.due_at
         return max(0.0, at - self._clock())
 
     def succeeded(self, interval: float) -> float:
         """Note that everything was acknowledged; return the time until the next attempt."""
-        self._is_away(False)
+        self._set_away(False)
         self.failures, self.last_error, self._returns = 0, "", 0
         return self._wait(interval)
 
@@ -43,13 +44,13 @@ class Attempts:
         """Note what went wrong; return the time until the next attempt, if the server is not back before."""
         self.failures += 1
         self.last_error = str(error).rstrip(".") or type(error).__name__
-        self._is_away(isinstance(error, _ABSENT) and not _is_told(error))
+        self._set_away(isinstance(error, _ABSENT) and not _is_told(error))
         return self._wait(next_backoff(self.failures, min(0.5, interval), random.random()))  # noqa: S311  no secret
 
     def look(self, interval: float) -> None:
         """Ask an absent server whether it is back; if it is, the next attempt is due soon."""
-        if self._away and self._probe.is_answered():
-            self._is_away(False)
+        if self.away and self._probe.is_answered():
+            self._set_away(False)
             self._returns += 1
             soon = next_return(self._returns, min(RHYTHM, interval), random.random())  # noqa: S311  no secret
             self.due_at = min(self.due_at, self._clock() + soon)
@@ -58,8 +59,8 @@ class Attempts:
         self.due_at = self._clock() + seconds
         return seconds
 
-    def _is_away(self, away: bool) -> None:
-        self._away = away
+    def _set_away(self, away: bool) -> None:
+        self.away = away
         self._probe.rest()
 
 

@@ -10,7 +10,7 @@ from labkit.connection import endpoint, take_apart
 from labkit.writer.attempts import Attempts
 from labkit.writer.backoff import CEILING
 from labkit.writer.probe import Probe, questioner
-from tests.redis_server import RedisServer
+from tests.redis_server import RedisServer, wait_until
 
 INTERVAL = 5.0
 
@@ -28,10 +28,17 @@ class Writer:
 
     def look_for(self, seconds: float) -> None:
         """Look as often as the flush thread does."""
-        end = self.now + seconds
-        while self.now < end:
-            self.attempts.look(INTERVAL)
+        for _ in range(round(seconds * 10)):
             self.now += 0.1
+            self.attempts.look(INTERVAL)
+
+    def find(self) -> None:
+        """Look until the server answers, while the clock stands still."""
+        wait_until(self._is_found, "An answer")
+
+    def _is_found(self) -> bool:
+        self.attempts.look(INTERVAL)
+        return not self.attempts.away
 
     @property
     def wait(self) -> float:
@@ -55,8 +62,9 @@ def test_soon_after_a_long_pause(writer: Writer, own_server: RedisServer) -> Non
     assert writer.wait > CEILING / 2 - 5 - 0.2
     assert writer.attempts.next_in <= 1
     own_server.start()
-    # At most a second until it is asked again, and a little until it has answered.
-    writer.look_for(2)
+    # When it is asked the next time, at the latest.
+    writer.now += writer.attempts.next_in
+    writer.find()
     assert writer.wait <= 1
     writer.attempts.succeeded(INTERVAL)
     assert (writer.wait, writer.attempts.failures, writer.attempts.next_in) == (INTERVAL, 0, INTERVAL)
@@ -78,7 +86,8 @@ def test_who_answers_questions_but_no_batches_is_left_alone(writer: Writer) -> N
     waits = list[float]()
     for _ in range(40):
         writer.attempts.failed(redis.TimeoutError("Timeout"), INTERVAL)
-        writer.look_for(0.3)
+        writer.now += writer.attempts.next_in
+        writer.find()
         waits.append(writer.wait)
         writer.now = writer.attempts.due_at
     assert all(wait <= min(CEILING, 2.0**n) for n, wait in enumerate(waits))
