@@ -177,6 +177,17 @@ def test_a_server_that_hangs_costs_the_time_that_is_told(
     assert said in ran.said
 
 
+def test_a_supervisor_that_hangs_is_told_too(asking: Session, lab: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`%lab status` waited for it without end."""
+    monkeypatch.setattr(request, "PATIENCE", 2.0)
+    supervisor = int((lab.home / ".labkit" / "supervisord.pid").read_text())
+    os.kill(supervisor, signal.SIGSTOP)
+    try:
+        assert "The lab's supervisor did not answer within 2 s" in asking.run("%lab status").said
+    finally:
+        os.kill(supervisor, signal.SIGCONT)
+
+
 @pytest.mark.parametrize(("service", "cell"), [("redis", "%redis PING"), ("prometheus", "%promql up")])
 def test_a_wait_is_interrupted_at_once(asking: Session, lab: Stack, service: str, cell: str) -> None:
     """The stop button does not wait for the limit, nor for another one after it."""
