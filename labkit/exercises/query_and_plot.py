@@ -2,7 +2,6 @@
 
 from math import isclose
 
-from labkit.errors import LabkitError
 from labkit.exercises.checks import Checks, exercise
 from labkit.exercises.reading import NotAnAnswer, number, text
 from labkit.exercises.verdict import Verdict, plain, right, wrong
@@ -42,7 +41,7 @@ class QueryAndPlot(Checks):
     )
     def busiest(self, answer: object) -> Verdict:
         """Which endpoint gets most requests?"""
-        asked = self._prometheus().query(_ENDPOINTS).set_index("endpoint")["value"]
+        asked = self._prometheus().wait_until(_ENDPOINTS, timeout=5).set_index("endpoint")["value"]
         if isinstance(answer, int | float):
             raise NotAnAnswer(f"`{answer}` is how many. *Which* endpoint is it?")
         named = text(answer, "endpoint")
@@ -56,10 +55,8 @@ class QueryAndPlot(Checks):
         return right(f"`{found}`, with {plain(asked[found])} requests: each journey begins there.")
 
     def _value(self, promql: str) -> float:
-        frame = self._prometheus().query(promql)
-        if frame.empty:
-            raise LabkitError(f"Prometheus has no answer to `{promql}`. Run the cell with the traffic again.")
-        return float(frame["value"].item())
+        # A scrape that failed leaves nothing to be asked for, until the next one.
+        return float(self._prometheus().wait_until(promql, timeout=5)["value"].item())
 
     def _recent(self) -> set[float]:
         return set(self._prometheus().query_range(f"100 * {_REFUSED} / {_ALL}", "1m", "1s")["value"])

@@ -19,7 +19,7 @@ Reply = Callable[[Checks, str, object], str]
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A lab that refused three customers and has served others; its traffic is over, and has arrived."""
     home = tmp_path_factory.mktemp("exercises")
-    with Stack.up(ports="auto", scrape_interval=0.5, flush_interval=0.5, home=home) as stack:
+    with Stack.up(ports="auto", scrape_interval=1.0, flush_interval=0.5, home=home) as stack:
         for _ in range(3):
             httpx.get(stack.urls["store"] + "/api/store/served", trust_env=False)
         # So that no two events are equally frequent.

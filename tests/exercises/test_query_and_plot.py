@@ -13,13 +13,13 @@ BY_ENDPOINT = "sum by (endpoint) (api_request_duration_ms_count)"
 
 
 def _value(lab: Stack, promql: str) -> float:
-    return float(Prometheus(lab.urls["prometheus"]).query(promql)["value"].item())
+    return float(Prometheus(lab.urls["prometheus"]).wait_until(promql)["value"].item())
 
 
 def test_the_share_is_right_exact_or_rounded(lab: Stack, reply: Reply) -> None:
     """As a number, or as the table with one row."""
     share = _value(lab, f"100 * {SHARE}")
-    table = Prometheus(lab.urls["prometheus"]).query(f"100 * {SHARE}")
+    table = Prometheus(lab.urls["prometheus"]).wait_until(f"100 * {SHARE}")
     for answer in (share, round(share, 1), table):
         assert "✔ `refused`: " in reply(QueryAndPlot(lab), "refused", answer)
 
@@ -41,10 +41,10 @@ def test_a_wrong_share_hears_what_it_is(lab: Stack, reply: Reply, promql: str, s
 
 def test_a_division_of_series_without_sum_is_explained(lab: Stack, reply: Reply) -> None:
     """It gives many rows, or none; both are named."""
-    ask = Prometheus(lab.urls["prometheus"]).query
-    empty = ask("api_errors / api_request_duration_ms_count")
+    prometheus = Prometheus(lab.urls["prometheus"])
+    empty = prometheus.query("api_errors / api_request_duration_ms_count")
     assert "`sum (…)` removes them" in reply(QueryAndPlot(lab), "refused", empty)
-    assert "It has " in reply(QueryAndPlot(lab), "refused", ask("api_errors"))
+    assert "It has " in reply(QueryAndPlot(lab), "refused", prometheus.wait_until("api_errors"))
 
 
 @pytest.mark.parametrize(
@@ -60,5 +60,5 @@ def test_a_division_of_series_without_sum_is_explained(lab: Stack, reply: Reply)
 )
 def test_the_busiest_endpoint_has_a_name(lab: Stack, reply: Reply, answer: Callable[..., object], says: str) -> None:
     """A row or a name is right; a number, another endpoint and all of them are not."""
-    table = Prometheus(lab.urls["prometheus"]).query(BY_ENDPOINT)
+    table = Prometheus(lab.urls["prometheus"]).wait_until(BY_ENDPOINT)
     assert says in reply(QueryAndPlot(lab), "busiest", answer(table))

@@ -19,7 +19,7 @@ def _events(lab: Stack) -> dict[str, Any]:
 
 def test_the_right_number_is_right_in_each_wrapping(lab: Stack, reply: Reply) -> None:
     """A number, text, the row of a table, a series of one: all are read as the number."""
-    table, joined = Prometheus(lab.urls["prometheus"]).query(JOINED), _events(lab)["joined"]
+    table, joined = Prometheus(lab.urls["prometheus"]).wait_until(JOINED), _events(lab)["joined"]
     for answer in (joined, float(joined), str(joined), table, table["value"], table["value"].to_numpy(), [joined]):
         assert f"✔ `joined`: {joined} is how many *joined*" in reply(StartHere(lab), "joined", answer)
 
@@ -50,7 +50,9 @@ def test_a_wrong_answer_hears_what_it_is(lab: Stack, reply: Reply, name: str, wr
 def test_a_table_of_all_events_is_not_a_number(lab: Stack, reply: Reply) -> None:
     """It has four rows; and one of what is not there has none."""
     prometheus = Prometheus(lab.urls["prometheus"])
-    assert "It has 4 rows" in reply(StartHere(lab), "joined", prometheus.query("user_events"))
+    assert "It has 4 rows" in reply(
+        StartHere(lab), "joined", prometheus.wait_until("user_events", lambda table: len(table) == 4)
+    )
     assert "It is empty" in reply(StartHere(lab), "joined", prometheus.query("user_evnts"))
 
 
