@@ -34,7 +34,7 @@ JOURNEY = (
     *("relay", "proxies", "pytest_plugin"),
     *_within("report", "parameters", "execution", "pages", "report"),
     *("course", "jupyter"),
-    *("demo", "terminal", "cli", "ask"),
+    *("demo", "terminal", "lab_commands", "cli", "ask"),
 )
 
 

@@ -54,7 +54,7 @@ class ControlPanel(anywidget.AnyWidget):
     notice: Any = traitlets.Dict().tag(sync=True)
 
     def __init__(self, stack: Stack) -> None:
-        self._home = stack.home
+        self._home, self._name = stack.home, stack.name
         self._path, self._looking = Path(), Lock()
         self._event, self._traffic = EVENTS[0], dict[str, Any]()
         self._stages: list[Stage] = []
@@ -97,9 +97,9 @@ class ControlPanel(anywidget.AnyWidget):
         return self._beat.alive
 
     def _read(self) -> dict[str, Any]:
-        stack = Stack.running(self._home)
+        stack = Stack.running(self._home, name=self._name)
         if stack is None:
-            return {"lab": False, "why": f"No lab runs in {self._home}. Start one: labkit up"}
+            return {"lab": False, "why": f"The lab {self._name!r} has ended. Start one: Stack.up(), or labkit up"}
         rows = stack.status()
         # Before Locust is asked: what it says while somebody is at work on it may be the last word of before.
         busy = self._errands.busy
@@ -163,7 +163,7 @@ class ControlPanel(anywidget.AnyWidget):
 
     def _run(self, subject: str, what: str, job: Callable[[Stack], None]) -> None:
         def done() -> None:
-            job(Stack.attach(self._home))
+            job(Stack.attach(self._home, name=self._name))
             self.notice = {"kind": "news", "text": f"{what}: done"}
 
         self._errands.run(subject, done)
