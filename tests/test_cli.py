@@ -216,8 +216,15 @@ def test_doctor_lists_what_it_found(tmp_path: Path) -> None:
     assert re.search(r"^valkey-server\tok\t\d", done.stdout, re.MULTILINE)
 
 
-def test_down_ends_the_lab(home: Path, lab: Path) -> None:
-    """The last test of the module: afterwards nothing runs, and a second time is fine."""
-    assert labkit(home, "down").stdout == "The lab 'lab' is down.\n"
+def test_several_labs_are_shown_and_ended(home: Path, lab: Path) -> None:
+    """The last test of the module: which lab is meant is said, `--all` means all, and afterwards nothing is left."""
+    assert labkit(home, "up", "--ports", "auto", "--name", "second").returncode == 0
+    status = labkit(home, "status")
+    assert (status.stdout.count("answering"), "The lab 'second'. Others: lab" in status.stderr) == (4, True)
+    shown = [line.split("\t") for line in labkit(home, "status", "--all").stdout.splitlines()]
+    assert [(row[0], row[1]) for row in shown] == [("second", "answering"), ("lab", "answering")]
+    down = labkit(home, "down")
+    assert (down.stdout, "Still there: lab." in down.stderr) == ("The lab 'second' is down.\n", True)
+    assert labkit(home, "down", "--all").stdout == "The lab 'lab' is down.\n"
     assert labkit(home, "down").stdout == "No lab was running.\n"
     assert list(home.iterdir()) == []

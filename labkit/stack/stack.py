@@ -68,7 +68,7 @@ class Stack:
     def __init__(self, folder: Folder, state: State) -> None:
         self.home, self.name, self.options = folder.home, folder.name, state.options
         self.urls: dict[str, str] = urls(state.ports)
-        self.started, self.starter = state.started, state.starter
+        self.started, self.owner, self.starter = state.started, state.owner, state.starter
         self._folder, self._state, self._supervisor = folder, state, Supervisor(folder)
 
     # Starting and ending ---------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from labkit.stack.session import NOTEBOOK, SHARED, Session, session
 @pytest.mark.parametrize(
     ("path", "name"),
     [
-        ("/home/x/notebooks/00-start-here.ipynb", "00-start-here"),
+        ("/srv/notebooks/00-start-here.ipynb", "00-start-here"),
         ("/srv/My Talk (final).ipynb", "my-talk-final"),
         ("/srv/Ünïcode_2.ipynb", "n-code_2"),
         ("/srv/....ipynb", "notebook"),
