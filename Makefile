@@ -39,8 +39,8 @@ soak: $(TEST) ## Try many more random sequences of faults.
 test-docker: $(TEST) ## Run the containers on a Docker engine of the tests' own (as root, on Debian).
 	$(PYTEST) tests/docker
 
-fresh: $(LAB) ## Run demo and test on a new, minimal Debian (as root): RELEASE=trixie TARGETS="demo test".
-	@$(BIN)/python -m scripts.fresh $(or $(RELEASE),trixie) $(or $(TARGETS),demo test)
+fresh: $(LAB) ## Run demo and test on a new, minimal Debian (as root): RELEASE=trixie TARGETS="demo test" FURNISHED=yes.
+	@$(BIN)/python -m scripts.fresh $(if $(FURNISHED),--furnished) $(or $(RELEASE),trixie) $(or $(TARGETS),demo test)
 
 mutants: $(TEST) ## Change flush.lua line by line: does a test fail each time?
 	$(BIN)/python scripts/mutants.py

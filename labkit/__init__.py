@@ -4,13 +4,14 @@ The journey of a value, and the module that handles it at each stage:
 
     record ──► batch ──► Redis ──► Lua ──► exposition ──► Prometheus ──► query ──► plot
     └─ writer ────┘      keys      script  └─ sidecar                    client    theme
-                         digits    lua/                                  query     plot
+                         digits    lua/                                  query     series, plot
                                                                          answers   panels, grid
                                                                                    dashboard
 
 Off the path: `store` (what is observed), `stack` (the processes that run it for real), `experiments` (what is
 measured). What users touch: `cli`; in JupyterLab `ask` (magics), `live_figure`, `control_panel` and `proxies` (the
-launcher's tiles); `report` (a notebook for readers) and `pytest_plugin` (for their own tests).
+launcher's tiles); `exercises` (the course's checks), `report` (a notebook for readers) and `pytest_plugin` (for their
+own tests).
 """
 
 from typing import TYPE_CHECKING, Any

@@ -8,9 +8,9 @@ The columns of every frame, even an empty one:
                                     PromQL. A label called time, metric or value is in `label_time`, and so on
     value     float64               NaN, inf and -inf are kept. A string literal gives a string column instead
 
-An instant vector has one row per series, in Prometheus' order; a range has one row per sample, series by series, each
-in order of time. A scalar is one row without a name. `attrs` has `warnings` and `infos`, Prometheus'
-own remarks about the query, as lists of strings.
+An instant vector has one row per series, a range has one row per sample, series by series, each in order of time. The
+series are in Prometheus' order, but bounds `le` of buckets are ordered as numbers. A scalar is one row without a name.
+`attrs` has `warnings` and `infos`, Prometheus' own remarks about the query, as lists of strings.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,6 +21,7 @@ import pandas as pd
 
 from labkit.errors import QueryError
 
+Answer = dict[str, Any]
 Series = Mapping[str, Any]
 Sample = Sequence[Any]
 
@@ -45,6 +46,30 @@ def tidy(answer: Mapping[str, Any]) -> pd.DataFrame:
         raise QueryError(f"This is not what Prometheus answers to a query: {error!r}") from None
     frame.attrs.update(warnings=answer.get("warnings", []), infos=answer.get("infos", []))
     return frame
+
+
+def by_bounds(answer: Answer) -> Answer:
+    """Return an answer with its series ordered by their labels, the bounds `le` of buckets as the numbers they are."""
+    try:
+        if any("le" in series["metric"] for series in answer["data"]["result"]):
+            ordered = sorted(answer["data"]["result"], key=_labels_in_order)
+            return {**answer, "data": {**answer["data"], "result": ordered}}
+    except MALFORMED:
+        # Whoever reads it says so.
+        return answer
+    return answer
+
+
+def _labels_in_order(series: Series) -> list[tuple[str, float, str]]:
+    labels = sorted(series["metric"].items())
+    return [(name, _bound(value) if name == "le" else 0.0, value) for name, value in labels]
+
+
+def _bound(le: str) -> float:
+    try:
+        return float(le)
+    except ValueError:
+        return float("inf")
 
 
 def labels(frame: pd.DataFrame) -> list[str]:

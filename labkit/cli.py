@@ -178,6 +178,36 @@ def example(
     _tell(write_example(folder), "example", folder)
 
 
+@app.command()
+def course(
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILE]...", help="What others exported: one row for each.")
+    ] = None,
+    status: Annotated[bool, typer.Option("--status", help="Show each exercise, and how it went.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Export what you have solved, for a teacher.")] = False,
+) -> None:
+    """Show how far you have come in the course, or how far others have.
+
+    Exercises count when a notebook's `check` says that an answer is right; its own solutions count for nobody.
+
+    \b
+    labkit course --status
+    labkit course --json > ana.json
+    labkit course ana.json ben.json
+    """
+    from labkit.exercises import status as progress
+
+    if files:
+        table(*progress.people(files))
+    elif as_json:
+        say(progress.exported(progress.mine()))
+    elif status:
+        heads = ("notebook", "exercise", "how it went", "wrong answers", "solved")
+        table(heads, progress.exercises(progress.mine()))
+    else:
+        table(("notebook", "solved"), progress.notebooks(progress.mine()))
+
+
 class _TakesPairs(TyperCommand):
     """A command whose option `-p` takes two words. Typer has no type for that: they travel as NAME=VALUE."""
 

@@ -15,13 +15,11 @@ import requests
 from prometheus_api_client.prometheus_connect import PrometheusConnect
 from urllib3.util.retry import Retry
 
-from labkit.answers import MALFORMED
+from labkit.answers import MALFORMED, Answer
 from labkit.connection import redact
 from labkit.errors import QueryError
 
 DEFAULT_URL = "http://127.0.0.1:9090"
-
-Answer = dict[str, Any]
 
 # Prometheus itself gives up after the timeout; it gets this much longer (s) to say so.
 _GRACE = 1.0
@@ -48,15 +46,20 @@ class Client:
     def targets(self) -> Answer:
         return self._ask("", lambda client: client.get_targets("active"))
 
+    def session(self) -> requests.Session:
+        """Return a session to ask with: user and password of the URL are sent with the first request."""
+        session = requests.Session()
+        session.trust_env = not self._is_local()
+        return session
+
     def _ask(self, promql: str, request: Callable[[PrometheusConnect], object]) -> Answer:
         answers: list[Answer] = []
 
         def keep(response: requests.Response, **_: object) -> None:
             if not response.is_redirect:
-                answers.append(self._read(response, promql))
+                answers.append(self.read(response, promql))
 
-        with requests.Session() as session:
-            session.trust_env = not self._is_local()
+        with self.session() as session:
             session.hooks["response"].append(keep)
             timeout: Any = self.timeout + _GRACE  # the client's annotation knows only whole seconds
             # Its own retries would turn a 503 into six seconds of silence and lose the message.
@@ -64,7 +67,7 @@ class Client:
             try:
                 request(client)
             except requests.Timeout:
-                raise self._timed_out() from None
+                raise self.timed_out() from None
             except requests.RequestException as error:
                 raise self._unreachable(error) from None
             except MALFORMED as error:  # the client looks for what we do not need
@@ -75,7 +78,8 @@ class Client:
         # A proxy meant for the internet cannot reach this machine's loopback interface.
         return urlsplit(self.url).hostname in {"localhost", "127.0.0.1", "::1"}
 
-    def _read(self, response: requests.Response, promql: str) -> Answer:
+    def read(self, response: requests.Response, promql: str) -> Answer:
+        """Return what a response says."""
         try:
             answer: Answer = response.json()
             status, data, error = answer["status"], answer.get("data"), answer.get("error")
@@ -84,7 +88,7 @@ class Client:
         if status == "success" and isinstance(data, dict):
             return answer
         if answer.get("errorType") == "timeout" or (isinstance(error, str) and _TOO_LATE in error):
-            raise self._timed_out()
+            raise self.timed_out()
         if isinstance(error, str):
             raise QueryError(f"Prometheus refused the query: {_pointed(error, promql)}")
         raise self._no_prometheus(response)
@@ -93,14 +97,20 @@ class Client:
         where, status = redact(self.url), f"{response.status_code} {response.reason}"
         if response.status_code == requests.codes.service_unavailable:
             return QueryError(f"Prometheus at {where} is starting or stopping ({status}). Try again in a moment.")
+        if response.status_code in {requests.codes.unauthorized, requests.codes.forbidden}:
+            return QueryError(
+                f"Prometheus at {where} wants other credentials ({status}). They may be in its URL: "
+                "http://user:password@host:9090"
+            )
         return QueryError(
             f"{where} answers, but not as Prometheus does ({status}). Is it the right URL? See `labkit status`."
         )
 
-    def _timed_out(self) -> QueryError:
+    def timed_out(self) -> QueryError:
         return QueryError(
             f"Prometheus at {redact(self.url)} did not answer within {self.timeout:g} s. Ask for less (a shorter "
-            "range, a longer step, fewer series), or wait longer: Prometheus(url, timeout=60)."
+            "range, a longer step, fewer series), or wait longer: Prometheus(url, timeout=60). If it hangs, "
+            "`labkit status` says so."
         )
 
     def _unreachable(self, error: requests.RequestException) -> QueryError:

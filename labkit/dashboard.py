@@ -16,6 +16,7 @@ from labkit import plot
 from labkit.grid import arrange
 from labkit.panels import Panel, Target, Window, choose, panels, substitute
 from labkit.query import Duration, Moment, Prometheus, seconds, timestamp
+from labkit.series import Named
 
 __all__ = ["Query", "figure", "figures", "overview", "panels", "queries"]
 
@@ -88,7 +89,7 @@ class _Source:
     values: Mapping[str, str]
     end: float
 
-    def frames(self, panel: Panel) -> plot.Named:
+    def frames(self, panel: Panel) -> Named:
         """Return the series of a panel by the name each has in Grafana's legend."""
         return {name: frame for target in panel.targets for name, frame in self._series(target)}
 
@@ -116,25 +117,26 @@ def _name(legend: str, row: Mapping[object, object]) -> str:
 
 def _figure(panel: Panel, source: _Source) -> go.Figure:
     figure = _DRAW[panel.kind](panel, source.frames(panel))
-    return figure if panel.kind == "bargauge" else figure.update_xaxes(range=source.span())
+    # The small line below a number is of what there is, as wide as its panel.
+    return figure if panel.kind in ("bargauge", "stat") else figure.update_xaxes(range=source.span())
 
 
-def _timeseries(panel: Panel, frames: plot.Named) -> go.Figure:
+def _timeseries(panel: Panel, frames: Named) -> go.Figure:
     figure = plot.line(frames, title=panel.title, unit=panel.unit, steps=panel.steps, colors=panel.colors)
     for bound, color in panel.thresholds[1:] if panel.limit else ():
         figure.add_hline(bound, line={"color": color, "width": 1, "dash": "dash"})
     return figure.update_yaxes(title_text=panel.axis)
 
 
-def _stat(panel: Panel, frames: plot.Named) -> go.Figure:
+def _stat(panel: Panel, frames: Named) -> go.Figure:
     """The last value, large, in the color of its threshold, above a small line of its history."""
     figure = plot.line(frames, title=panel.title, unit=panel.unit)
     values = pd.concat(frames.values())["value"].dropna()
     if len(values):
         color = panel.color(values.iloc[-1])
         figure.update_traces(line={"color": color}, fill="tozeroy", opacity=0.5)
-        figure.add_annotation(text=_large(panel, values.iloc[-1]), font={"size": 28, "color": color, "weight": 600})
-        figure.update_annotations(showarrow=False, x=0.5, y=0.62, xref="x domain", yref="y domain")
+        figure.add_annotation(text=_large(panel, values.iloc[-1]), font={"size": 26, "color": color, "weight": 600})
+        figure.update_annotations(showarrow=False, x=0, xanchor="left", y=0.62, xref="x domain", yref="y domain")
         figure.update_yaxes(range=[0, 3 * (values.max() or 1)])
     figure.update_xaxes(visible=False).update_yaxes(visible=False)
     return figure.update_layout(height=190, hovermode="x", showlegend=False)
@@ -143,20 +145,20 @@ def _stat(panel: Panel, frames: plot.Named) -> go.Figure:
 def _large(panel: Panel, value: float) -> str:
     if panel.unit == "%":
         return f"{value:.{panel.decimals}%}"
-    number = f'{value:,.{panel.decimals}f} <span style="font-size:15px">{panel.unit}</span>'
+    number = f'{value:,.{panel.decimals}f} <span style="font-size:12px">{panel.unit}</span>'
     return panel.texts.get(value, number)
 
 
-def _states(panel: Panel, frames: plot.Named) -> go.Figure:
+def _states(panel: Panel, frames: Named) -> go.Figure:
     states = {value: (text, panel.color(value)) for value, text in panel.texts.items()}
     return plot.states(frames, states, title=panel.title)
 
 
-def _heatmap(panel: Panel, frames: plot.Named) -> go.Figure:
+def _heatmap(panel: Panel, frames: Named) -> go.Figure:
     return plot.heatmap(pd.concat(frames.values()), title=panel.title, unit=panel.unit)
 
 
-def _bars(panel: Panel, frames: plot.Named) -> go.Figure:
+def _bars(panel: Panel, frames: Named) -> go.Figure:
     return plot.bars(pd.concat(frames.values()), title=panel.title, unit=panel.unit)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from labkit.panels import Panel
+from labkit.plot import TICKS
 
 _COLUMNS = 24
 # These kinds of panels have names on the left instead of numbers.
@@ -16,8 +17,8 @@ _NAMED = ("bargauge", "heatmap", "state-timeline")
 _WIDTH, _ROW = 920, 34
 _GAP, _TITLE, _LINE, _TICKS, _LABELS, _CHARACTER = 16, 24, 16, 26, 44, 5.7
 _TICK_CHARACTER = 6.9
-# Horizontal, and as many as fit; the date would not fit.
-_TIMES, _TIME = {"tickangle": 0, "tickformat": "%H:%M:%S"}, 68
+# Horizontal, and as many as fit.
+_TIMES, _TIME = {"tickangle": 0, "tickformatstops": TICKS}, 68
 # The dashes of a line, as text.
 _DASHES = {"solid": "━━", "dash": "╍╍", "dot": "┅┅", "dashdot": "━·", "longdash": "━ ━"}
 

@@ -7,8 +7,7 @@ hover text: "ms", "requests/s", …; `labkit.theme.unit` says which are special.
 >>> plot.line(prometheus.query_range("rate(user_events[20s])"), title="Events", unit="events/s")
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from html import escape
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from textwrap import wrap
 
@@ -16,17 +15,25 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from labkit import theme
-from labkit.answers import labels
+from labkit import picture, theme
+from labkit.series import MOST, Frames, Named, named, top
 
-Named = Mapping[str, pd.DataFrame]
-Frames = pd.DataFrame | Named
+# Of every figure that a notebook shows, and not only of these.
+picture.add()
 
-_UTC = {"title": {"text": "time (UTC)"}, "hoverformat": "%H:%M:%S UTC"}
+_UTC = {"title": {"text": "time (UTC)"}, "hoverformat": "%Y-%m-%d %H:%M:%S UTC"}
+# Short labels for times, by the distance between two (ms); the day is in them where a figure shows more than one.
+TICKS = (
+    {"dtickrange": [None, 3_599_999], "value": "%H:%M:%S"},
+    {"dtickrange": [3_600_000, 86_399_999], "value": "%a %H:%M"},
+    {"dtickrange": [86_400_000, None], "value": "%-d %b"},
+)
 _JITTER = 1.5
 # More names than this become a list beside the plot instead of a line above it.
 _LEGEND_LINE = 5
 _QUERY_WIDTH = 80
+# The height of a figure, of what is above and below the plot, and of an entry in a list beside it, in pixels.
+_HEIGHT, _AROUND, _ENTRY = 340, 120, 20
 
 
 def line(
@@ -39,6 +46,9 @@ def line(
 ) -> go.Figure:
     """Return lines over time, one per series of a frame, or of several frames given by name.
 
+    If there are more than `labkit.series.MOST`, it has those with the highest last values, and says how many more
+    there are.
+
     Args:
         frames: what `query_range` returned, or several of them by the name that the legend should show.
         title: the figure's title.
@@ -46,14 +56,17 @@ def line(
         steps: a value holds until the next one, as a gauge's does.
         colors: the color of a series by its name in the legend; others take the palette's next.
     """
-    figure = _figure(title, frames, unit)
-    for position, (name, series) in enumerate(named(frames)):
-        color = (colors or {}).get(name, theme.PALETTE[position % len(theme.PALETTE)])
-        shape = {"color": color, "dash": theme.dash(position), "width": 2, "shape": "hv" if steps else "linear"}
+    figure, shown = _figure(title, frames, unit), top(frames)
+    traces = []
+    for position, (name, series) in enumerate(shown.shown):
+        color, dash = theme.stroke(name, position)
+        shape = {"color": (colors or {}).get(name, color), "dash": dash, "shape": "hv" if steps else "linear"}
         x, y = _with_gaps(series)
-        shown = name or series["metric"].iloc[0] or "value"
-        figure.add_scatter(x=x, y=y, name=shown, mode="lines", line=shape, hovertemplate=theme.unit(unit).hover("y"))
-    return figure.update_xaxes(**_UTC).update_layout(_legend(len(figure.data)))
+        known = {"x": x, "y": y, "name": name or series["metric"].iloc[0] or "value"}
+        traces.append({"type": "scatter", "mode": "lines", "line": {**shape, "width": 2}, **known})
+    # All at once: plotly looks through the whole figure each time.
+    figure.add_traces(traces).update_traces(hovertemplate=theme.unit(unit).hover("y"))
+    return figure.update_xaxes(**_UTC).update_layout(_legend(len(traces), str(shown)))
 
 
 def quantiles(frames: Named, *, title: str = "", unit: str = "") -> go.Figure:
@@ -66,17 +79,21 @@ def quantiles(frames: Named, *, title: str = "", unit: str = "") -> go.Figure:
 
 
 def bars(frame: pd.DataFrame, *, title: str = "", unit: str = "") -> go.Figure:
-    """Return one horizontal bar per series with its last value, the longest on top; a NaN has no bar."""
+    """Return one horizontal bar per series with its last value, the longest on top; a NaN has no bar.
+
+    If there are more than `labkit.series.MOST`, it has the longest, and says how many more there are.
+    """
     present = frame.dropna(subset="value")
-    figure = _figure(title, present, "")
-    pairs = sorted(((series["value"].iloc[-1], name or " ") for name, series in named(present)))
-    look = theme.unit(unit)
+    figure, longest = _figure(title, present, ""), top(present)
+    pairs = sorted(((series["value"].iloc[-1], name or " ") for name, series in longest.shown))
+    look, said = theme.unit(unit), longest.more and f"the highest {MOST}, {longest}"
     figure.add_bar(
         x=[value for value, _ in pairs], y=[name for _, name in pairs],
         orientation="h", marker_color=theme.BLUE, cliponaxis=False, textposition="outside",
         texttemplate=look.hover("x"), hovertemplate=f"%{{y}}: {look.hover('x')}<extra></extra>",
     )  # fmt: skip
-    figure.update_xaxes(**look.axis, rangemode="tozero")
+    figure.update_xaxes(**{**look.axis, "title_text": said or look.axis["title_text"]}, rangemode="tozero")
+    figure.update_layout(height=max(_HEIGHT, _AROUND + _ENTRY * len(pairs)))
     return figure.update_yaxes(showgrid=False).update_layout(hovermode="closest", margin_r=80)
 
 
@@ -96,7 +113,7 @@ def heatmap(frame: pd.DataFrame, *, title: str = "", unit: str = "") -> go.Figur
             x=buckets.columns, y=list(buckets.index), z=buckets.where(buckets > 0), zmin=0,
             ygap=2, hoverongaps=False, colorscale=theme.HEAT,
             colorbar={"title": {"text": "per second"}, "thickness": 12, "outlinewidth": 0},
-            hovertemplate="%{y}: %{z:,.3~f} per second<br>%{x|%H:%M:%S} UTC<extra></extra>",
+            hovertemplate="%{y}: %{z:,.3~f} per second<br>%{x|%Y-%m-%d %H:%M:%S} UTC<extra></extra>",
         )  # fmt: skip
     figure.update_xaxes(**_UTC, showgrid=False).update_yaxes(type="category", showgrid=False)
     return figure.update_layout(hovermode="closest", margin_t=56)
@@ -121,7 +138,7 @@ def states(frames: Frames, states: Mapping[float, tuple[str, str]], *, title: st
             x=table.columns, y=[f"{name}: {text}" for name, text in last.items()], z=table.replace(codes),
             customdata=texts, zmin=0, zmax=len(codes) - 1, ygap=8, hoverongaps=False, showscale=False,
             colorscale=_bands([states[value][1] for value in codes]),
-            hovertemplate="%{customdata}<br>%{x|%H:%M:%S} UTC<extra></extra>",
+            hovertemplate="%{customdata}<br>%{x|%Y-%m-%d %H:%M:%S} UTC<extra></extra>",
         )  # fmt: skip
     figure.update_xaxes(**_UTC, showgrid=False).update_yaxes(type="category", showgrid=False)
     return figure.update_layout(hovermode="closest", margin_t=56)
@@ -162,30 +179,6 @@ _SOURCES = (
 )
 
 
-def named(frames: Frames) -> list[tuple[str, pd.DataFrame]]:
-    """Return the series of one or several frames, each with the name it has in a legend.
-
-    The name consists of the values of those labels that differ between the series of its frame. The name of a frame
-    comes before it; a lone series in a frame without a name has none.
-    """
-    if isinstance(frames, pd.DataFrame):
-        return list(_split(frames))
-    return [
-        (" · ".join(filter(None, (name, inner))), series)
-        for name, frame in frames.items()
-        for inner, series in _split(frame)
-    ]
-
-
-def _split(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    telling = [column for column in ("metric", *labels(frame)) if frame[column].nunique() > 1]
-    if telling:
-        for values, series in frame.groupby(telling, sort=False):
-            yield " · ".join(escape(str(value)) for value in values if value) or "(no labels)", series
-    elif len(frame):
-        yield "", frame
-
-
 def _with_gaps(series: pd.DataFrame) -> tuple[pd.DatetimeIndex, list[float]]:
     """The samples of a series, with a NaN wherever one or more are missing, so that the line breaks there."""
     times, values = series["time"].dt.tz_localize(None).to_numpy(), series["value"].to_numpy()
@@ -223,11 +216,13 @@ def _nothing(frames: Frames) -> str:
     return "<br>".join(["no data yet" + (":" if queries else ""), *queries])
 
 
-def _legend(entries: int) -> dict[str, object]:
-    if entries <= _LEGEND_LINE:
+def _legend(entries: int, more: str) -> dict[str, object]:
+    if entries <= _LEGEND_LINE and not more:
         return {"showlegend": entries > 1}
     beside = {"orientation": "v", "x": 1.02, "y": 1, "yanchor": "top"}
-    return {"showlegend": True, "legend": beside, "margin": {"t": 56}}
+    title = {"text": f"the highest {entries}, {more}", "font": {"size": 12}} if more else {}
+    height = max(_HEIGHT, _AROUND + _ENTRY * (entries + bool(more)))
+    return {"showlegend": True, "legend": {**beside, "title": title}, "margin": {"t": 56}, "height": height}
 
 
 def _verdict(ledger: float, prometheus: float, equal: bool) -> str:

@@ -10,11 +10,12 @@ import json
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from math import ceil
 from time import monotonic, sleep, time
 
 import pandas as pd
 
-from labkit.answers import MALFORMED, tidy
+from labkit.answers import MALFORMED, by_bounds, tidy
 from labkit.client import DEFAULT_URL, Client
 from labkit.connection import redact
 from labkit.errors import QueryError
@@ -23,7 +24,12 @@ Duration = str | float | timedelta
 Moment = datetime | float
 
 _POLL = 0.1
+# Who asks for an order gets it.
+_SORTED = re.compile(r"\b(?:sort\w*|topk|bottomk)\b")
 _UNITS = {"y": 31_536_000, "w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1, "ms": 0.001}
+# Steps, in seconds, whose points fall on times that people read easily.
+_ROUND = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200)
+_POINTS = 250
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _DURATION = re.compile("".join(rf"(?:(\d+){unit})?" for unit in _UNITS))
 
@@ -37,7 +43,7 @@ def seconds(duration: Duration) -> float:
         QueryError: it is none of these, or not above zero.
     """
     if isinstance(duration, str):
-        result = float(duration) if _NUMBER.fullmatch(duration) else _spelled(duration)
+        result = float(duration) if _NUMBER.fullmatch(duration) else _read(duration)
     else:
         result = duration.total_seconds() if isinstance(duration, timedelta) else float(duration)
     if not 0 < result < float("inf"):
@@ -47,10 +53,24 @@ def seconds(duration: Duration) -> float:
     return result
 
 
-def _spelled(duration: str) -> float:
+def spelled(duration: float) -> str:
+    """Return a number of seconds as PromQL writes it, such as "15m"."""
+    whole = (name for name in "dhm" if duration >= _UNITS[name] and duration % _UNITS[name] == 0)
+    unit = next(whole, "s" if duration >= 1 else "ms")
+    return f"{duration / _UNITS[unit]:g}{unit}"
+
+
+def _read(duration: str) -> float:
     match = _DURATION.fullmatch(duration)
     amounts = zip(match.groups("0"), _UNITS.values(), strict=True) if match else ()
     return sum(int(amount) * unit for amount, unit in amounts)
+
+
+def fitting_step(last: Duration, scraped: float) -> float:
+    """Return a round step, in seconds, for some 250 points over a range, and for no more than one a scrape."""
+    wanted = max(seconds(last) / _POINTS, scraped)
+    days = ceil(wanted / _UNITS["d"]) * _UNITS["d"]
+    return next((step for step in (scraped, *_ROUND) if step >= wanted), days)
 
 
 def timestamp(moment: Moment | None) -> float:
@@ -98,13 +118,18 @@ class Prometheus:
         """The URL it answers at."""
         return self._client.url
 
+    def timed_out(self) -> QueryError:
+        """Return the error for an answer that did not come in time."""
+        return self._client.timed_out()
+
     def query(self, promql: str, at: Moment | None = None) -> pd.DataFrame:
         """Return the value of `promql` now, or `at` a moment (an aware datetime, or seconds since 1970).
 
         Raises:
             QueryError: Prometheus refused the query, or did not answer; the message says why and what to do.
         """
-        frame = tidy(self._client.instant(promql, timestamp(at)))
+        answer = self._client.instant(promql, timestamp(at))
+        frame = tidy(answer if _SORTED.search(promql) else by_bounds(answer))
         frame.attrs["promql"] = promql
         return frame
 
@@ -119,7 +144,7 @@ class Prometheus:
             QueryError: as for `query`; also for more than 11,000 steps.
         """
         stop, every = timestamp(end), seconds(step)
-        frame = tidy(self._client.range(promql, stop - seconds(last), stop, every))
+        frame = tidy(by_bounds(self._client.range(promql, stop - seconds(last), stop, every)))
         frame.attrs.update(promql=promql, step=every)
         return frame
 
@@ -147,10 +172,20 @@ class Prometheus:
         Raises:
             QueryError: Prometheus did not answer.
         """
+        return next((interval for name, interval in self._scraped() if name == job), None)
+
+    def shortest_scrape_interval(self) -> float | None:
+        """Return the shortest scrape interval of all jobs in seconds, or None if Prometheus scrapes nothing.
+
+        Raises:
+            QueryError: as for `scrape_interval`.
+        """
+        return min((interval for _, interval in self._scraped()), default=None)
+
+    def _scraped(self) -> list[tuple[str, float]]:
         told = self._client.targets()["data"]
         try:
-            targets = [target for target in told["activeTargets"] if target["labels"]["job"] == job]
-            return seconds(targets[0]["scrapeInterval"]) if targets else None
+            return [(each["labels"]["job"], seconds(each["scrapeInterval"])) for each in told["activeTargets"]]
         except MALFORMED as error:
             raise QueryError(f"{redact(self.url)} does not name its targets as Prometheus does: {error!r}") from None
 

@@ -17,6 +17,9 @@ PALETTE = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, GREY)
 # Color is never the only difference; both rows together repeat after 35 lines.
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 
+# What users do in the store has one color and one dash in every figure; the dashboard has the same colors.
+EVENTS = {"joined": BLUE, "looked_around": SKY, "served": GREEN, "left": VERMILION}
+
 # The more, the stronger the color, on a light page and on a dark one.
 HEAT = ((0, "rgba(86, 180, 233, 0.14)"), (0.4, "rgba(43, 147, 206, 0.7)"), (1, "rgba(0, 114, 178, 1)"))
 
@@ -55,9 +58,11 @@ def unit(name: str) -> Unit:
     return Unit({"title_text": name}, ",.3~f", f" {name}" if name else "")
 
 
-def dash(position: int) -> str:
-    """Return the dash of the line at a position; its color is `PALETTE[position % len(PALETTE)]`."""
-    return DASHES[position % len(DASHES)]
+def stroke(name: str, position: int) -> tuple[str, str]:
+    """Return color and dash of the line at a position in a figure; those of an event are its own, wherever it is."""
+    if event := next((event for event in EVENTS if event in name.split(" · ")), ""):
+        return EVENTS[event], DASHES[list(EVENTS).index(event)]
+    return PALETTE[position % len(PALETTE)], DASHES[position % len(DASHES)]
 
 
 pio.templates["labkit"] = go.layout.Template(

@@ -2,7 +2,8 @@
 
 The machine is a minimal Debian in a folder, made for this and removed with all that ran in it, whatever happened. It
 has git, make, Python and ps, what an administrator gives every machine (sources of packages, proxies, certificates),
-and an ordinary user with a clone of this checkout's last commit. Ends with 1 if a command fails.
+and an ordinary user with a clone of this checkout's last commit. With `--furnished` it is the opposite: every program
+that labkit would fetch is installed already, and something else keeps all cores busy. Ends with 1 if a command fails.
 """
 
 import argparse
@@ -15,10 +16,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryFile, mkdtemp
 
 from labkit.errors import BinaryNotFound
 from labkit.stack import releases
@@ -29,6 +30,7 @@ CHECKOUT = Path(__file__).parent.parent
 RELEASES = ("bookworm", "trixie")
 TARGETS = ("demo", "test", "check", "test-versions")
 PACKAGES = "git,make,python3,ca-certificates,procps"
+FURNITURE = ("redis-server", "prometheus", "prometheus-redis-exporter", "chromium", "fonts-dejavu", "docker.io")
 USER = "guest"
 CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
 # How packages are fetched here; not what else this machine does before and after.
@@ -43,14 +45,16 @@ exec chroot "$root" "$@"
 
 
 @contextmanager
-def fresh(release: str) -> Iterator[Path]:
-    """Make the machine; yield its root, and remove it at the end."""
+def fresh(release: str, furniture: Sequence[str] = ()) -> Iterator[Path]:
+    """Make the machine, with these packages as well; yield its root, and remove it at the end."""
     # Neither on a /tmp in memory nor where Debian cannot make devices.
     folder = Path(mkdtemp(dir=private_cache(), prefix=f"fresh-{release}-"))
     try:
         root = folder / "root"
         debootstrap(release, root, PACKAGES)
         administer(release, root)
+        if furniture:
+            furnish(root, furniture)
         add_user(root)
         yield root
     finally:
@@ -79,6 +83,31 @@ def _sources(release: str) -> Iterator[str]:
             yield f"deb {uri} {release}{part} main\n"
 
 
+def furnish(root: Path, packages: Sequence[str]) -> None:
+    """Install packages, and start none of their daemons."""
+    policy = root / "usr/sbin/policy-rc.d"
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    policy.chmod(0o755)
+    install = shlex.join(["apt-get", "install", "--yes", "--quiet=2", "--no-install-recommends", *packages])
+    script = f"apt-get update --quiet=2 && DEBIAN_FRONTEND=noninteractive {install}"
+    with TemporaryFile() as log:
+        if run_alone(["sh", "-c", MACHINE, "sh", str(root), "sh", "-c", script], output=log):
+            log.seek(0)
+            raise BinaryNotFound(f"{shlex.join(packages)} could not be installed\n{log.read().decode()[-4000:]}")
+
+
+@contextmanager
+def busy() -> Iterator[None]:
+    """Keep every core busy meanwhile."""
+    busybodies = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
+    try:
+        yield
+    finally:
+        for busybody in busybodies:
+            busybody.kill()
+            busybody.wait()
+
+
 def add_user(root: Path) -> None:
     """Add an ordinary user, with a clone in the home folder."""
     subprocess.run(["chroot", root, "useradd", "--create-home", "--shell", "/bin/bash", USER], check=True)
@@ -101,13 +130,13 @@ def report(what: str, since: float) -> None:
     sys.stdout.flush()
 
 
-def run_all(release: str, targets: list[str]) -> int:
+def run_all(release: str, targets: list[str], *, furnished: bool) -> int:
     """Run every target on one machine; return 1 if one of them failed."""
     began, codes = time.monotonic(), []
     commit = ["git", "-C", str(CHECKOUT), "describe", "--always"]
     clone = subprocess.run(commit, capture_output=True, text=True, check=True).stdout.strip()
-    with fresh(release) as root:
-        report(f"A fresh Debian ({release}), with a clone of {clone}", began)
+    with fresh(release, FURNITURE if furnished else ()) as root, busy() if furnished else nullcontext():
+        report(f"A {'furnished' if furnished else 'fresh'} Debian ({release}), with a clone of {clone}", began)
         for target in targets:
             began = time.monotonic()
             codes.append(run(root, target))
@@ -120,6 +149,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="fresh", description="Run make's targets on a fresh Debian.")
     parser.add_argument("release", choices=RELEASES)
     parser.add_argument("targets", nargs="+", choices=TARGETS)
+    parser.add_argument("--furnished", action="store_true", help="with all programs there, and all cores busy")
     chosen = parser.parse_args(arguments)
     if os.geteuid():
         parser.error("only root can make a machine: it mounts, and it changes its root")
@@ -128,7 +158,7 @@ def main(arguments: list[str]) -> int:
         # Not the signal itself ends this: what was made is removed first.
         signal.signal(number, lambda received, _: sys.exit(128 + received))
     try:
-        return run_all(chosen.release, chosen.targets)
+        return run_all(chosen.release, chosen.targets, furnished=chosen.furnished)
     except BinaryNotFound as error:
         parser.exit(1, f"No fresh machine was made: {error}\n")
 

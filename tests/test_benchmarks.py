@@ -62,3 +62,10 @@ def test_start_measures_every_process() -> None:
     found = rows("start.py")
     assert {"python", "IPython's shell", "import pandas"} <= set(found)
     assert (found["import labkit"][-1], found["%load_ext labkit"][-1]) == ("150", "500")
+
+
+def test_comeback_loses_nothing_on_either_side() -> None:
+    """Both ways to come back have their row, and no record is missing or there twice."""
+    found = rows("comeback.py")
+    assert {"back-off alone", "with questions", "ratio", "missing"} <= set(found)
+    assert found["missing"] == ["0", "0"]

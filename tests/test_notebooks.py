@@ -16,6 +16,7 @@ from papermill.parameterize import parameterize_notebook
 from labkit import Stack, demo
 from labkit.stack import processes
 from labkit.stack.session import GRACE
+from tests.course.rerun import backwards_and_forwards, once_more
 from tests.redis_server import wait_until
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
@@ -40,9 +41,10 @@ def lab_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_with_other_parameters(path: Path, lab_home: Path) -> None:
-    """Every cell runs, every checkpoint holds, and the lab ends after the kernel."""
+    """Every cell runs, then all again, backwards and forwards; every checkpoint holds, and the lab ends after."""
+    nbformat.write(once_more(path, backwards_and_forwards), lab_home / path.name)
     papermill.execute_notebook(
-        str(path),
+        str(lab_home / path.name),
         str(lab_home / "executed.ipynb"),
         parameters=QUICK[path.stem],
         progress_bar=False,

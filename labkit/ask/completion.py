@@ -1,10 +1,11 @@
-"""What may stand at the cursor of `%promql`, `%%promql` and `%lab`; names come from the lab's Prometheus.
+"""What may stand at the cursor of a magic, and of `labkit.live("…")`; names come from the lab's Prometheus and Redis.
 
 IPython asks `Completion.match`, for its terminal and for JupyterLab's completer. Where no lab runs or Prometheus is
 away, functions and options are still offered, and nobody waits: see `labkit.ask.catalogue`.
 """
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
 from IPython.core.completer import (
@@ -17,8 +18,9 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
 from labkit.ask.catalogue import Catalogue
+from labkit.ask.keyspace import Keyspace
 from labkit.ask.magic_line import split
-from labkit.ask.places import Place, find
+from labkit.ask.places import VARIABLE_TYPED, Place, find
 from labkit.ask.promql import AGGREGATIONS, FUNCTIONS, KEYWORDS
 from labkit.ask.template import REGEX, escaped, regex
 from labkit.errors import LabkitError
@@ -26,8 +28,11 @@ from labkit.errors import LabkitError
 IDENTIFIER = "labkit"
 # Before Jedi, which knows only Python, and takes its time.
 _PRIORITY = 100
-_LINE = re.compile(r"^\s*(?:[\w.,\[\]'\" ]+=\s*)?%(promql|lab)\s(.*)$", re.DOTALL)
+_LINE = re.compile(r"^\s*(?:[\w.,\[\]'\" ]+=\s*)?%(promql|lab|redis)\s(.*)$", re.DOTALL)
 _CELL = re.compile(r"^\s*%%(promql|lua)\b")
+_CALL = re.compile(r"""([\w.]+)\(\s*[rRfF]{0,2}(\"{3}|'{3}|"|')((?:\\.|(?!\2).)*)$""", re.DOTALL)
+_ASKS = ("query", "query_range", "wait_until")
+_DURATIONS = ("--last", "--step")
 _WINDOWS = ("5s", "10s", "20s", "30s", "1m", "5m", "15m", "1h")
 
 # Each with its kind, which JupyterLab shows.
@@ -40,6 +45,7 @@ class Completion:
     def __init__(self, shell: InteractiveShell, options: Mapping[str, Sequence[str]]) -> None:
         self._shell, self._options = shell, options
         self._catalogue: tuple[str, Catalogue] | None = None
+        self._keyspace: tuple[str, Keyspace] | None = None
 
     @completion_matcher(priority=_PRIORITY, identifier=IDENTIFIER, api_version=2)  # type: ignore[untyped-decorator]  # IPython's
     def match(self, context: CompletionContext) -> SimpleMatcherResult:
@@ -57,24 +63,64 @@ class Completion:
         return {"completions": completions, "matched_fragment": fragment, "suppress": True, "ordered": True}
 
     def _found(self, context: CompletionContext) -> tuple[str, Names]:
-        before = context.text_until_cursor
         if cell := _CELL.match(context.full_text):
-            if context.cursor_line == 0:
-                return self._option(cell[1], before)
-            return self._query(*_below(context)) if cell[1] == "promql" else ("", [])
-        line = _LINE.match(before)
-        if not line:
-            return "", []
-        if line[1] == "lab":
-            return _lab(line[2])
-        query = split(line[2])[1]
-        if line[2].split() and not query and not line[2].endswith(" "):
-            return self._option("promql", before)
-        return self._query(query, context.line_with_cursor[context.cursor_position :])
+            return self._in_cell(cell[1], context)
+        before, after = context.text_until_cursor, context.line_with_cursor[context.cursor_position :]
+        if line := _LINE.match(before):
+            return self._in_line(line[1], line[2], after)
+        typed = _query_in_python("\n".join([*_above(context), before]), self._shell.user_ns)
+        return self._in_python(*typed) if typed else ("", [])
 
-    def _option(self, magic: str, before: str) -> tuple[str, Names]:
-        word = before.rpartition(" ")[2]
-        return word, [(option, "option") for option in self._options[magic]] if word.startswith("-") else []
+    def _in_cell(self, magic: str, context: CompletionContext) -> tuple[str, Names]:
+        if context.cursor_line == 0:
+            return self._option(magic, context.text_until_cursor) or ("", [])
+        return self._promql(*_below(context)) if magic == "promql" else ("", [])
+
+    def _in_line(self, magic: str, typed: str, after: str) -> tuple[str, Names]:
+        if magic == "lab":
+            return _lab(typed)
+        return self._promql(typed, after) if magic == "promql" else self._redis(typed)
+
+    def _promql(self, before: str, after: str) -> tuple[str, Names]:
+        """Options stand before a query or after it."""
+        query = split(before, self._options["promql"])[1]
+        word = _word(before)
+        is_after = word.startswith("--") and find(before, len(before) - len(word)).kind == "expression"
+        if (is_after or not query or not word) and (found := self._option("promql", before)):
+            return found
+        return self._query(query, after)
+
+    def _option(self, magic: str, before: str) -> tuple[str, Names] | None:
+        """What may stand at the end of a line of options: an option, or a value of the one before."""
+        word = _word(before)
+        given = before[: len(before) - len(word)].split()[-1:]
+        if word.startswith("-"):
+            return word, _kind("option", self._options[magic])
+        if variable := VARIABLE_TYPED.search(before):
+            return variable[1], self._names(Place("variable"))
+        if given == ["--keys"]:
+            return word, self._keys(word)
+        return (word, _kind("duration", _WINDOWS)) if given and given[0] in _DURATIONS else None
+
+    def _redis(self, before: str) -> tuple[str, Names]:
+        """A command, then its keys."""
+        word = _word(before)
+        if variable := VARIABLE_TYPED.search(before):
+            return variable[1], self._names(Place("variable"))
+        if before.split()[:-1] or (before.split() and not word):
+            return word, self._keys(word)
+        keyspace = self._redis_of_the_lab()
+        names = keyspace.commands() if keyspace else []
+        return word, _kind("command", names if word.islower() else map(str.upper, names))
+
+    def _in_python(self, quote: str, typed: str) -> tuple[str, Names]:
+        """PromQL in a string of Python; what could not stand between its quotes is left out."""
+        fragment, names = self._query(typed.replace(f"\\{quote[0]}", quote[0]), "")
+        return fragment, [(name, kind) for name, kind in names if quote[0] not in name and "\\" not in name]
+
+    def _keys(self, part: str) -> Names:
+        keyspace = self._redis_of_the_lab()
+        return _kind("key", map(shlex.quote, keyspace.keys(part)) if keyspace else ())
 
     def _query(self, before: str, after: str) -> tuple[str, Names]:
         place = find(before + after, len(before))
@@ -96,24 +142,53 @@ class Completion:
         return _values(catalogue, place) if place.kind == "value" else _labels(catalogue, place)
 
     def _prometheus(self) -> Catalogue | None:
-        """The names of the Prometheus of the lab that runs now; nobody who types wants to hear that none does."""
-        from labkit.stack import Stack
-
-        try:
-            stack = Stack.running()
-        except LabkitError:
-            return None
-        if stack is None:
-            return None
-        url = stack.urls["prometheus"]
-        if self._catalogue is None or self._catalogue[0] != url:
+        url = _url("prometheus")
+        if url and (self._catalogue is None or self._catalogue[0] != url):
             self._catalogue = url, Catalogue(url)
-        return self._catalogue[1]
+        return self._catalogue[1] if url and self._catalogue else None
+
+    def _redis_of_the_lab(self) -> Keyspace | None:
+        url = _url("redis")
+        if url and (self._keyspace is None or self._keyspace[0] != url):
+            self._keyspace = url, Keyspace(url)
+        return self._keyspace[1] if url and self._keyspace else None
 
 
 def is_ours(matcher: object) -> bool:
     """Return whether a matcher of IPython's completer is labkit's."""
     return getattr(matcher, "matcher_identifier", None) == IDENTIFIER
+
+
+def _url(service: str) -> str | None:
+    """Where a service of the lab that runs now answers; nobody who types wants to hear that none does."""
+    from labkit.stack import Stack
+
+    try:
+        stack = Stack.running()
+    except LabkitError:
+        return None
+    return stack.urls[service] if stack else None
+
+
+def _query_in_python(before: str, variables: Mapping[str, object]) -> tuple[str, str] | None:
+    """The quote and the beginning of a query that is being typed as `live("…`, or as `prometheus.query("…`."""
+    call = _CALL.search(before)
+    if not call:
+        return None
+    name, _, method = call[1].rpartition(".")
+    is_live = method == "live" and name in {"", "labkit"}
+    # Data frames have a method `query`, too.
+    if is_live or (method in _ASKS and type(variables.get(name)).__name__ == "Prometheus"):
+        return call[2], call[3]
+    return None
+
+
+def _word(before: str) -> str:
+    return re.split(r"\s", before)[-1]
+
+
+def _above(context: CompletionContext) -> list[str]:
+    return context.full_text.split("\n")[: context.cursor_line]
 
 
 def _below(context: CompletionContext) -> tuple[str, str]:

@@ -1,7 +1,10 @@
 """What a notebook shows: code in colours, and notes. Readable in JupyterLab's light and dark themes."""
 
+import re
 from collections.abc import Iterable
 from html import escape
+
+_CODE, _MARKED = re.compile(r"`([^`]+)`"), r"<code>\1</code>"
 
 # JupyterLab's own colours where there are any; elsewhere, ones that read on white and on black.
 _STYLE = """<style>
@@ -14,6 +17,7 @@ _STYLE = """<style>
 .labkit-code .c1{color:var(--jp-mirror-editor-comment-color,#7a8288);font-style:italic}
 .labkit-note{margin:4px 0;max-width:60em;line-height:1.5}
 .labkit-quiet{font-size:85%;opacity:.75}
+.labkit-note code{font-family:var(--jp-code-font-family,monospace)}
 .labkit-note ul{margin:2px 0 2px 1.4em;padding:0}
 </style>"""
 
@@ -46,7 +50,10 @@ def _coloured(kind: object, text: str) -> str:
 
 
 def notes(title: str, items: Iterable[str], *, quiet: bool = False) -> str:
-    """Return a short list below a sentence, as HTML; `quiet` is for what nobody needs to act upon."""
-    listed = "".join(f"<li>{escape(item)}</li>" for item in items)
+    """Return a short list below a sentence, as HTML; `quiet` is for what nobody needs to act upon.
+
+    What stands between ` and ` is code.
+    """
+    listed = "".join(f"<li>{_CODE.sub(_MARKED, escape(item))}</li>" for item in items)
     kind, heading = ("labkit-note labkit-quiet", escape(title)) if quiet else ("labkit-note", f"<b>{escape(title)}</b>")
-    return f'<div class="{kind}">{heading}<ul>{listed}</ul></div>'
+    return f'{_STYLE}<div class="{kind}">{heading}<ul>{listed}</ul></div>'

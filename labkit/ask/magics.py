@@ -11,7 +11,7 @@ Only magics raise UsageError: a message without a traceback.
 # mypy: disable-error-code="untyped-decorator"
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +21,14 @@ from IPython.core.magic import Magics, cell_magic, line_cell_magic, line_magic, 
 from IPython.core.magic_arguments import MagicArgumentParser, argument, magic_arguments
 from IPython.display import display
 
+from labkit.ask import request
 from labkit.ask.completion import Completion, is_ours
-from labkit.ask.magic_line import moment, split, words_of
+from labkit.ask.deadline import Deadline
+from labkit.ask.magic_line import moment, require, split, words_of
+from labkit.ask.scope import Scope, of_the_caller
 from labkit.errors import LabkitError
 
 if TYPE_CHECKING:
-    from redis import Redis, RedisError
-
     from labkit.ask.reply import Reply
     from labkit.ask.result import Result
     from labkit.stack import Stack
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 # They would wait for ever, or change how the connection talks.
 _REFUSED = ("MONITOR", "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "HELLO", "MULTI", "CLIENT", "SYNC", "PSYNC")
-_TIMEOUT = 10.0
 
 
 @magics_class
@@ -53,12 +53,14 @@ class LabkitMagics(Magics):
         from labkit.ask.lab_command import run
 
         with _explained():
-            return run(words_of(line))
+            words = words_of(line)
+            # The other commands wait for services, and say themselves how long.
+            return Deadline(request.PATIENCE).run(lambda: run(words)) if words[:1] == ["status"] else run(words)
 
     @no_var_expand
     @magic_arguments()
     @argument("--last", metavar="TIME", help="look back over this time, such as 5m: a figure over time")
-    @argument("--step", metavar="TIME", help="the time between two values; 5s by default")
+    @argument("--step", metavar="TIME", help="the time between two values; by default, for about 250 of them")
     @argument("--at", metavar="TIME", help="2026-01-01T12:00:00 (UTC), seconds since 1970, or -5m: five minutes ago")
     @argument("--to", metavar="NAME", help="keep the result in this variable")
     @argument("--title", default="", help="the figure's title; the query by default")
@@ -67,15 +69,19 @@ class LabkitMagics(Magics):
     @argument("--plot", action="store_true", default=None, dest="plot", help="show a figure")
     @line_cell_magic
     def promql(self, line: str, cell: str | None = None) -> "Result":
-        """Ask Prometheus: `%promql EXPR`, or the query as the cell below `%%promql`. Options come first."""
+        """Ask Prometheus: `%promql EXPR`, or the query as the cell below `%%promql`. Options before it or after."""
         with _explained():
-            options, query = split(line)
-            if cell is not None and query:
-                raise UsageError(f"{query!r} stands beside %%promql; the query is the cell, below it.")
-            result = self._ask(self._options(options), cell if cell is not None else query)
-            len(result)  # asked here, so that a refusal is told without a traceback
-        if result.plots and len(result) and (result.warnings or result.infos):
-            display(result.heading)
+            options, query = split(line, OPTIONS["promql"])
+            if cell is not None:
+                if query:
+                    raise UsageError(f"{query!r} stands beside %%promql; the query is the cell, below it.")
+                more, query = split(cell, OPTIONS["promql"])
+                options += more
+            result = self._ask(self._options(options), query)
+            result.ask(request.PATIENCE)  # here, so that a refusal is told without a traceback
+        # A figure has the query as its title, and no place for more.
+        if result.plots and len(result) and str(result.remarks):
+            display(result.remarks)
         return result
 
     @no_var_expand
@@ -88,9 +94,11 @@ class LabkitMagics(Magics):
         """Run the cell as a script in the lab's Redis. Its text is sent as it stands; variables come by --args."""
         with _explained():
             # IPython's own reading of the line would keep the quotes around a word.
-            options = self.lua.parser.parse_args(words_of(line))
+            words = words_of(line)
+            require(words, OPTIONS["lua"], "%%lua")
+            options = self.lua.parser.parse_args(words)
             keys, values = self._filled(options.keys), self._filled(options.args)
-            return _evaluated(cell, keys, values, write=options.write)
+            return request.evaluate(_stack().urls["redis"], cell, keys, values, write=options.write)
 
     @no_var_expand
     @line_magic
@@ -100,10 +108,11 @@ class LabkitMagics(Magics):
             words = self._filled(words_of(line))
             if not words or words[0].strip().upper() in _REFUSED:
                 raise UsageError(f"%redis takes one command with one reply, such as `%redis DBSIZE`, not {line!r}.")
-            return _sent(words)
+            return request.send(_stack().urls["redis"], words)
 
     def _options(self, options: Sequence[str]) -> dict[str, Any]:
         parser: MagicArgumentParser = self.promql.parser
+        require(options, OPTIONS["promql"], "%promql")
         found: dict[str, Any] = vars(parser.parse_args(self._filled(options)))
         return found
 
@@ -117,9 +126,9 @@ class LabkitMagics(Magics):
         name, at = options.pop("to"), options.pop("at")
         if name is not None and not name.isidentifier():
             raise UsageError(f"--to {name}: this cannot be the name of a variable.")
-        expanded = expand(promql.strip("\n"), self._variables())
+        expanded = expand(promql, self._variables())
         url = _stack().urls["prometheus"]
-        result = Result(Prometheus(url), expanded, at=moment(at) if at else None, **options)
+        result = Result(Prometheus(url, timeout=request.PATIENCE), expanded, at=moment(at) if at else None, **options)
         if name is not None:
             self._shell.user_ns[name] = result
         return result
@@ -127,18 +136,18 @@ class LabkitMagics(Magics):
     def _filled(self, words: Sequence[str]) -> list[str]:
         from labkit.ask.template import fill
 
-        return [fill(word, self._variables()) for word in words]
+        variables = self._variables()
+        return [fill(word, variables) for word in words]
 
-    def _variables(self) -> dict[str, Any]:
-        variables: dict[str, Any] = self._shell.user_ns
-        return variables
+    def _variables(self) -> Scope:
+        return of_the_caller(self._shell.user_ns)
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """Add the magics, and the completion of queries, to a shell; called by `%load_ext labkit`. Twice does no harm."""
     unload_ipython_extension(shell)
     shell.register_magics(LabkitMagics)
-    shell.Completer.custom_matchers.append(Completion(shell, _options_of(LabkitMagics)).match)
+    shell.Completer.custom_matchers.append(Completion(shell, OPTIONS).match)
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
@@ -149,10 +158,10 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
     shell.Completer.custom_matchers[:] = [each for each in shell.Completer.custom_matchers if not is_ours(each)]
 
 
-def _options_of(magics: type[LabkitMagics]) -> dict[str, list[str]]:
-    """The options of the magics that have any, as their own help says."""
-    helps = {"promql": magics.promql.parser.format_usage(), "lua": magics.lua.parser.format_usage()}
-    return {name: re.findall(r"--[a-z]+", text) for name, text in helps.items()}
+# The options of each magic that has any, as its own help says.
+OPTIONS = {
+    name: re.findall(r"--[a-z]+", getattr(LabkitMagics, name).parser.format_usage()) for name in ("promql", "lua")
+}
 
 
 @contextmanager
@@ -161,68 +170,11 @@ def _explained() -> Iterator[None]:
         yield
     except LabkitError as error:
         raise UsageError(str(error)) from None
+    except TimeoutError:
+        raise UsageError(f"The lab's supervisor did not answer within {request.PATIENCE:g} s.") from None
 
 
 def _stack() -> "Stack":
     from labkit.ask.which import attached
 
     return attached()
-
-
-def _sent(words: Sequence[str]) -> "Reply":
-    def send(client: "Redis") -> object:
-        # As Redis says it: without what the client makes of some replies.
-        client.response_callbacks.clear()
-        return client.execute_command(*words)
-
-    return _replied(send, str)
-
-
-def _evaluated(script: str, keys: Sequence[str], values: Sequence[str], *, write: bool) -> "Reply":
-    from labkit.ask.reply import marked
-
-    def send(client: "Redis") -> object:
-        run = client.eval if write else client.eval_ro
-        return run(script, len(keys), *keys, *values)
-
-    def explain(error: "RedisError") -> str:
-        refused = "Write commands are not allowed" in str(error)
-        return marked(str(error), script) + ("\nTo let the script write: %%lua --write" if refused else "")
-
-    return _replied(send, explain)
-
-
-def _replied(send: "Callable[[Redis], object]", explain: "Callable[[RedisError], str]") -> "Reply":
-    import redis
-
-    from labkit.ask.reply import Reply
-    from labkit.connection import connect
-
-    url = _stack().urls["redis"]
-    with connect(url, timeout=_TIMEOUT) as client:
-        try:
-            return Reply(send(client))
-        except KeyboardInterrupt:
-            _end_script(url)
-            raise
-        except redis.TimeoutError:
-            raise UsageError(f"Redis did not reply within {_TIMEOUT:g} s. {_end_script(url)}") from None
-        except redis.RedisError as error:
-            raise UsageError(f"Redis: {explain(error)}") from None
-
-
-def _end_script(url: str) -> str:
-    """End the script that runs, for as long as it does Redis answers nobody; return what became of it."""
-    import redis
-
-    from labkit.connection import connect
-
-    with connect(url, timeout=_TIMEOUT) as client:
-        try:
-            client.script_kill()
-        except redis.ResponseError as error:
-            # It ended in the meantime, or it has written something, and Redis ends no such script.
-            return str(error)
-        except redis.RedisError as error:
-            return f"Is it paused? See `%lab status`. ({error})"
-    return "The script was ended, so that Redis answers everybody else."

@@ -10,7 +10,7 @@ from labkit.ask.promql import GROUPING, OPERATORS, Selector, Token, is_metric, s
 
 Kind = Literal["nothing", "variable", "value", "label", "grouping", "window", "expression"]
 
-_VARIABLE = re.compile(r"\{\{\s*(\w*)$")
+VARIABLE_TYPED = re.compile(r"\{\{\s*(\w*)$")
 _CLOSED = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|`[^`]*`", re.DOTALL)
 _LETTERS = f"{ascii_letters}{digits}_:"
 _OPENING = {")": "(", "]": "[", "}": "{"}
@@ -41,7 +41,7 @@ def find(query: str, cursor: int) -> Place:
     last = pieces[-1] if pieces and pieces[-1].end == len(before) else None
     if last and last.kind == "comment":
         return Place("nothing", _word(before))
-    if variable := _VARIABLE.search(before):
+    if variable := VARIABLE_TYPED.search(before):
         return Place("variable", variable[1])
     if last and last.kind == "string":
         return Place("nothing", _word(before)) if _CLOSED.fullmatch(last.text) else _in_string(before, pieces)

@@ -7,6 +7,7 @@ from pprint import pformat
 from typing import Any
 
 _LINE = re.compile(r"user_script:\s*(\d+)")
+_OPENED = re.compile(r"\(to close '\w+' at line (\d+)\)")
 _AROUND = 2
 # More would be a wall; the value has them all.
 _MOST_LINES = 1000
@@ -73,12 +74,21 @@ def _json(text: str, *, quoted: bool = True) -> str:
 
 
 def marked(error: str, script: str) -> str:
-    """Return the message of a script that failed, and below it the line that the message names, marked."""
-    place = _LINE.search(error)
+    """Return the message of a script that failed, and below it the lines that the message names, marked."""
     message = re.sub(r"\s*script:(?: [0-9a-f]{40},)? on @user_script:\d+\.?$", "", error)
-    lines = script.rstrip("\n").split("\n")
-    if not place or not 0 < int(place[1]) <= len(lines):
-        return message
-    number = int(place[1])
-    around = range(max(1, number - _AROUND), min(len(lines), number + _AROUND) + 1)
-    return "\n".join([message, *(f"{'→' if n == number else ' '} {n:3} │ {lines[n - 1]}" for n in around)])
+    lines, named = script.rstrip().split("\n"), _named(error, script)
+    around = {n for place in named for n in range(place - _AROUND, place + _AROUND + 1) if 0 < n <= len(lines)}
+    shown = [message]
+    for n in sorted(around):
+        shown += ["    ⋮"] if n - 1 not in around and len(shown) > 1 else []
+        shown.append(f"{'→' if n in named else ' '} {n:3} │ {lines[n - 1]}")
+    return "\n".join(shown)
+
+
+def _named(error: str, script: str) -> set[int]:
+    """The lines that a message names: where it failed, and where what is not closed was opened."""
+    found, last = _LINE.search(error), len(script.rstrip().split("\n"))
+    if not found or not 0 < int(found[1]) <= len(script.split("\n")):
+        return set()
+    # What is missing at the end is missing in the empty line after it.
+    return {min(int(found[1]), last), *(int(opened) for opened in _OPENED.findall(error))}

@@ -9,6 +9,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from labkit.ask import highlight
+from labkit.ask.advice import advice, is_heat
+from labkit.ask.deadline import Deadline
+from labkit.errors import QueryError
+from labkit.query import fitting_step, timestamp
 from labkit.table import Html
 
 if TYPE_CHECKING:
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
     from labkit.query import Prometheus
 
 _ROWS = 20
+# s between two scrapes, where nobody says so.
+_SCRAPED = 5.0
 
 
 class Result:
@@ -27,7 +33,7 @@ class Result:
         prometheus: where to ask.
         promql: the query.
         last: the time to look back, such as "5m"; without it, the query is asked for one moment.
-        step: the distance between two values over that time.
+        step: the distance between two values over that time; by default, one for about 250 of them.
         at: the moment, or the end of that time, in seconds since 1970; now by default.
         plot: show a figure (True) or a table (False); by default a figure if there is a time to look back over.
         title: the figure's title; by default the query.
@@ -46,9 +52,7 @@ class Result:
         title: str = "",
         unit: str = "",
     ) -> None:
-        from labkit.query import timestamp
-
-        self.promql, self.last, self.step = promql, last, step or "5s"
+        self.promql, self.last, self.step = promql, last, step
         # Fixed now, however late the answer is asked for.
         self.at = timestamp(at)
         self.plots = last is not None if plot is None else plot
@@ -61,17 +65,16 @@ class Result:
         Raises:
             QueryError: Prometheus refused the query, with a mark at the place, or did not answer.
         """
-        if self.last is None:
-            return self._prometheus.query(self.promql, self.at)
-        return self._prometheus.query_range(self.promql, self.last, self.step, self.at)
+        return self._asked()
 
     @cached_property
     def figure(self) -> "go.Figure":
-        """The figure: lines over time, or, for one moment, one bar per series."""
+        """The figure: lines over time, a heat map of a histogram, or, for one moment, one bar per series."""
         from labkit import plot
 
         # A query such as up[1m] has many times although it is asked for one moment.
         draw = plot.bars if self.last is None and self.frame["time"].nunique() <= 1 else plot.line
+        draw = plot.heatmap if self.last is not None and is_heat(self.promql, self.frame) else draw
         return draw(self.frame, title=self._title or " ".join(self.promql.split()), unit=self._unit)
 
     @property
@@ -87,9 +90,46 @@ class Result:
         """
         return [info for info in self.frame.attrs["infos"] if _ANOTHER_NAME not in info]
 
+    @property
+    def advice(self) -> list[str]:
+        """What the query could ask instead, to be seen better, one sentence each; usually nothing."""
+        return advice(self.promql, self.frame)
+
     @cached_property
     def reasons(self) -> list[str]:
         """Why the answer may be empty, one sentence each; nothing if it is not. Asks Prometheus, when first used."""
+        return self._why()
+
+    def ask(self, patience: float) -> None:
+        """Ask now: for the answer and, if that is empty, why; both together within `patience` seconds.
+
+        Raises:
+            QueryError: as `frame`; also when that time is over.
+        """
+        deadline = Deadline(patience)
+        try:
+            self.frame = deadline.run(self._asked)
+        except TimeoutError:
+            raise self._prometheus.timed_out() from None
+        try:
+            self.reasons = deadline.run(self._why)
+        except TimeoutError:
+            self.reasons = [f"Prometheus did not say why within {patience:g} s."]
+
+    def _asked(self) -> "pd.DataFrame":
+        if self.last is None:
+            return self._prometheus.query(self.promql, self.at)
+        step = self.step or fitting_step(self.last, self._scraped())
+        return self._prometheus.query_range(self.promql, self.last, step, self.at)
+
+    def _scraped(self) -> float:
+        try:
+            return self._prometheus.shortest_scrape_interval() or _SCRAPED
+        except QueryError:
+            # Not every server that answers queries tells of its targets. If nothing answers, the query says so.
+            return _SCRAPED
+
+    def _why(self) -> list[str]:
         if len(self.frame):
             return []
         from labkit.ask.diagnosis import explain
@@ -102,23 +142,29 @@ class Result:
     def __repr__(self) -> str:
         body = self.frame.to_string(index=False, max_rows=_ROWS) if len(self) else _empty(self.reasons)
         warnings = [f"warning: {warning}" for warning in self.warnings]
-        return "\n".join([*warnings, body, *(f"note: {info}" for info in self.infos)])
+        return "\n".join([*warnings, body, *(f"note: {info}" for info in (*self.infos, *self.advice))])
 
     @property
-    def heading(self) -> Html:
-        """The query in colours, with Prometheus' remarks below it."""
+    def remarks(self) -> Html:
+        """What Prometheus and labkit say about the answer; empty if nothing."""
         warnings = highlight.notes("Prometheus warns", self.warnings) if self.warnings else ""
         infos = highlight.notes("Prometheus remarks", self.infos, quiet=True) if self.infos else ""
-        return Html(highlight.code(self.promql) + warnings + infos, self.promql)
+        advised = highlight.notes("To see more", self.advice, quiet=True) if self.advice else ""
+        return Html(warnings + infos + advised, "\n".join((*self.warnings, *self.infos, *self.advice)))
+
+    @property
+    def _heading(self) -> str:
+        """The query in colours, with the remarks below it."""
+        return highlight.code(self.promql) + self.remarks._repr_html_()
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         plain = {"text/plain": repr(self)}
         if not len(self):
             reasons = highlight.notes(f"No series. {_WHY}", self.reasons)
-            return plain | {"text/html": self.heading._repr_html_() + reasons}
+            return plain | {"text/html": self._heading + reasons}
         if self.plots:
             return plain | dict(self._titled()._repr_mimebundle_(include=include, exclude=exclude))
-        return plain | {"text/html": self.heading._repr_html_() + _table(self.frame)}
+        return plain | {"text/html": self._heading + _table(self.frame)}
 
     def _titled(self) -> "go.Figure":
         """The figure with the query in colours: as its title, or below the title that was given."""
@@ -129,7 +175,7 @@ class Result:
         words = {"title_subtitle_text": query} if self._title else {"title_text": query}
         spare = lines if self._title else lines - 1
         return go.Figure(self.figure).update_layout(
-            **words, margin_t=top + _LINE * spare, height=_HEIGHT + _LINE * spare
+            **words, margin_t=top + _LINE * spare, height=(self.figure.layout.height or _HEIGHT) + _LINE * spare
         )
 
 
@@ -145,7 +191,9 @@ def _empty(reasons: list[str]) -> str:
 
 
 def _table(frame: "pd.DataFrame") -> str:
-    shown = frame.assign(time=frame["time"].dt.strftime("%H:%M:%S.%f").str[:-3])
+    days = frame["time"].dt.normalize().unique()
+    clock = "%H:%M:%S.%f" if len(days) == 1 else "%Y-%m-%d %H:%M:%S.%f"
+    shown = frame.assign(time=frame["time"].dt.strftime(clock).str[:-3])
     html = shown.to_html(index=False, max_rows=_ROWS, border=0, float_format="{:,.6g}".format)
-    day = frame["time"].iloc[0].strftime("%Y-%m-%d")
-    return f"{html}<small>{len(frame)} rows; times are UTC, {day}</small>"
+    day = f", {days[0]:%Y-%m-%d}" if len(days) == 1 else ""
+    return f"{html}<small>{len(frame):,} rows; times are UTC{day}</small>"

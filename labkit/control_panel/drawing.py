@@ -6,6 +6,7 @@ A state is told by a shape and a word; its colour only helps. Colours are Okabe 
 from collections.abc import Sequence
 from html import escape
 from itertools import pairwise
+from math import ceil
 
 from labkit.control_panel.path import Stage
 
@@ -19,21 +20,20 @@ SAYS = {
 WIDTH, HEIGHT = 940, 190
 _BOX, _GAP, _TOP, _TALL = 178, 70, 34, 122
 
-# Outside a notebook's page there are no --jp-* variables, and the second value counts.
+# Outside a notebook's page there are no --jp-* variables, and the second value counts: on light pages and dark ones.
 STYLE = """
 .lk-svg { --ok: #009E73; --odd: #D55E00; --hold: #0072B2;
   font-family: var(--jp-ui-font-family, system-ui, sans-serif); }
-.lk-svg text { fill: var(--jp-ui-font-color1, #222); font-size: 14px; }
-.lk-svg .lk-soft { fill: var(--jp-ui-font-color2, #555); font-size: 13px; }
+.lk-svg text { fill: var(--jp-ui-font-color1, #6E7379); font-size: 14px; }
+.lk-svg .lk-soft { fill: var(--jp-ui-font-color2, #6E7379); font-size: 13px; }
 .lk-svg .lk-name { font-weight: 600; font-size: 16px; }
 .lk-svg .lk-value { font-weight: 600; font-size: 26px; font-variant-numeric: tabular-nums; }
-.lk-svg rect { fill: var(--jp-layout-color1, #fff); stroke-width: 2.5; }
-.lk-svg .lk-page { fill: var(--lk-page, #fff); stroke: none; }
+.lk-svg rect { fill: none; stroke-width: 2.5; }
 .lk-svg .lk-answering { stroke: var(--ok); } .lk-svg .lk-paused { stroke: var(--hold); stroke-dasharray: 9 4; }
 .lk-svg .lk-silent { stroke: var(--odd); stroke-dasharray: 9 4; }
 .lk-svg .lk-dead { stroke: var(--odd); stroke-dasharray: 2 5; }
 .lk-svg .lk-mark { fill: none; stroke-width: 3; stroke-dasharray: none; }
-.lk-svg .lk-arrow { stroke: var(--jp-ui-font-color2, #555); stroke-width: 2; fill: none; }
+.lk-svg .lk-arrow { stroke: var(--jp-ui-font-color2, #6E7379); stroke-width: 2; fill: none; }
 .lk-svg .lk-cut { stroke-dasharray: 3 6; }
 .lk-svg .lk-dot { fill: var(--ok); }
 @media (prefers-reduced-motion: reduce) { .lk-svg .lk-dot { display: none; } }
@@ -56,14 +56,13 @@ def draw(stages: Sequence[Stage], event: str, moved: Sequence[bool] = ()) -> str
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="lk-svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="100%" '
         f'style="max-width:{WIDTH}px" role="img" aria-label="{escape(describe(stages))}"><style>{STYLE}</style>'
-        f'<rect class="lk-page" width="{WIDTH}" height="{HEIGHT}"/>'
         f'<text x="2" y="18">{title}</text>{"".join(parts)}</svg>'
     )
 
 
 def describe(stages: Sequence[Stage]) -> str:
     """Say in words what the picture shows."""
-    return "; ".join(f"{NAMES[one.service]}: {one.state}, {_value(one)}, {_age(one)}" for one in stages)
+    return "; ".join(f"{NAMES[one.service]}: {one.state}, {_value(one)}, {_age(one)}{_retry(one)}" for one in stages)
 
 
 def _box(position: int, stage: Stage) -> str:
@@ -78,7 +77,7 @@ def _box(position: int, stage: Stage) -> str:
         f'<text x="{x + 33}" y="{_TOP + 47}">{state}</text>'
         f'<text class="lk-value" x="{x + 12}" y="{_TOP + 82}">{_value(stage)}</text>'
         f'<text class="lk-soft" x="{x + 12}" y="{_TOP + 107}">{_age(stage)}</text>'
-        f'<text class="lk-soft" x="{x + 12}" y="{_TOP + _TALL + 19}">{SAYS[stage.service]}</text></g>'
+        f'<text class="lk-soft" x="{x + 12}" y="{_TOP + _TALL + 19}">{_says(stage)}</text></g>'
     )
 
 
@@ -112,6 +111,15 @@ def _missing(before: Stage, after: Stage) -> float | None:
     """How many are under way; nobody knows, if one was started anew and the other remembers more."""
     known = before.value is not None and after.value is not None and before.value >= after.value
     return (before.value or 0) - (after.value or 0) if known else None
+
+
+def _says(stage: Stage) -> str:
+    return SAYS[stage.service] if stage.tries_in is None else _retry(stage).removeprefix(", ")
+
+
+def _retry(stage: Stage) -> str:
+    # Nobody who watches a second pass wants to read of none.
+    return "" if stage.tries_in is None else f", tries Redis again in {max(1, ceil(stage.tries_in))} s"
 
 
 def _value(stage: Stage) -> str:

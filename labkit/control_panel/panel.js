@@ -179,9 +179,35 @@ function newsOf(before, services) {
   return changed.map((name) => `${NAMES[name]} is ${services[name]}.`).join(" ");
 }
 
+// Whether a kernel is behind it. ipywidgets marks a view that has none when it is made, as in a notebook opened again,
+// and tells of a restart; of a kernel that is shut down, JupyterLab's manager knows.
+function living(model, el) {
+  const kernel = model.widget_manager?.kernel;
+  let lost = Boolean(el.closest(".jupyter-widgets-disconnected"));
+  const check = () => !lost && !kernel?.isDisposed && kernel?.status !== "dead";
+  const signals = [kernel?.disposed, kernel?.statusChanged].filter(Boolean);
+  const watch = (ended) => {
+    const look = () => check() || ended();
+    const restarted = () => {
+      lost = true;
+      ended();
+    };
+    model.on("comm_live_update", restarted);
+    for (const signal of signals) signal.connect(look);
+    return () => {
+      model.off("comm_live_update", restarted);
+      for (const signal of signals) signal.disconnect(look);
+    };
+  };
+  return { check, watch };
+}
+
+const ENDED = "This is how it was: the kernel has ended. Run the cell again to turn these knobs.";
+
 function render({ model, el }) {
   const view = crypto.randomUUID?.() ?? String(Math.random());
-  const send = (message) => model.send(message);
+  const alive = living(model, el);
+  const send = (message) => alive.check() && model.send(message);
   const parts = [pathView(send), trafficControls(send), intervalControls(send), faultControls(send)];
   const down = element("p", { className: "lk-down", hidden: true });
   const notice = element("p", { className: "lk-notice" });
@@ -191,6 +217,14 @@ function render({ model, el }) {
   el.classList.add("lk-controls");
   el.setAttribute("role", "region");
   el.setAttribute("aria-label", "Control panel of the lab");
+  if (!alive.check()) {
+    // Its picture stands above.
+    down.textContent = ENDED;
+    down.hidden = false;
+    el.append(down);
+    return () => {};
+  }
+  el.classList.add("labkit-shown");
   el.append(down, parts[0].body, knobs, states, notice);
 
   let before;
@@ -215,6 +249,12 @@ function render({ model, el }) {
     notice.textContent = text ? `${kind === "error" ? "⚠ " : ""}${text}` : "";
     notice.dataset.kind = kind ?? "";
   };
+  const unwatch = alive.watch(() => {
+    el.classList.add("lk-off");
+    knobs.inert = true;
+    down.textContent = ENDED;
+    down.hidden = false;
+  });
   model.on("change:reading", showReading);
   model.on("change:notice", showNotice);
   showReading();
@@ -226,6 +266,7 @@ function render({ model, el }) {
   return () => {
     clearInterval(heart);
     document.removeEventListener("visibilitychange", here);
+    unwatch();
     model.off("change:reading", showReading);
     model.off("change:notice", showNotice);
     send({ do: "gone", view });

@@ -6,7 +6,6 @@ from pathlib import Path as File
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
-import anywidget
 import httpx
 import traitlets
 
@@ -14,8 +13,9 @@ from labkit.control_panel.drawing import describe, draw
 from labkit.control_panel.errands import Errands
 from labkit.control_panel.path import EVENTS, Path, Stage
 from labkit.errors import LabkitError
-from labkit.live_figure.attendance import CELLS, EXPECTED, Attendance, somebody_is_there
+from labkit.live_figure.attendance import EXPECTED, Attendance
 from labkit.live_figure.beat import Beat
+from labkit.live_figure.shown import PLAIN, SVG, Bundle, Shown
 from labkit.stack import SERVICES, Stack
 from labkit.store.tap import HIGHEST_RATE, Tap, require
 
@@ -40,7 +40,7 @@ def controls(stack: Stack | None = None) -> "ControlPanel":
     return ControlPanel(stack or Stack.attach())
 
 
-class ControlPanel(anywidget.AnyWidget):
+class ControlPanel(Shown):
     """The control panel of one lab; see `controls`.
 
     Attributes:
@@ -60,14 +60,9 @@ class ControlPanel(anywidget.AnyWidget):
         self._stages: list[Stage] = []
         self._said: tuple[Any, Any] = (None, None)
         self._errands = Errands(self._complain, self._look_again)
-        self._views, self._beat, self._cells = Attendance(), Beat(self.look, self._wanted, EVERY), 0
+        self._views, self._beat = Attendance(), Beat(self._work, self._wanted, EVERY)
         super().__init__()
         self.on_msg(self._told)
-
-    def open(self) -> None:
-        """Tell the browser, if there may be one."""
-        if somebody_is_there():
-            super().open()
 
     # Watching --------------------------------------------------------------------------------------------------
 
@@ -101,7 +96,6 @@ class ControlPanel(anywidget.AnyWidget):
         """Look no more, and take the panel away."""
         self.stop()
         super().close()
-        self.__dict__.pop("_repr_mimebundle_", None)  # ipywidgets would never show it again
 
     @property
     def working(self) -> bool:
@@ -133,7 +127,11 @@ class ControlPanel(anywidget.AnyWidget):
         }
 
     def _wanted(self) -> bool:
-        return self._views.anybody
+        return self.leaving or self._views.anybody
+
+    def _work(self) -> None:
+        self.look()
+        self.keep()
 
     def _here(self, view: str) -> None:
         self._views.here(view)
@@ -151,6 +149,7 @@ class ControlPanel(anywidget.AnyWidget):
                 self._here(view)
             case {"do": "gone", "view": str(view)}:
                 self._views.gone(view)
+                self.leaving = not self._views.anybody
                 self._beat.hurry()
             case {"do": "event", "event": str(event)} if event in EVENTS:
                 self._event = event
@@ -186,28 +185,17 @@ class ControlPanel(anywidget.AnyWidget):
 
     # Where no widget runs --------------------------------------------------------------------------------------
 
-    def _repr_mimebundle_(self, **options: Any) -> Any:
-        """The widget, and for those who do not run it, a picture of the path as it is now."""
-        if self.comm is None:
-            self.open()
-        self.look()
-        if self.comm is None:
-            return self._still(), {}
-        self._cells += CELLS.shows(self._cell_runs_again)
+    def expect(self) -> None:
+        """A view will come soon."""
         self._here(EXPECTED)
-        shown = super()._repr_mimebundle_(**options)
-        widget, metadata = shown if isinstance(shown, tuple) else (shown or {}, {})
-        return widget | self._still(), metadata
 
-    def _cell_runs_again(self) -> None:
-        self._cells -= 1
-        if not self._cells:
-            self.close()
-
-    def _still(self) -> dict[str, Any]:
+    def still(self) -> Bundle:
+        """Return the path as it is now."""
+        if not self.working:
+            self.look()
         told = self.reading.get("says") or self.reading.get("why", "")
-        picture = {"image/svg+xml": self.reading["svg"]} if "svg" in self.reading else {}
-        return {**picture, "text/plain": f"The lab's control panel. {told}"}
+        picture = {SVG: self.reading["svg"]} if "svg" in self.reading else {}
+        return {**picture, PLAIN: f"The lab's control panel. {told}"}
 
 
 def _moved(before: list[Stage], after: list[Stage]) -> list[bool]:

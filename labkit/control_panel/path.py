@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import redis
@@ -28,7 +28,7 @@ class Stage:
     """What one stage says. `value` of the counter and `age` of its newest data (s) are None if nobody knows.
 
     `state` is that of `ServiceStatus`: "answering", "silent", "paused" or "dead". `last` is the last value that was
-    ever seen there.
+    ever seen there. `tries_in` (s) is when an application tries again whose last attempt to reach Redis failed.
     """
 
     service: str
@@ -36,10 +36,15 @@ class Stage:
     value: float | None = None
     age: float | None = None
     last: float | None = None
+    tries_in: float | None = None
 
 
-# The counter's value, and how many batches are in it (None: the stage is before them) or when that was (a float).
-Answer = tuple[float | None, float | None]
+class Answer(NamedTuple):
+    """The counter's value, how many batches are in it (None: the stage is before them), and as in `Stage`."""
+
+    value: float | None
+    batches: float | None = None
+    tries_in: float | None = None
 
 
 class Path:
@@ -65,11 +70,10 @@ class Path:
         place = row.service, event
         if answer is None:
             return Stage(row.service, "silent" if row.state == "answering" else row.state, last=self._last.get(place))
-        value, batches = answer
-        if value is not None:
-            self._last[place] = value
-        age = 0.0 if row.service == "store" else self._age(batches)
-        return Stage(row.service, row.state, value, age, self._last.get(place))
+        if answer.value is not None:
+            self._last[place] = answer.value
+        age = 0.0 if row.service == "store" else self._age(answer.batches)
+        return Stage(row.service, row.state, answer.value, age, self._last.get(place), answer.tries_in)
 
     def _age(self, batches: float | None) -> float | None:
         """Seconds since the batch was written that is the newest in a value."""
@@ -83,7 +87,8 @@ class Path:
         batches = json.loads(written) if written else None
         if batches:
             self._remember(float(batches["value"]), float(batches["updated"]))
-        return (float(json.loads(kept)["value"]) if kept else None), (float(batches["value"]) if batches else None)
+        value = float(json.loads(kept)["value"]) if kept else None
+        return Answer(value, float(batches["value"]) if batches else None)
 
     def _remember(self, count: float, written: float) -> None:
         if self._counts and count < self._counts[-1]:
@@ -104,13 +109,16 @@ def _safely(ask: Callable[[str, str], Answer], row: ServiceStatus, event: str) -
 
 
 def _ask_store(url: str, event: str) -> Answer:
-    return float(_get(f"{url}/api/store/status").json()["ledger"]["events"][event]), None
+    status = _get(f"{url}/api/store/status").json()
+    writer = status["writer"]
+    value = float(status["ledger"]["events"][event])
+    return Answer(value, tries_in=float(writer["next_try"]) if writer["error"] else None)
 
 
 def _ask_sidecar(url: str, event: str) -> Answer:
     # The stock sidecar has the whole name as a label, with its quotation marks escaped, and takes no name[].
     page = _get(f"{url}/metrics", {"name[]": ["user_events", "labkit_writer_batches_total"]}).text.replace('\\"', '"')
-    return _on_page(page, f'user_events{{event="{event}"}}'), _on_page(page, _BATCHES)
+    return Answer(_on_page(page, f'user_events{{event="{event}"}}'), _on_page(page, _BATCHES))
 
 
 def _on_page(page: str, name: str) -> float | None:
@@ -122,7 +130,7 @@ def _ask_prometheus(url: str, event: str) -> Answer:
     query = f'label_replace(sum(user_events{{event="{event}"}}), "is", "value", "", "") or sum({_BATCHES})'
     result = _get(f"{url}/api/v1/query", {"query": query}).json()["data"]["result"]
     told = {line["metric"].get("is", "batches"): float(line["value"][1]) for line in result}
-    return told.get("value"), told.get("batches")
+    return Answer(told.get("value"), told.get("batches"))
 
 
 def _get(url: str, params: Mapping[str, Any] | None = None) -> httpx.Response:

@@ -1,19 +1,20 @@
-"""Questions at a steady pace: one connection that is kept, and all the words of `labkit.client` when it fails."""
+"""Questions at a steady pace: one session that is kept, and all the words of `labkit.client` when it fails."""
 
-import json
 from collections.abc import Callable
-from urllib.parse import urlencode
+from time import monotonic
 
-import urllib3
+import requests
 
-from labkit.answers import MALFORMED
-from labkit.client import Answer, Client
+from labkit.answers import MALFORMED, Answer, by_bounds
+from labkit.client import Client
 from labkit.connection import redact
 from labkit.errors import QueryError
 from labkit.query import Prometheus
 
-_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _TIMEOUT = 5.0
+# Whoever refuses credentials may lock out who sends them every second: s to leave it alone.
+_REST = 30.0
+_REFUSED = (requests.codes.unauthorized, requests.codes.forbidden)
 
 
 class Asker:
@@ -23,7 +24,8 @@ class Asker:
     """
 
     def __init__(self, find: Callable[[], Prometheus]) -> None:
-        self._find, self._client, self._pool = find, _client(find()), _pool()
+        self._find, self._rests_until = find, 0.0
+        self._meet(_client(find()))
 
     def range(self, promql: str, start: int, end: int, step: int) -> Answer:
         """Return the answer to a range query; times are in ms.
@@ -32,28 +34,35 @@ class Asker:
             QueryError: Prometheus refused the query, or did not answer.
             LabkitError: there is no Prometheus to ask any more.
         """
-        bounds = {"start": start / 1e3, "end": end / 1e3, "step": step / 1e3}
-        answer = self._quickly({"query": promql, **bounds, "timeout": f"{_TIMEOUT:g}"})
-        if answer is None:
-            self._client = _client(self._find())
-            # It says what is wrong; or nothing is, any more.
-            answer = self._client.range(promql, bounds["start"], bounds["end"], bounds["step"])
-        return _whole(answer)
-
-    def _quickly(self, form: dict[str, object]) -> Answer | None:
+        bounds = (start / 1e3, end / 1e3, step / 1e3)
+        if monotonic() < self._rests_until:
+            raise self._refusal
         try:
-            reply = self._pool.request(
-                "POST", f"{self._client.url}/api/v1/query_range", body=urlencode(form), headers=_FORM
-            )
-            answer: Answer = json.loads(reply.data)
-        except urllib3.exceptions.NewConnectionError:
-            # For urllib3 a kind of timeout; but nothing was waited for.
-            return None
-        except urllib3.exceptions.TimeoutError:
+            answer = self._ask(promql, *bounds)
+        except requests.Timeout:
             raise QueryError(f"Prometheus at {redact(self._client.url)} has not answered for {_TIMEOUT:g} s.") from None
-        except (urllib3.exceptions.HTTPError, ValueError, RecursionError):
-            return None
-        return answer if isinstance(answer, dict) and answer.get("status") == "success" else None
+        except (requests.RequestException, QueryError) as error:
+            found = _client(self._find())
+            if isinstance(error, QueryError) and found.url == self._client.url:
+                raise
+            self._meet(found)
+            # It says what is wrong; or nothing is, any more.
+            answer = found.range(promql, *bounds)
+        return by_bounds(_whole(answer))
+
+    def _meet(self, client: Client) -> None:
+        self._client, self._session = client, client.session()
+
+    def _ask(self, promql: str, start: float, end: float, step: float) -> Answer:
+        bounds = {"start": f"{start}", "end": f"{end}", "step": f"{step}", "timeout": f"{_TIMEOUT:g}"}
+        url = f"{self._client.url}/api/v1/query_range"
+        response = self._session.get(url, params={"query": promql, **bounds}, timeout=_TIMEOUT)
+        try:
+            return self._client.read(response, promql)
+        except QueryError as error:
+            if response.status_code in _REFUSED:
+                self._rests_until, self._refusal = monotonic() + _REST, error
+            raise
 
 
 def _whole(answer: Answer) -> Answer:
@@ -66,10 +75,6 @@ def _whole(answer: Answer) -> Answer:
     except MALFORMED as error:
         raise QueryError(f"This is not what Prometheus answers to a query: {error!r}") from None
     return answer
-
-
-def _pool() -> urllib3.PoolManager:
-    return urllib3.PoolManager(retries=False, timeout=_TIMEOUT)
 
 
 def _client(prometheus: Prometheus) -> Client:

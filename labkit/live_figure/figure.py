@@ -1,25 +1,22 @@
 """The widget: what the browser is told, and what it says."""
 
-import json
 from pathlib import Path
 from threading import Lock
 from time import time
 from typing import Any
 
-import anywidget
 import traitlets
-from plotly.utils import PlotlyJSONEncoder
 
 from labkit.errors import LabkitError, QueryError
-from labkit.live_figure.attendance import CELLS, EXPECTED, Attendance, somebody_is_there
+from labkit.live_figure.attendance import EXPECTED, Attendance, somebody_is_there
 from labkit.live_figure.beat import Beat
 from labkit.live_figure.looking import Looking
 from labkit.live_figure.script import VERSION, script
+from labkit.live_figure.shown import PLAIN, SVG, Bundle, Shown
 from labkit.live_figure.sources import Source, Words, source
+from labkit.picture import bundle, draw
 from labkit.query import Duration, Prometheus, seconds
 from labkit.stack import Stack
-
-PLOTLY = "application/vnd.plotly.v1+json"
 
 
 def live(  # noqa: PLR0913  what to show, and five ways to say how
@@ -69,7 +66,7 @@ class _OfTheLab:
         return Prometheus(self._lab.urls["prometheus"])
 
 
-class LiveFigure(anywidget.AnyWidget):
+class LiveFigure(Shown):
     """A live figure; see `live`.
 
     Attributes:
@@ -91,7 +88,7 @@ class LiveFigure(anywidget.AnyWidget):
     def __init__(self, shown: Source, every: float) -> None:
         self._source, self._looking, self._guard = shown, Looking(shown), Lock()
         self._views, self._beat = Attendance(), Beat(self._work, self._wanted, every)
-        self._behind, self._cells = False, 0
+        self._behind = False
         self._looking.ask(time())
         super().__init__(title=shown.title, places=shown.places)
         self.on_msg(self._told)
@@ -101,7 +98,7 @@ class LiveFigure(anywidget.AnyWidget):
         if somebody_is_there():
             self.script = script().model_id
             self.first = self._looking.whole()
-            super().open()
+        super().open()
 
     def start(self) -> None:
         """Go on after `stop`. It begins to work as soon as somebody looks."""
@@ -112,6 +109,7 @@ class LiveFigure(anywidget.AnyWidget):
     def stop(self) -> None:
         """Look no more; what was drawn stays."""
         self.state = "stopped"
+        self.leaving = True
         self._beat.hurry()
 
     def close(self) -> None:
@@ -119,7 +117,6 @@ class LiveFigure(anywidget.AnyWidget):
         self._views.nobody()
         self._beat.hurry()
         super().close()
-        self.__dict__.pop("_repr_mimebundle_", None)  # ipywidgets would never show it again
 
     @property
     def working(self) -> bool:
@@ -129,7 +126,7 @@ class LiveFigure(anywidget.AnyWidget):
     # The thread ------------------------------------------------------------------------------------------------
 
     def _wanted(self) -> bool:
-        return self._behind or (self.state == "running" and self._views.anybody)
+        return self._behind or self.leaving or (self.state == "running" and self._views.anybody)
 
     def _work(self) -> None:
         with self._guard:
@@ -141,6 +138,7 @@ class LiveFigure(anywidget.AnyWidget):
             message = self._looking.whole() if everything else self._looking.change()
             if message:
                 self.send(message)
+        self.keep()
 
     def _ask(self) -> None:
         try:
@@ -159,6 +157,7 @@ class LiveFigure(anywidget.AnyWidget):
                 self._here(view, everything=not has)
             case {"do": "gone", "view": str(view)}:
                 self._views.gone(view)
+                self.leaving = not self._views.anybody
                 self._beat.hurry()
             case {"do": "start"}:
                 self.start()
@@ -173,28 +172,18 @@ class LiveFigure(anywidget.AnyWidget):
         if self._wanted():
             self._beat.start()
 
-    def _repr_mimebundle_(self, **options: Any) -> Any:
-        """The widget, and for those who do not run it, the figure as it is now."""
-        if self.comm is None:
-            self.open()
-        bundle = self._still()
-        if self.comm is None:
-            return bundle, {}
-        self._cells += CELLS.shows(self._cell_runs_again)
+    # Where no widget runs --------------------------------------------------------------------------------------
+
+    def expect(self) -> None:
+        """A view will come soon."""
         self._here(EXPECTED, everything=False)
-        shown = super()._repr_mimebundle_(**options)
-        widget, metadata = shown if isinstance(shown, tuple) else (shown or {}, {})
-        return widget | bundle, metadata
 
-    def _cell_runs_again(self) -> None:
-        self._cells -= 1
-        if not self._cells:
-            self.close()
-
-    def _still(self) -> dict[str, Any]:
+    def still(self) -> Bundle:
+        """Return the figure as it is known: as a picture, and where nothing is live, as plotly's data, too."""
         with self._guard:
             figure = self._source.still()
-        plain = json.loads(json.dumps(figure.to_dict(), cls=PlotlyJSONEncoder))
-        # plotly's own renderers may add more, such as HTML for a report.
-        others = figure._repr_mimebundle_()
-        return {**others, PLOTLY: plain, "text/plain": f"Live figure: {self.title}"}
+        told = {PLAIN: f"Live figure: {self.title}"}
+        if self.comm is None:
+            return bundle(figure) | told
+        picture = draw(figure)
+        return told | ({SVG: picture} if picture else {})

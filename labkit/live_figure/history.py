@@ -7,6 +7,7 @@ same as those asked for at once.
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import nlargest
 from math import isfinite
 from typing import Any
 
@@ -48,6 +49,11 @@ class Line:
         del self.times[:place], self.values[:place]
         return place
 
+    @property
+    def last(self) -> float:
+        """The last value; of a line without any, the lowest that there is."""
+        return next((value for value in reversed(self.values) if value is not None), float("-inf"))
+
     def samples(self) -> list[tuple[float, Value]]:
         """Return the points without the marks of gaps."""
         pairs = zip(self.times, self.values, strict=True)
@@ -61,26 +67,27 @@ class Line:
 
 @dataclass(frozen=True)
 class Growth:
-    """What an answer changed: for each line, in order, how many points came and whether any went.
+    """What an answer changed: for each line, how many points came and how many went.
 
-    `same` is false if a line began or ended, so that a figure needs other lines than before.
+    `same` is false if a line to show began or ended, so that a figure needs other lines than before.
     """
 
     same: bool
-    added: list[int]
-    dropped: list[int]
+    added: Mapping[Key, int]
+    dropped: Mapping[Key, int]
 
     def __bool__(self) -> bool:
-        return not self.same or any(self.added) or any(self.dropped)
+        return not self.same or any(self.added.values()) or any(self.dropped.values())
 
 
 class History:
-    """The last `last` ms of one query, a point each `step` ms."""
+    """The last `last` ms of one query, a point each `step` ms. With `most`, no more lines than that are to be shown."""
 
-    def __init__(self, promql: str, step: int, last: int) -> None:
+    def __init__(self, promql: str, step: int, last: int, most: int | None = None) -> None:
         self.promql, self.step, self.span = promql, step, last // step * step
         self.lines: dict[Key, Line] = {}
         self.end: int | None = None
+        self._most, self._shown = most, list[Key]()
 
     def due(self, now: float) -> tuple[int, int] | None:
         """Return the first and the last moment to ask for, None if nothing is new yet; `now` is in seconds."""
@@ -92,7 +99,7 @@ class History:
 
     def take(self, answer: Mapping[str, Any], end: int) -> Growth:
         """Add the answer to what was due up to `end`, and forget what is older than the window."""
-        before = list(self.lines)
+        before = self.shown
         came: dict[Key, int] = {}
         for series in answer["data"]["result"]:
             key = tuple(sorted(series["metric"].items()))
@@ -101,14 +108,27 @@ class History:
         self.end = end
         went = {key: line.forget(end - self.span) for key, line in self.lines.items()}
         self.lines = {key: line for key, line in self.lines.items() if line.times}
-        keys = list(self.lines)
-        return Growth(keys == before, [came.get(key, 0) for key in keys], [went[key] for key in keys])
+        return Growth(self.shown == before, came, went)
+
+    @property
+    def shown(self) -> list[Key]:
+        """The lines to show: all, or the highest of too many. One that is shown stays as long as it is nearly so high.
+
+        Otherwise two lines that take turns would take turns in the figure.
+        """
+        if self._most is None or len(self.lines) <= self._most:
+            return list(self.lines)
+        near = nlargest(2 * self._most, self.lines, key=lambda key: self.lines[key].last)
+        if not self._shown or not set(self._shown) <= set(near):
+            self._shown = near[: self._most]
+        return self._shown
 
     def frame(self) -> pd.DataFrame:
-        """Return what is known as `Prometheus.query_range` would."""
-        series = [{"metric": line.labels, "values": _told(line)} for line in self.lines.values()]
+        """Return what is to be shown as `Prometheus.query_range` would; `attrs["more"]` says how many lines are not."""
+        lines = [self.lines[key] for key in self.shown]
+        series = [{"metric": line.labels, "values": _told(line)} for line in lines]
         frame = tidy({"data": {"resultType": "matrix", "result": series}})
-        frame.attrs.update(promql=self.promql, step=self.step / 1e3)
+        frame.attrs.update(promql=self.promql, step=self.step / 1e3, more=len(self.lines) - len(lines))
         return frame
 
 

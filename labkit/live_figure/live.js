@@ -2,12 +2,14 @@
 
 const HEARTBEAT = 15000; // ms
 // The buttons are costly, and shown once somebody comes with a pointer.
-const CONFIG = { responsive: true, displaylogo: false, displayModeBar: false };
+const CONFIG = { displaylogo: false, displayModeBar: false };
 
 async function load(model) {
   const id = model.get("script").replace("IPY_MODEL_", "");
   const script = await model.widget_manager.get_model(id);
-  const packed = new Blob([script.get("code")]).stream().pipeThrough(new DecompressionStream("gzip"));
+  // As it came, or as the page has taken it already: see script.py.
+  const sent = script.get("code") ?? globalThis[Symbol.for(`labkit.live.code.${model.get("version")}`)];
+  const packed = new Blob([sent]).stream().pipeThrough(new DecompressionStream("gzip"));
   const code = await new Response(packed).text();
   const module = { exports: {} };
   // In a function: a page may have a loader of modules that would take it for its own.
@@ -63,22 +65,35 @@ function put(layout, settings) {
   }
 }
 
+// Adds points to lines that are not drawn yet, or cannot be seen, and drops those that left the window.
+function grow(data, extend) {
+  for (const [trace, x, y, most] of extend) {
+    data[trace].x = [...data[trace].x, ...x].slice(-most);
+    data[trace].y = [...data[trace].y, ...y].slice(-most);
+  }
+}
+
 // One figure of the page. What is asked of plotly is done one after the other, and only what can be seen is drawn.
 class Part {
-  constructor(Plotly, { plot, legend }) {
+  constructor(Plotly, { plot, legend, fixed }) {
     this.Plotly = Plotly;
     this.place = plot;
     this.legend = legend;
+    this.fixed = fixed;
     this.config = CONFIG;
     this.hidden = new Set();
     this.drawn = this.zoomed = this.stale = false;
     this.inSight = true;
+    this.revision = 0;
     this.done = Promise.resolve();
     this.sight = new IntersectionObserver((entries) => {
       this.inSight = entries.at(-1).isIntersecting;
       if (this.inSight && this.stale) this.then(() => this.redraw());
     });
     this.sight.observe(plot);
+    // Also when an output is unfolded, or a tab comes to the front: then it has a size at last.
+    this.sizes = new ResizeObserver(() => this.then(() => this.resize()));
+    this.sizes.observe(plot);
     plot.addEventListener("pointerenter", () => this.then(() => this.showButtons()), { once: true });
   }
 
@@ -91,14 +106,81 @@ class Part {
     return this.then(() => (change.figure ? this.draw(JSON.parse(change.figure)) : this.extend(change)));
   }
 
-  async draw({ data, layout }) {
-    put(layout, colours(this.place));
+  // What the page gives it; none if it is hidden. A figure without a place of fixed height has its own.
+  size() {
+    const { clientWidth: width, clientHeight: height } = this.place;
+    if (!width || (this.fixed && !height)) return undefined;
+    if (this.own) return {};
+    return this.fixed ? { width, height } : { width };
+  }
+
+  async draw(figure) {
+    const { data, layout } = figure;
     if (this.zoomed && layout.xaxis) layout.xaxis.range = [...this.place.layout.xaxis.range];
     for (const trace of data) if (this.hidden.has(trace.name)) trace.visible = false;
     // First, because it takes from the room.
-    this.legend?.replaceChildren(...this.entries(data));
+    this.legend?.replaceChildren(...this.entries(figure));
+    this.figure = figure;
+    this.own = !this.fixed && Boolean(layout.width);
+    this.stale = true;
+    await this.redraw();
+  }
+
+  async extend({ extend, range }) {
+    if (!this.figure) return;
+    const { data, layout } = this.figure;
+    // With the points, in one drawing.
+    if (!this.zoomed) layout.xaxis.range = range;
+    if (this.stale || !this.visible() || !extend.length) {
+      grow(data, extend);
+      this.stale = true;
+      await this.redraw();
+    } else {
+      const column = (index) => extend.map((one) => one[index]);
+      const most = { x: column(3), y: column(3) };
+      await this.Plotly.extendTraces(this.place, { x: column(1), y: column(2) }, column(0), most);
+      await this.fit();
+    }
+  }
+
+  visible() {
+    return this.inSight && this.size();
+  }
+
+  // Draws what is known in the size that there is now.
+  async redraw() {
+    if (!this.stale || !this.visible()) return;
+    const { data, layout } = this.figure;
+    this.stale = false;
+    put(layout, { ...colours(this.place), ...this.size(), datarevision: (this.revision += 1) });
+    if (this.left) put(layout, { "margin.l": this.left });
     await this.Plotly.react(this.place, data, layout, this.config);
-    if (this.drawn) return;
+    if (!this.drawn) this.listen();
+    await this.fit();
+  }
+
+  async resize() {
+    const size = this.size();
+    if (!this.figure || !size || Object.keys(size).every((side) => size[side] === this.figure.layout[side])) return;
+    this.stale = true;
+    await this.redraw();
+  }
+
+  // Labels of their own width. Measured only when they are others: plotly would do it at each step.
+  async fit() {
+    const axis = this.figure.layout.yaxis ?? {};
+    if (axis.automargin !== false || axis.visible === false) return;
+    const ticks = [...this.place.querySelectorAll(".ytick text")];
+    const labels = ticks.map((tick) => tick.textContent).join("|");
+    if (labels === this.labels) return;
+    this.labels = labels;
+    const left = 10 + Math.ceil(Math.max(0, ...ticks.map((tick) => tick.getBBox().width)));
+    if (left === this.left) return;
+    this.left = left;
+    await this.Plotly.relayout(this.place, { "margin.l": left });
+  }
+
+  listen() {
     this.drawn = true;
     this.place.on("plotly_relayout", (what) => {
       if ("xaxis.range[0]" in what) this.zoomed = true;
@@ -107,40 +189,19 @@ class Part {
     this.place.on("plotly_doubleclick", () => setTimeout(() => (this.zoomed = false)));
   }
 
-  async extend({ extend, range }) {
-    if (!this.drawn) return;
-    const { data, layout } = this.place;
-    // With the points, in one drawing.
-    if (!this.zoomed) layout.xaxis.range = range;
-    if (this.inSight && extend.length) {
-      const column = (index) => extend.map((one) => one[index]);
-      const most = { x: column(3), y: column(3) };
-      await this.Plotly.extendTraces(this.place, { x: column(1), y: column(2) }, column(0), most);
-      return;
-    }
-    for (const [trace, x, y, most] of extend) {
-      data[trace].x = [...data[trace].x, ...x].slice(-most);
-      data[trace].y = [...data[trace].y, ...y].slice(-most);
-    }
-    this.stale = true;
-    if (this.inSight) await this.redraw();
-  }
-
-  async redraw() {
-    this.stale = false;
-    await this.Plotly.redraw(this.place);
-  }
-
   async showButtons() {
     this.config = { ...CONFIG, displayModeBar: "hover" };
-    if (this.drawn) await this.Plotly.react(this.place, this.place.data, this.place.layout, this.config);
+    this.stale = this.drawn;
+    await this.redraw();
   }
 
   // What each line is called, beside its own mark; pressed, it hides the line.
-  entries(traces) {
+  entries({ data, layout }) {
     const styles = { solid: "solid", dot: "dotted" };
-    if (traces.length < 2) return [];
-    return traces.map(({ name, line }, index) => {
+    if (data.length < 2) return [];
+    const others = layout.legend?.title?.text;
+    const more = others ? [element("span", "lk-more", { textContent: others })] : [];
+    return data.map(({ name, line }, index) => {
       const mark = element("span", "lk-mark");
       mark.style.borderTop = `3px ${styles[line.dash] ?? "dashed"} ${line.color}`;
       const entry = element("button", "lk-entry", { type: "button" }, mark, plain(name ?? ""));
@@ -152,7 +213,7 @@ class Part {
       });
       show();
       return entry;
-    });
+    }).concat(more);
   }
 
   recolour() {
@@ -173,6 +234,7 @@ class Part {
 
   end() {
     this.sight.disconnect();
+    this.sizes.disconnect();
     this.then(() => this.Plotly.purge(this.place));
   }
 }
@@ -188,9 +250,10 @@ function arrange(places) {
     if (title) part.append(element("div", "lk-title", { textContent: title, title: about ?? "" }));
     part.append(...(names ? [names] : []), plot);
     if (column) part.style.gridColumn = `${column} / span ${width}`;
-    if (height) part.style.height = `${height}px`;
+    // In a dashboard, the names of lines take from the plot's room, so that all stays in its place.
+    if (height) (places.length > 1 ? part : plot).style.height = `${height}px`;
     page.append(part);
-    return { plot, legend: names };
+    return { plot, legend: names, fixed: Boolean(height) };
   });
   return { page, plots };
 }
@@ -215,19 +278,22 @@ function foot(model) {
   };
   show();
   const lost = () => {
-    notice.textContent = "The kernel has ended, and the figure with it. Run the cell again.";
+    button.hidden = true;
+    state.textContent = "";
+    notice.textContent = "This is how it was: the kernel has ended. Run the cell again to see it live.";
   };
   const utc = element("span", "lk-state lk-right", { textContent: "time in UTC" });
   return { bar: element("div", "lk-foot", {}, button, state, notice, utc), show, fail, lost };
 }
 
 // Tells the kernel that somebody looks, or no more. Whoever comes into sight gets everything.
-function attendance(model, root) {
+function attendance(model, root, alive) {
   const view = crypto.randomUUID?.() ?? `${Math.random()}`;
   let inSight = false;
   let here = false;
-  const tell = (has) => model.send({ do: "here", view, has });
-  const leave = () => here && model.send({ do: "gone", view });
+  const send = (message) => alive() && model.send({ view, ...message });
+  const tell = (has) => send({ do: "here", has });
+  const leave = () => here && send({ do: "gone" });
   const look = () => {
     const now = inSight && !document.hidden;
     if (now && !here) tell(false);
@@ -272,16 +338,46 @@ function drawing(model, plots, attending) {
   return { take, begin, each };
 }
 
+// Whether a kernel is behind it. ipywidgets marks a view that has none when it is made, as in a notebook opened again,
+// and tells of a restart; of a kernel that is shut down, JupyterLab's manager knows.
+function living(model, el) {
+  const kernel = model.widget_manager?.kernel;
+  let lost = Boolean(el.closest(".jupyter-widgets-disconnected"));
+  const check = () => !lost && !kernel?.isDisposed && kernel?.status !== "dead";
+  const signals = [kernel?.disposed, kernel?.statusChanged].filter(Boolean);
+  const watch = (ended) => {
+    const look = () => check() || ended();
+    const restarted = () => {
+      lost = true;
+      ended();
+    };
+    model.on("comm_live_update", restarted);
+    for (const signal of signals) signal.connect(look);
+    return () => {
+      model.off("comm_live_update", restarted);
+      for (const signal of signals) signal.disconnect(look);
+    };
+  };
+  return { check, watch };
+}
+
 function render({ model, el }) {
   const title = model.get("title");
   const { page, plots } = arrange(model.get("places"));
   const { bar, show, fail, lost } = foot(model);
-  const root = element("div", "labkit-live", { tabIndex: 0 }, page, bar);
+  const alive = living(model, el);
+  if (!alive.check()) {
+    // Its picture stands above.
+    lost();
+    el.append(element("div", "labkit-live", {}, bar));
+    return () => {};
+  }
+  const root = element("div", "labkit-live labkit-shown", { tabIndex: 0 }, page, bar);
   root.setAttribute("role", "group");
   root.setAttribute("aria-label", `Live figure: ${title}`);
   el.append(root);
 
-  const attending = attendance(model, root);
+  const attending = attendance(model, root, alive.check);
   const drawn = drawing(model, plots, attending);
   const describe = () => {
     const values = drawn.each((part) => part.says()).filter(Boolean);
@@ -294,8 +390,8 @@ function render({ model, el }) {
     show();
     drawn.take(message);
   };
+  const unwatch = alive.watch(lost);
   model.on("msg:custom", hear);
-  model.on("comm_live_update", lost);
   model.on("change:state change:notice", show);
   let ended = false;
   plotly(model).then((Plotly) => ended || drawn.begin(Plotly), fail);
@@ -305,7 +401,7 @@ function render({ model, el }) {
     attending.end();
     themes.disconnect();
     model.off("msg:custom", hear);
-    model.off("comm_live_update", lost);
+    unwatch();
     model.off("change:state change:notice", show);
     drawn.each((part) => part.end());
   };

@@ -68,13 +68,14 @@ class Lines:
         return _written(drawn)
 
     def _lines(self) -> list[Line]:
-        return [line for history in self._histories for line in history.lines.values()]
+        return [history.lines[key] for history in self._histories for key in history.shown]
 
     def _extensions(self) -> list[list[Any]]:
-        counts: list[tuple[int, int]] = []
-        for place, history in enumerate(self._histories):
-            growth, none = self._growths.get(place), [(0, 0)] * len(history.lines)
-            counts += zip(growth.added, growth.dropped, strict=True) if growth else none
+        counts = [
+            (growth.added.get(key, 0), growth.dropped.get(key, 0)) if growth else (0, 0)
+            for growth, history in ((self._growths.get(place), each) for place, each in enumerate(self._histories))
+            for key in history.shown
+        ]
         return [
             [trace, *_tail(line, added), len(line.times)]
             for trace, (line, (added, dropped)) in enumerate(zip(self._lines(), counts, strict=True))

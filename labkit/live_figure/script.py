@@ -11,11 +11,22 @@ from plotly.offline import get_plotlyjs, get_plotlyjs_version
 VERSION = get_plotlyjs_version()
 
 
+# It is never shown. The page takes the code out of it, because a notebook may be told to save what widgets know.
+_TAKEN = """
+function initialize({ model }) {
+  globalThis[Symbol.for(`labkit.live.code.${model.get("version")}`)] ??= model.get("code");
+  model.set("code", null);
+}
+export default { initialize };
+"""
+
+
 class Script(anywidget.AnyWidget):
     """plotly.js, packed by gzip: a third of its size matters on the way from a hub."""
 
-    _esm = "export default {}"  # it is never shown
+    _esm = _TAKEN
     code: Any = traitlets.Bytes().tag(sync=True)
+    version: Any = traitlets.Unicode(VERSION).tag(sync=True)
 
 
 @cache

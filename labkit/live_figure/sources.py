@@ -5,6 +5,7 @@ from textwrap import shorten
 from types import ModuleType
 from typing import Any, NamedTuple, Protocol
 
+import pandas as pd
 import plotly.graph_objects as go
 
 from labkit import dashboard, plot
@@ -15,6 +16,7 @@ from labkit.live_figure.memory import Memory
 from labkit.live_figure.parts import Drawing, Lines, Part, Picture
 from labkit.panels import Panel
 from labkit.query import Prometheus
+from labkit.series import MOST
 
 Find = Callable[[], Prometheus]
 Function = Callable[[], go.Figure]
@@ -22,7 +24,7 @@ Place = dict[str, Any]
 
 _MOST_POINTS = 600
 _TITLE = 90
-_HEIGHT, _ROW = 330, 28  # px
+_HEIGHT, _ROW = 270, 28  # px
 
 
 class Source(Protocol):
@@ -70,7 +72,7 @@ class Query:
 
     def __init__(self, promql: str, find: Find, every: float, last: float, words: Words) -> None:
         step = max(round(every * 1e3), round(last * 1e3 / _MOST_POINTS), 1)
-        self._find, self._history = find, History(promql, step, round(last * 1e3))
+        self._find, self._history = find, History(promql, step, round(last * 1e3), MOST)
         self.title, self._unit = words.title or shorten(promql, _TITLE, placeholder=" …"), words.unit
         self.parts: list[Part] = [Lines([self._history], lambda: _lean(self.still()))]
         heading = f"{self.title} ({words.unit})" if words.unit else self.title
@@ -80,7 +82,9 @@ class Query:
         return Asker(self._find)
 
     def still(self) -> go.Figure:
-        return plot.line(self._history.frame(), title=self.title, unit=self._unit)
+        figure = plot.line(self._history.frame(), title=self.title, unit=self._unit)
+        end = self._history.end
+        return figure.update_xaxes(range=_moments(end - self._history.span, end)) if end else figure
 
 
 class Drawn:
@@ -89,16 +93,21 @@ class Drawn:
     def __init__(self, function: Function) -> None:
         self._function = function
         self.title = getattr(function, "__name__", "figure").replace("_", " ")
-        self.parts: list[Part] = [Drawing(self.still)]
+        self._drawn: go.Figure | None = None
+        self.parts: list[Part] = [Drawing(self._draw)]
         self.places: list[Place] = [{}]
 
     def asker(self) -> Asker | None:
         return None
 
     def still(self) -> go.Figure:
+        return self._drawn or self._draw()
+
+    def _draw(self) -> go.Figure:
         figure = self._function()
         if not isinstance(figure, go.Figure):
             raise QueryError(f"{self.title} returned {type(figure).__name__}, not a plotly figure.")
+        self._drawn = figure
         return figure
 
 
@@ -125,6 +134,10 @@ class Dashboard:
         return kind(histories, lambda: _small(panel, dashboard.figure(panel, self._memory, self._last)))
 
 
+def _moments(*times: int) -> list[pd.Timestamp]:
+    return [pd.Timestamp(time, unit="ms", tz="UTC") for time in times]
+
+
 def _lean(figure: go.Figure) -> go.Figure:
     """The figure without what the page writes itself: its title and legend.
 
@@ -132,7 +145,7 @@ def _lean(figure: go.Figure) -> go.Figure:
     rest.
     """
     figure.update_layout(title_text="", height=None, showlegend=False, margin={"l": 46, "r": 12, "t": 8, "b": 30})
-    figure.update_xaxes(title_text="", tickangle=0, tickformat="%H:%M:%S", automargin=False)
+    figure.update_xaxes(title_text="", tickangle=0, tickformatstops=plot.TICKS, automargin=False)
     figure.update_xaxes(ticklabelstandoff=5, nticks=8).update_yaxes(ticklabelstandoff=4, nticks=6)
     return figure.update_yaxes(title_text="", automargin=False)
 
@@ -144,7 +157,7 @@ def _small(panel: Panel, figure: go.Figure) -> go.Figure:
         return figure.update_xaxes(nticks=panel.place.width // 2)
     if panel.kind == "stat":
         figure.update_annotations(font_size=22)
-        return figure.update_layout(margin={"l": 6, "r": 6, "t": 0, "b": 6})
+        return figure.update_layout(margin={"l": 2, "r": 6, "t": 0, "b": 6})
     # These have names for numbers.
     figure.update_yaxes(automargin=True)
     if panel.kind == "bargauge":

@@ -18,6 +18,8 @@ CONTENT_TYPES: dict[Format, str] = {
 
 # Whoever says they wait for less than this gets a page all the same, s.
 LEAST_PATIENCE = 0.2
+# What is left of that time for the page, s: on a busy machine, a Redis that hung looked like a dead sidecar.
+FOR_THE_PAGE = 0.5
 
 # A wildcard does not ask for OpenMetrics. Without a version, the client takes any.
 _FORMATS: dict[str, tuple[Format, str | None]] = {
@@ -46,7 +48,7 @@ def patience(timeout: str, otherwise: float) -> float:
         seconds = float(timeout)
     except ValueError:
         return otherwise
-    return min(max(0.8 * seconds, LEAST_PATIENCE), otherwise) if seconds > 0 else otherwise
+    return min(max(min(0.8 * seconds, seconds - FOR_THE_PAGE), LEAST_PATIENCE), otherwise) if seconds > 0 else otherwise
 
 
 def compresses(accept_encoding: str, client: str | None) -> bool:

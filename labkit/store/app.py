@@ -64,7 +64,7 @@ def create_app(metrics: RedisMetricsService, *, close_metrics: bool = False) -> 
     for router in (
         _steps(shop),
         _simulations(simulations),
-        _observation(shop, ledger, simulations),
+        _observation(shop, ledger, metrics, simulations),
         _management(metrics),
     ):
         app.include_router(router)
@@ -154,13 +154,13 @@ def _simulations(simulations: Simulations) -> APIRouter:
     return router
 
 
-def _observation(shop: Shop, ledger: Ledger, simulations: Simulations) -> APIRouter:
+def _observation(shop: Shop, ledger: Ledger, metrics: RedisMetricsService, simulations: Simulations) -> APIRouter:
     router = APIRouter(tags=["observation"])
 
     @router.get(f"{API}/status")
     async def status() -> Status:
-        """Show the present counts and the ledger. Reading them is recorded nowhere."""
-        return Status.of(shop.counts, ledger, list(simulations))
+        """Show the present counts, the ledger, and how far Redis is behind. Reading them is recorded nowhere."""
+        return Status.of(shop.counts, ledger, metrics.stats(), list(simulations))
 
     @router.get("/-/healthy")
     async def healthy() -> dict[str, str]:

@@ -10,7 +10,9 @@ TIMEOUT = 5.0
 
 
 def status(url: str) -> dict[str, Any]:
-    """Return what GET /api/store/status says: `counts`, `ledger` and `simulations`. Reading it is recorded nowhere.
+    """Return what GET /api/store/status says: `counts`, `ledger`, `writer` and `simulations`.
+
+    Reading it is recorded nowhere.
 
     Raises:
         ConnectionFailed: no store answers at `url`.

@@ -19,7 +19,7 @@ from locust import FastHttpUser, LoadTestShape, events, task
 from locust.exception import StopUser
 
 from labkit.store.door import close_to_others
-from labkit.store.schedule import SHAPES, Schedule, before_closing, customers_for, journey
+from labkit.store.schedule import SHAPES, Schedule, after_refusal, before_closing, customers_for, journey
 
 REFUSED = " (refused)"
 # What a slow store leaves over is sent late, for up to so many seconds, and then not at all.
@@ -99,7 +99,7 @@ class Customer(FastHttpUser):
             if answer.status_code == 409 and step != "join":
                 answer.request_meta["name"] += REFUSED
                 answer.success()
-                self._journey = journey(self._random)
+                self._journey = after_refusal(step, self._random)
 
 
 def add_options(parser: Any) -> None:

@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 from labkit.store.ledger import Ledger
 from labkit.store.shop import EVENTS, Counts, Event
 from labkit.store.simulation import Plan, Simulation, State
+from labkit.writer.telemetry import WriterStats
 
 MAX_REAL_SECONDS = 3600
 
@@ -127,17 +128,31 @@ class FlushInterval(BaseModel):
     seconds: float = Field(ge=0.1, le=86_400, description="Between two batches.")
 
 
+class WriterNow(BaseModel):
+    """How what the store recorded gets to Redis."""
+
+    pending: _Number = Field(description="Records that Redis has not acknowledged yet.")
+    next_try: float = Field(ge=0, description="Seconds until Redis hears of the store again.")
+    error: str = Field(description="Why the last attempt failed; empty if it did not.")
+
+    @classmethod
+    def of(cls, stats: WriterStats) -> Self:
+        return cls(pending=stats.pending, next_try=stats.seconds_to_next_try, error=stats.last_error)
+
+
 class Status(BaseModel):
-    """The present counts, the ledger, and the simulations that are remembered."""
+    """The present counts, the ledger, the way to Redis, and the simulations that are remembered."""
 
     counts: CountsNow
     ledger: LedgerPage
+    writer: WriterNow
     simulations: list[SimulationStatus]
 
     @classmethod
-    def of(cls, counts: Counts, ledger: Ledger, simulations: list[Simulation]) -> Self:
+    def of(cls, counts: Counts, ledger: Ledger, stats: WriterStats, simulations: list[Simulation]) -> Self:
         return cls(
             counts=CountsNow.model_validate(counts),
             ledger=LedgerPage.of(ledger),
+            writer=WriterNow.of(stats),
             simulations=[SimulationStatus.of(simulation) for simulation in simulations],
         )

@@ -86,6 +86,15 @@ def journey(random: Random) -> Iterator[str]:
     yield "served" if random.random() < 0.9 else "left"
 
 
+def after_refusal(step: str, random: Random) -> Iterator[str]:
+    """Yield what follows a `step` that was refused because somebody took the customer's place in the store.
+
+    Who cannot come in, because nobody waits, leaves: whoever took that place was inside, and left their own behind.
+    Without that, the store would fill with places of customers who went long ago.
+    """
+    return iter(("left",)) if step == "look-around" else journey(random)
+
+
 def before_closing(step: str, requests_left: int, inside: int) -> str:
     """Return `step`, or, when the requests left just suffice to send home who is inside, a step that does so.
 

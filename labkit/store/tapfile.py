@@ -13,7 +13,7 @@ import gevent
 from locust import FastHttpUser, LoadTestShape, constant_throughput, events, task
 
 from labkit.store.door import close_to_others
-from labkit.store.schedule import SHAPES, journey, level
+from labkit.store.schedule import SHAPES, after_refusal, journey, level
 from labkit.store.tap import CUSTOMERS_PER_SECOND, HIGHEST_RATE, WANTED
 
 REFUSED = " (refused)"
@@ -67,7 +67,7 @@ class Customer(FastHttpUser):
             if answer.status_code == 409 and step != "join":
                 answer.request_meta["name"] += REFUSED
                 answer.success()
-                self._journey, self._inside = journey(self._random), False
+                self._journey, self._inside = after_refusal(step, self._random), step == "look-around"
             elif answer.status_code == 200:
                 self._inside = CHANGES.get(step, self._inside)
 

@@ -7,10 +7,9 @@ inside threading's Event and Condition would be held for ever by the code below 
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from threading import TIMEOUT_MAX, Lock, Thread, get_ident
-from time import monotonic
 
 import redis
 
@@ -44,17 +43,17 @@ class Request:
 
 
 class FlushThread:
-    """Runs `flusher` in this process, and takes its `client` apart in the end.
+    """Runs `flusher` in this process, and takes its `clients` apart in the end.
 
     `is_needed` says after each flush whether anybody may still record; if not, the thread ends with a last flush.
     """
 
     def __init__(
-        self, flusher: Flusher, client: redis.Redis, series: Callable[[], int], is_needed: Callable[[], bool]
+        self, flusher: Flusher, clients: Sequence[redis.Redis], series: Callable[[], int], is_needed: Callable[[], bool]
     ) -> None:
         self.pid = os.getpid()
         self.flusher, self.timing = flusher, flusher.timing
-        self.client, self._series, self._is_needed = client, series, is_needed
+        self._clients, self._series, self._is_needed = clients, series, is_needed
         self._requests: SimpleQueue[Request] = SimpleQueue()
         self._waiting: list[Request] = []
         self._stopping = self._ended = False
@@ -101,10 +100,14 @@ class FlushThread:
         if self._thread and not self.is_current:
             self._thread.join(max(0.0, timeout))
 
+    def take_apart(self) -> None:
+        """Close its connections; in a forked child, too, which has inherited those of its parent."""
+        for client in self._clients:
+            take_apart(client)
+
     # In the thread -------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        self._next_flush = monotonic() + self.timing.flush_interval
         while not self._stopping:
             asked = self._wait()
             try:
@@ -116,7 +119,7 @@ class FlushThread:
 
     def _wait(self) -> bool:
         fold_interval = max(FOLD_INTERVAL, FOLD_INTERVAL_PER_SERIES * self._series())
-        asked = self._next_request(min(fold_interval, max(0.0, self._next_flush - monotonic())))
+        asked = self._next_request(min(fold_interval, self.flusher.due_in))
         # One may come just as the wait ends without one.
         while self._next_request(0):
             asked = True
@@ -131,10 +134,11 @@ class FlushThread:
 
     def _tick(self, asked: bool) -> None:
         self.flusher.fold()
-        if asked or monotonic() >= self._next_flush:
+        self.flusher.look()
+        if asked or not self.flusher.due_in:
             if self.flusher.timing is not self.timing:
                 self.flusher.retime(self.timing)
-            self._next_flush = monotonic() + self.flusher.flush()
+            self.flusher.flush()
             if not self.flusher.failures:
                 self._answer(True)
             self._waiting = [request for request in self._waiting if not request.given_up]
@@ -151,7 +155,7 @@ class FlushThread:
         self._ended = True
         self._answer(not self.flusher.failures)
         self._answer_the_late()
-        take_apart(self.client)
+        self.take_apart()
 
     def _answer_the_late(self) -> None:
         try:

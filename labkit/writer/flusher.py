@@ -4,16 +4,16 @@ Folding turns records into changes, and freezing turns changes into numbered bat
 """
 
 import logging
-import random
 from collections.abc import Callable, Iterator, Sequence
 from time import monotonic, perf_counter, sleep
 
 from redis.exceptions import RedisError
 
-from labkit.writer.backoff import next_backoff
+from labkit.writer.attempts import Attempts
 from labkit.writer.batch import BYTES_PER_BATCH, SERIES_PER_BATCH, Batch
 from labkit.writer.delivery import Delivery
 from labkit.writer.metrics import NOW, SLICE, Gauge, Metric
+from labkit.writer.probe import Probe
 from labkit.writer.registry import Registry, Removal
 from labkit.writer.telemetry import Telemetry, WriterStats
 from labkit.writer.timing import Timing
@@ -29,15 +29,17 @@ LOOKED_AT = 4096
 class Flusher:
     """Delivers what was recorded to Redis, each record once. Belongs to one thread; nothing here is locked.
 
-    `clock` counts seconds and never goes back.
+    `probe` asks a server that is away whether it is back; `clock` counts seconds and never goes back.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what it is made of
         self,
         delivery: Delivery,
         registry: Registry,
         telemetry: Telemetry,
         timing: Timing,
+        probe: Probe,
+        *,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._delivery, self._registry, self._telemetry = delivery, registry, telemetry
@@ -48,7 +50,26 @@ class Flusher:
         self._frozen: tuple[int, list[tuple[Metric, float]]] = (0, [])
         self._recorded = self._folded_since_pause = 0
         self._last_flush = clock()
-        self.failures, self.last_error = 0, ""
+        self._attempts = Attempts(probe, timing.flush_interval, clock)
+
+    @property
+    def failures(self) -> int:
+        """How many attempts in a row have failed."""
+        return self._attempts.failures
+
+    @property
+    def last_error(self) -> str:
+        """Why the last one did; empty if it did not."""
+        return self._attempts.last_error
+
+    @property
+    def due_in(self) -> float:
+        """Seconds until the next flush; 0 if it is due."""
+        return max(0.0, self._attempts.due_at - self._clock())
+
+    def look(self) -> None:
+        """While the server is away: ask whether it is back, and if so, have the next flush soon."""
+        self._attempts.look(self.timing.flush_interval)
 
     def fold(self) -> None:
         """Fold the long lists, and let the application run in between."""
@@ -76,12 +97,11 @@ class Flusher:
             self._settle()
             self._delivery.deliver(self._freeze())
         except (RedisError, OSError) as error:
-            return self._failed(str(error).rstrip(".") or type(error).__name__)
+            return self._failed(error)
         except Exception as error:
             log.exception("The flush failed unexpectedly.")
-            return self._failed(repr(error))
-        self._succeeded(perf_counter() - started)
-        return self.timing.flush_interval
+            return self._failed(error)
+        return self._succeeded(perf_counter() - started)
 
     def finish(self) -> None:
         """Flush for the last time: what came in meanwhile, and that this writer's entries in shared gauges end."""
@@ -108,6 +128,7 @@ class Flusher:
             flushes=told.flushes,
             flush_seconds=told.flush_seconds,
             seconds_since_flush=self._clock() - self._last_flush,
+            seconds_to_next_try=self._attempts.next_in,
             last_error=self.last_error,
         )
 
@@ -206,18 +227,18 @@ class Flusher:
     def _refresh_after(self, series: Metric) -> float:
         return self.timing.refresh_after if series.declaration.shared == "last" else self.timing.renew_after
 
-    def _succeeded(self, seconds: float) -> None:
+    def _succeeded(self, seconds: float) -> float:
         if self.failures:
             log.warning("%s answers again after %d failed attempts.", self._delivery.where, self.failures)
-        now, self.failures, self.last_error = self._clock(), 0, ""
+        now, registry = self._clock(), self._registry
         since, self._last_flush = now - self._last_flush, now
-        registry = self._registry
+        wait = self._attempts.succeeded(self.timing.flush_interval)
         self._telemetry.flush(seconds, since, self._outbox.series, len(registry), registry.overflows)
+        return wait
 
-    def _failed(self, error: str) -> float:
-        self.failures += 1
-        self.last_error = error
+    def _failed(self, error: Exception) -> float:
+        wait = self._attempts.failed(error, self.timing.flush_interval)
         self._telemetry.batch("failed")
         if self.failures == 1:
-            log.warning("%s: %s. Recording continues; nothing is lost.", self._delivery.where, error)
-        return next_backoff(self.failures, min(0.5, self.timing.flush_interval), random.random())  # noqa: S311  no secret
+            log.warning("%s: %s. Recording continues; nothing is lost.", self._delivery.where, self.last_error)
+        return wait

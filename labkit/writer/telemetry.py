@@ -47,6 +47,7 @@ class WriterStats:
         flushes: flushes that were acknowledged.
         flush_seconds: time they took together, s.
         seconds_since_flush: time since the last one, or since the start, s.
+        seconds_to_next_try: time until the next flush or, while Redis is away, the next question whether it is back, s.
         last_error: why the last attempt failed; empty if it did not.
     """
 
@@ -62,6 +63,7 @@ class WriterStats:
     flushes: int
     flush_seconds: float
     seconds_since_flush: float
+    seconds_to_next_try: float
     last_error: str
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from time import monotonic
 
-from labkit.connection import Endpoint, take_apart
+from labkit.connection import Endpoint
 from labkit.errors import FlushError
 from labkit.keys import Keys
 from labkit.writer.batch import Outbox
@@ -19,6 +19,7 @@ from labkit.writer.flush_thread import FlushThread
 from labkit.writer.flusher import Flusher
 from labkit.writer.holders import is_held
 from labkit.writer.lifetime import living, release, watch
+from labkit.writer.probe import Probe, questioner
 from labkit.writer.registry import Registry
 from labkit.writer.scripts import WriteScripts
 from labkit.writer.telemetry import Telemetry, WriterStats
@@ -114,7 +115,7 @@ class Writer:
             try:
                 self._registry.after_fork()
                 self._telemetry.start()
-                take_apart(self._thread.client)
+                self._thread.take_apart()
                 self._begin()
             finally:
                 del self._restarts[pid]
@@ -141,11 +142,11 @@ class Writer:
         return self._thread
 
     def _begin(self) -> None:
-        client = self._endpoint.client()
+        client, other = self._endpoint.client(), questioner(self._endpoint)
         scripts = WriteScripts(client, self._keys)
         delivery = Delivery(Outbox(self._timing), scripts, self._registry, self._telemetry, self.where)
-        flusher = Flusher(delivery, self._registry, self._telemetry, self._timing)
-        self._thread = FlushThread(flusher, client, self._registry.__len__, self._is_needed)
+        flusher = Flusher(delivery, self._registry, self._telemetry, self._timing, Probe(other))
+        self._thread = FlushThread(flusher, (client, other), self._registry.__len__, self._is_needed)
 
     def _start_thread(self) -> None:
         try:

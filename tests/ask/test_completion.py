@@ -2,7 +2,7 @@
 
 import pytest
 
-from labkit import Stack
+from labkit import Prometheus, Stack
 from tests.ask.session import Session
 from tests.redis_server import wait_until
 
@@ -24,6 +24,22 @@ from tests.redis_server import wait_until
         ("%%promql --la¦", "--last"),
         ("%promql --st¦", "--step"),
         ("%%lua --w¦", "--write"),
+        ("%promql users_total --la¦", "--last"),
+        ("%promql sum(users_total) --last 5m --st¦", "--step"),
+        ("%promql users_total --last ¦", "5s"),
+        ("%%promql --last 1¦", "10s"),
+        ("%%promql\nusers_total\n--ti¦", "--title"),
+        ("%redis HGE¦", "HGET"),
+        ("%redis hge¦", "hget"),
+        ("%redis GET greet¦", "greeting"),
+        ("%redis GET ¦", "greeting"),
+        ("%redis TTL metrics:gauge:users_act¦", "metrics:gauge:users_active:service=store"),
+        ("%%lua --keys greet¦", "greeting"),
+        ('labkit.live("users_to¦', "users_total"),
+        ("live(\n    'rate(users_to¦", "users_total"),
+        ('labkit.live("up{job=\\"la¦', "labkit"),
+        ('labkit.live("""\nsum by (jo¦', "job"),
+        ("asked.query_range('up{job=\"la¦", "labkit"),
         ("%lab sta¦", "status"),
         ("%lab up --scr¦", "--scrape-interval"),
         ("%lab up --ports a¦", "auto"),
@@ -31,7 +47,8 @@ from tests.redis_server import wait_until
     ],
 )
 def test_what_fits_comes_first(asking: Session, typed: str, first: str) -> None:
-    """Metrics, functions, labels, values, durations and options, each where it may stand."""
+    """Metrics, functions, labels, values, durations, options, commands and keys, each where it may stand."""
+    asking.shell.user_ns["asked"] = Prometheus()
     assert asking.offered(typed)[0] == first
 
 

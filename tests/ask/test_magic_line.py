@@ -6,8 +6,10 @@ from time import time
 import pytest
 from IPython.core.error import UsageError
 
-from labkit.ask.magic_line import moment, split, words_of
+from labkit.ask.magic_line import moment, require, split, words_of
 from labkit.errors import QueryError
+
+OPTIONS = ("--last", "--step", "--table", "--title")
 
 
 @pytest.mark.parametrize(
@@ -16,16 +18,32 @@ from labkit.errors import QueryError
         ("up", [], "up"),
         ("--last 5m up", ["--last=5m"], "up"),
         ("--last=5m --table  up == 1 ", ["--last=5m", "--table"], "up == 1"),
+        ("up --last 5m", ["--last=5m"], "up"),
+        ("--table rate(up[5m])  --last=5m", ["--table", "--last=5m"], "rate(up[5m])"),
+        ("sum(\n  up\n)\n--title 'Two words'\n--last 5m", ["--title=Two words", "--last=5m"], "sum(\n  up\n)"),
+        ("up --lst 5m", ["--lst=5m"], "up"),
         ("--title 'Two words' -up --x", ["--title=Two words"], "-up --x"),
+        ("up --last 5m + 1", [], "up --last 5m + 1"),
+        ("(up --last 5m)", [], "(up --last 5m)"),
+        ("up # --last 5m", [], "up # --last 5m"),
         ("--last {{ window }} up", ["--last={{window}}"], "up"),
         ("--table", ["--table"], ""),
         ("--last", ["--last"], ""),
-        ('a{b="--last 5m"}', [], 'a{b="--last 5m"}'),
+        ('a{b=" --last 5m"}', [], 'a{b=" --last 5m"}'),
     ],
 )
-def test_options_come_before_the_query(line: str, options: list[str], query: str) -> None:
-    """Options at the start are taken off; what follows is the query, untouched, whatever it holds."""
-    assert split(line) == (options, query)
+def test_options_stand_before_the_query_or_after_it(line: str, options: list[str], query: str) -> None:
+    """They are taken off; between them is the query, untouched, whatever it holds, two signs before a metric too."""
+    assert split(line, OPTIONS) == (options, query)
+
+
+def test_an_option_that_there_is_not_is_told_with_what_was_meant() -> None:
+    """The nearest one; if none is near, all of them."""
+    with pytest.raises(UsageError, match=r"%promql has no option --lst\. Did you mean --last\?"):
+        require(["--table", "--lst=5m"], OPTIONS, "%promql")
+    with pytest.raises(UsageError, match="There are --last, --step, --table, --title"):
+        require(["--colour"], OPTIONS, "%promql")
+    require(["--last=5m", "--la", "--step", "-x"], OPTIONS, "%promql")
 
 
 def test_words_are_those_of_a_shell() -> None:

@@ -3,13 +3,17 @@
 import os
 import signal
 from threading import Thread
+from threading import enumerate as threads
+from time import monotonic
 
 import pytest
 import redis
 
 import labkit
 from labkit import Stack
+from labkit.ask import request
 from labkit.ask.completion import is_ours
+from labkit.ask.deadline import NAME
 from labkit.connection import connect
 from tests.ask.session import Session
 from tests.redis_server import wait_until
@@ -29,6 +33,19 @@ def test_a_query_over_a_time_is_a_figure(asking: Session) -> None:
     assert "application/vnd.plotly.v1+json" in kept._repr_mimebundle_()
     assert kept.figure.layout.title.text == "Guests"
     assert kept.frame.attrs["step"] == 1
+
+
+@pytest.mark.parametrize("cell", ["%promql --last 30d {}", "%promql {} --last 30d", "%%promql\n{}\n--last 30d"])
+def test_a_long_time_has_as_many_points_as_can_be_seen(asking: Session, cell: str) -> None:
+    """Without a word about the step, and with options where they come to mind."""
+    result = asking.run(cell.format("vector(1)")).value
+    assert 200 <= len(result.frame) <= 300
+    assert result.frame.attrs["step"] == 3 * 3600
+
+
+def test_a_short_time_has_a_point_for_each_scrape(asking: Session) -> None:
+    """More points than samples would only repeat them."""
+    assert asking.run("%promql --last 30s vector(1)").value.frame.attrs["step"] == 0.5
 
 
 @pytest.mark.parametrize(("option", "figure"), [("--table --last 10s", False), ("--plot", True)])
@@ -63,7 +80,9 @@ def test_a_wrong_query_is_pointed_at(asking: Session) -> None:
         ("%%promql --to 1a\nup", "cannot be the name of a variable"),
         ("%%promql --at yesterday\nup", "--at yesterday"),
         ("%%promql --last soon\nup", "'soon' is not a valid duration"),
-        ("%%promql --latest 5m\nup", "unrecognized arguments"),
+        ("%%promql --lst 5m\nup", "%promql has no option --lst. Did you mean --last?"),
+        ("%promql up --lst 5m", "%promql has no option --lst. Did you mean --last?"),
+        ("%%lua --wirte\nreturn 1", "%%lua has no option --wirte. Did you mean --write?"),
         ("%redis", "%redis takes one command"),
         ("%redis MONITOR", "%redis takes one command"),
         ("%redis GET 'a", "Close the quote"),
@@ -136,6 +155,45 @@ def test_an_interrupted_script_is_ended(asking: Session, lab: Stack) -> None:
     assert ran.failed
     assert "KeyboardInterrupt" in ran.said
     assert asking.run("%redis PING").value.value == "PONG"
+
+
+@pytest.mark.parametrize(
+    ("service", "cell", "said"),
+    [
+        ("redis", "%redis PING", "Redis did not reply within 4 s. Is it paused? See `%lab status`. Nothing was sent"),
+        ("prometheus", "%promql --last 5m users_totl", "did not answer within 4 s"),
+    ],
+)
+def test_a_server_that_hangs_costs_the_time_that_is_told(
+    asking: Session, lab: Stack, monkeypatch: pytest.MonkeyPatch, service: str, cell: str, said: str
+) -> None:
+    """One limit for everything: it was another one for each thing that was tried."""
+    asking.run(cell)  # what it imports takes its time
+    monkeypatch.setattr(request, "PATIENCE", 4.0)
+    with lab.paused(service):
+        began = monotonic()
+        ran = asking.run(cell)
+        assert monotonic() - began < 8
+    assert said in ran.said
+
+
+@pytest.mark.parametrize(("service", "cell"), [("redis", "%redis PING"), ("prometheus", "%promql up")])
+def test_a_wait_is_interrupted_at_once(asking: Session, lab: Stack, service: str, cell: str) -> None:
+    """The stop button does not wait for the limit, nor for another one after it."""
+    asking.run(cell)  # what it imports takes its time
+    with lab.paused(service):
+        watching = Thread(target=_interrupt_when_asking)
+        watching.start()
+        began = monotonic()
+        ran = asking.run(cell)
+        assert monotonic() - began < 8
+    watching.join()
+    assert "KeyboardInterrupt" in ran.said
+
+
+def _interrupt_when_asking() -> None:
+    wait_until(lambda: any(thread.name == NAME for thread in threads()), "a magic that waits")
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_lab_shows_what_runs(asking: Session, lab: Stack) -> None:

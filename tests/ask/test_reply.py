@@ -52,6 +52,16 @@ def test_the_line_of_an_error_is_marked(redis_client: redis.Redis, script: str, 
     assert "on @user_script" not in shown
 
 
+def test_a_script_that_is_not_closed_shows_where_it_was_opened(redis_client: redis.Redis) -> None:
+    """The end of a cell is behind its last line; that one is marked, and the line with what has no `end`."""
+    script = "for i = 1, 3 do\n" + "  local b = 2\n" * 9 + "return 1\n"
+    with pytest.raises(redis.ResponseError) as failed:
+        redis_client.eval(script, 0)
+    shown = marked(str(failed.value), script).splitlines()
+    assert [line for line in shown if line.startswith("→")] == ["→   1 │ for i = 1, 3 do", "→  11 │ return 1"]
+    assert "    ⋮" in shown
+
+
 def test_an_error_without_a_line_is_left_alone() -> None:
     """Nothing is marked where nothing is named, or where the line is not of this script."""
     assert marked("BUSY Redis is busy", "return 1") == "BUSY Redis is busy"

@@ -33,6 +33,17 @@ def test_a_moment_is_a_table(prometheus: Prometheus) -> None:
     assert "2 rows; times are UTC, 2026-01-01" in bundle["text/html"]
 
 
+def test_what_takes_more_than_a_day_shows_the_days(prometheus: Prometheus) -> None:
+    """In each row of a table, and in a figure where the mouse is and at its axis."""
+    days = Result(prometheus, "vector(1)", last="2d", step="1h", at=END)
+    table = Result(prometheus, "vector(1)", last="2d", step="1h", at=END, plot=False)._repr_mimebundle_()["text/html"]
+    assert "<td>2025-12-30 00:01:00.000</td>" in table
+    assert "<td>2026-01-01 00:01:00.000</td>" in table
+    assert table.endswith("49 rows; times are UTC</small>")
+    assert days.figure.layout.xaxis.hoverformat.startswith("%Y-%m-%d")
+    assert days.figure.layout.xaxis.tickformat is None
+
+
 def test_a_time_is_a_figure_that_reads_without_a_browser(prometheus: Prometheus) -> None:
     """The figure has a line for each series and the query as its title; beside it is the text."""
     result = Result(prometheus, "user_events", last="30s", at=END)

@@ -26,13 +26,17 @@ class NotebookPage:
 
     def __init__(self, page: Page, jupyter: Jupyter, path: str) -> None:
         self.page = page
-        self._path = jupyter.root / path
-        page.goto(f"{jupyter.url}lab/tree/{path}?reset")
+        self._path, self._url = jupyter.root / path, f"{jupyter.url}lab/tree/{path}?reset"
         self.panel = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+        self.reopen()
+
+    def reopen(self) -> None:
+        """Load the page anew, with the notebook as its file is."""
+        self.page.goto(self._url)
         self.panel.wait_for(timeout=READY)
         self._wait_for_the_splash()
         # A cell that is run earlier asks which kernel is meant.
-        page.wait_for_function(_HAS_IDLE_KERNEL, timeout=READY)
+        self.page.wait_for_function(_HAS_IDLE_KERNEL, timeout=READY)
 
     def cell(self, index: int) -> Locator:
         """Return a code cell by its place among the code cells."""
@@ -54,6 +58,12 @@ class NotebookPage:
         self.page.wait_for_function(_HAS_RUN, timeout=timeout)
         failed = self.page.evaluate(_ERRORS)
         assert failed == [], "\n".join("\n".join(output["traceback"]) for output in failed)
+
+    def restart(self) -> None:
+        """Restart the kernel, and return when it is ready."""
+        self.menu("Kernel", "Restart Kernel…")
+        self.page.locator(".jp-Dialog .jp-mod-accept").click()
+        self.page.wait_for_function(_HAS_IDLE_KERNEL, timeout=READY)
 
     def menu(self, *path: str) -> None:
         """Choose from the menu by labels."""

@@ -54,6 +54,9 @@ def _complete(notebook: NotebookPage, text: str) -> Locator:
         ("%promql user_ev", "user_events", "%promql user_events"),
         ('%%promql\nrate(user_events{event="jo', "joined", 'rate(user_events{event="joined'),
         ("%%promql\nsum by (ev", "event", "sum by (event"),
+        ("%promql user_events --la", "--last", "%promql user_events --last"),
+        ("%redis TTL metrics:gauge:users_act", "users_active", "%redis TTL metrics:gauge:users_active:service=store"),
+        ("labkit.live('sum(user_ev", "user_events", "labkit.live('sum(user_events"),
     ],
 )
 def test_what_prometheus_knows_is_offered_and_completed(

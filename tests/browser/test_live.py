@@ -24,6 +24,13 @@ def settle(count):
 """
 NEWEST = "document.querySelector('.labkit-live .js-plotly-plot')?.data?.[0]?.x.at(-1)"
 SIZE = "JSON.stringify(window.jupyterapp.shell.currentWidget.content.model.toJSON()).length"
+PICTURE = 'img[src*="labkit-still"]'
+FITS = """() => {
+    const plots = [...document.querySelectorAll(".labkit-live .lk-plot")];
+    const sizes = plots.map((plot) => [plot.clientWidth, plot.clientHeight, plot.querySelector(".main-svg")]);
+    const fits = ([width, height, svg]) => width && svg?.clientWidth === width && svg.clientHeight === height;
+    return plots.length === 2 && sizes.every(fits);
+}"""
 COLOUR = "getComputedStyle(document.querySelector('.labkit-live .xtick text')).fill"
 
 
@@ -123,29 +130,58 @@ def test_it_says_that_prometheus_is_away_and_recovers(
     assert errors == []
 
 
-def test_it_says_that_its_kernel_has_ended(open_notebook: OpenNotebook, prometheus: PrometheusServer) -> None:
-    """After a restart the figure stands still, and says what to do; that helps."""
-    notebook = open_notebook(START.format(url=prometheus.url), "shown()")
+def test_it_says_that_its_kernel_has_ended_and_fits_its_cell(
+    open_notebook: OpenNotebook, prometheus: PrometheusServer
+) -> None:
+    """After a restart the figures stand still, and say what to do; run one by one, they fill their cells.
+
+    So they do when an output that was folded is unfolded on a page of another size.
+    """
+    notebook = open_notebook(START.format(url=prometheus.url), "shown()", "shown()")
     notebook.run_all()
     newest(notebook)
     notebook.menu("Kernel", "Restart Kernel…")
     notebook.page.locator(".jp-Dialog").get_by_role("button", name="Confirm Kernel Restart").click()
     notice = notebook.page.locator(".labkit-live .lk-notice")
-    expect(notice).to_contain_text("Run the cell again", timeout=READY)
-    notebook.menu("Run", "Run All Cells")
-    expect(notice).to_be_empty(timeout=READY)
-    newest(notebook)
+    expect(notice.first).to_contain_text("Run the cell again", timeout=READY)
+    expect(notebook.page.locator(".labkit-live .lk-button").first).to_be_hidden()
+    for cell in (0, 1, 2):
+        notebook.run(cell)
+    notebook.page.wait_for_function(FITS, timeout=READY)
+    expect(notice.first).to_be_empty()
+    notebook.menu("View", "Collapse All Outputs")
+    expect(notebook.page.locator(".labkit-live").first).to_be_hidden()
+    notebook.page.set_viewport_size({"width": 1100, "height": 1000})
+    notebook.menu("View", "Expand All Outputs")
+    notebook.page.wait_for_function(FITS, timeout=READY)
 
 
-def test_a_saved_notebook_holds_one_figure_and_no_script(
+def test_a_saved_notebook_holds_a_picture_and_no_script(
     open_notebook: OpenNotebook, prometheus: PrometheusServer
 ) -> None:
-    """The file does not grow with time, and other programs find a figure in it."""
+    """The file does not grow with time, also if it saves what widgets know; opened again, it shows the picture."""
     notebook = open_notebook(START.format(url=prometheus.url), "shown()")
     notebook.run_all()
     after = newest(notebook)
+    expect(notebook.page.locator(PICTURE)).to_be_hidden()
     size = notebook.page.evaluate(SIZE)
     notebook.page.wait_for_function(f"() => {NEWEST} > {after} + 3000", timeout=READY)
-    assert notebook.page.evaluate(SIZE) == size < 100_000
-    (output,) = json.loads(notebook.save())["cells"][1]["outputs"]
-    assert output["data"]["application/vnd.plotly.v1+json"]["data"]
+    assert notebook.page.evaluate(SIZE) == size < 70_000
+    pictures = [output["data"] for output in json.loads(notebook.save())["cells"][1]["outputs"]]
+    assert sum("Live figure" not in data.get("image/svg+xml", "Live figure") for data in pictures) == 1
+    for saves_widgets in (False, True):
+        if saves_widgets:
+            notebook.run_all()
+            newest(notebook)
+            notebook.menu("Settings", "Save Widget State Automatically")
+            saved = notebook.save()
+            assert '"version": ' in saved
+            assert "application/vnd.jupyter.widget-state+json" in saved
+            assert len(saved) < 150_000
+        notebook.menu("Kernel", "Shut Down Kernel")
+        expect(notebook.page.locator(".labkit-live .lk-notice")).to_contain_text("the kernel has ended", timeout=READY)
+        notebook.reopen()
+        expect(notebook.page.locator(PICTURE)).to_be_visible(timeout=READY)
+        expect(notebook.output(1)).not_to_contain_text("model not found")
+        expect(notebook.page.locator(".labkit-live .lk-button")).to_be_hidden()
+        notebook.photograph(f"picture-{saves_widgets}")

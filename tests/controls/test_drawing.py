@@ -48,6 +48,14 @@ def test_the_picture_is_told_to_those_who_do_not_see_it() -> None:
     assert "Redis: answering, 10, 1.2 s old" in describe(STAGES)
 
 
+def test_an_application_that_cannot_reach_redis_says_when_it_tries_again() -> None:
+    """In place of what its number is: whoever waits is told that it goes on, and for how long; aloud, too."""
+    waiting = [replace(STAGES[0], tries_in=2.3), *STAGES[1:]]
+    assert "tries Redis again in 3 s" in texts(draw(waiting, "joined"))
+    assert "now, tries Redis again in 3 s; Redis" in describe(waiting)
+    assert "tries" not in draw(STAGES, "joined")
+
+
 def test_text_cannot_break_out_of_the_picture() -> None:
     """Whatever an event is called."""
     assert '<b onload="1">' in " ".join(texts(draw(STAGES, '<b onload="1">')))

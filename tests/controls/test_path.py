@@ -62,6 +62,17 @@ def test_a_stage_that_hangs_holds_nobody_up_and_keeps_its_last_value(stack: Stac
     assert seen[service].last == known[service]
 
 
+def test_the_application_says_when_it_tries_again(stack: Stack, path: Path) -> None:
+    """While Redis is away: at most a second later, however long that lasts; and nothing when all is well."""
+    with stack.paused("redis"):
+        wait_until(lambda: look(stack, path)[0].tries_in is not None, "A failed attempt")
+        for _ in range(3):
+            tries_in = look(stack, path)[0].tries_in
+            assert tries_in is not None
+            assert tries_in <= 1
+    wait_until(lambda: look(stack, path)[0].tries_in is None, "An attempt that succeeded")
+
+
 def test_the_stock_sidecar_is_understood_too(tmp_path_factory: pytest.TempPathFactory) -> None:
     """It has the whole name in a label; the value and its age are found all the same."""
     options = {"scrape_interval": 0.5, "flush_interval": 0.5}

@@ -17,7 +17,7 @@ FAILURES: dict[str, tuple[dict[str, object], str]] = {
     "00 nothing was lost": ({"comparison": pd.DataFrame({"metric": ["user_events"], "equal": [False]})}, "user_events"),
     "02 it lives": ({"left": -0.002, "ttl": 1800.0}, "-0.002 s left"),
     "02 one increment": ({"changed": ["metrics:gauge:lab_queue"]}, "lab_queue"),
-    "03 the page": ({"page": "lab_events{} 2"}, "2"),
+    "03 the page": ({"page": "lab_took_ms_count 4"}, "[] on the page"),
     "03 a real series": ({"frame": pd.DataFrame({"event": ["left"], "value": [math.nan]})}, "left"),
     "04 the documented": ({"now": SimpleNamespace(frame=WITHOUT_TIMES)}, "time"),
 }

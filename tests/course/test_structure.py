@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 
+from labkit.exercises.status import LESSONS
 from tests.course.pages import NOTEBOOKS, ROOT, Cell, cells, links, text
 
 DRAWS = re.compile(r"\bplot\.[a-z]+\(|\bdashboard\.(?:overview|figures)\(|\blive\(|^%%promql.* --last", re.MULTILINE)
@@ -25,6 +26,16 @@ def _tree(cell: Cell) -> ast.Module:
 
 def _code(path: Path) -> list[Cell]:
     return [cell for cell in cells(path) if cell.kind == "code"]
+
+
+def _assigned(cell: Cell) -> set[str]:
+    """The names that a cell gives values to, at its own level."""
+    names = (node for node in ast.walk(_tree(cell)) if isinstance(node, ast.Name | ast.alias))
+    return {
+        node.id if isinstance(node, ast.Name) else node.asname or node.name
+        for node in names
+        if isinstance(node, ast.alias) or isinstance(node.ctx, ast.Store)
+    }
 
 
 def _titles(cell: Cell) -> list[str]:
@@ -103,23 +114,42 @@ def test_a_checkpoint_says_what_went_wrong_and_where_to_look(path: Path) -> None
 
 
 @each_notebook
-def test_only_checkpoints_and_solutions_assert(path: Path) -> None:
-    """Who meets a failed assertion knows what it is."""
-    others = [cell for cell in _code(path) if not (cell.is_checkpoint or "solution" in cell.tags)]
+def test_only_checkpoints_assert(path: Path) -> None:
+    """Who meets a failed assertion knows what it is; solutions are checked as answers are."""
+    others = [cell for cell in _code(path) if not cell.is_checkpoint]
     assert [cell.source for cell in others if re.search(r"^\s*assert ", cell.source, re.MULTILINE)] == []
 
 
 @each_notebook
 def test_each_exercise_has_room_and_a_folded_solution_that_checks_itself(path: Path) -> None:
-    """Text, an empty cell, and a solution with an assertion, which runs whenever the notebook does."""
+    """Text, a cell that waits for an answer, and a solution that is checked whenever the notebook runs."""
     lesson = cells(path)
     tasks = [place for place, cell in enumerate(lesson) if EXERCISE.search(cell.source)]
     assert len(tasks) >= 2
     for task in tasks:
         room, solution = lesson[task + 1 : task + 3]
-        assert (room.tags, room.source) == (("exercise",), "# Your answer")
-        assert "solution" in solution.tags and solution.hidden
-        assert any(isinstance(node, ast.Assert) for node in ast.walk(_tree(solution)))
+        assert room.tags == ("exercise",) and room.source.startswith("# Your answer\n")
+        assert "solution" in solution.tags and solution.hidden and solution.source.startswith("# Solution\n")
+        asked = re.findall(r"^check\.(\w+)\(\1\)$", room.source, re.MULTILINE)
+        assert asked and re.findall(r"^(\w+) = \.\.\.$", room.source, re.MULTILINE) == asked
+        assert re.findall(r"check\.solution\.(\w+)\(", solution.source) == asked
+
+
+@each_notebook
+def test_the_checks_of_a_notebook_are_its_exercises(path: Path) -> None:
+    """Each check is asked for once, in the order of its class; the checks come before the first exercise."""
+    checks = next(checks for checks in LESSONS if checks.notebook == path.stem)
+    code = "\n".join(cell.source for cell in _code(path))
+    assert re.findall(r"^check\.(\w+)\(\1\)", code, re.MULTILINE) == list(checks.exercises())
+    assert code.index(f"check = {checks.__name__}(stack)") < code.index("# Your answer")
+
+
+@each_notebook
+def test_an_answer_takes_no_name_that_the_notebook_needs(path: Path) -> None:
+    """A cell that runs again after somebody has answered finds what it had."""
+    answers = {name for cell in _code(path) if "exercise" in cell.tags for name in _assigned(cell)} - {"check"}
+    taken = {name for cell in _code(path) if not {"exercise", "solution"} & set(cell.tags) for name in _assigned(cell)}
+    assert answers & taken == set()
 
 
 @each_notebook

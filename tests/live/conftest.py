@@ -1,6 +1,7 @@
 """One real Prometheus per session, whose history begins, breaks and ends; and a real kernel."""
 
 import json
+import os
 from collections.abc import Iterator
 from queue import Empty
 from time import monotonic
@@ -48,15 +49,28 @@ def prometheus(server: PrometheusServer) -> Prometheus:
     return prometheus
 
 
+BEGIN = """import labkit, threading, time
+from labkit.query import Prometheus
+prometheus = Prometheus({url!r})
+def live(what, **options): return labkit.live(what, prometheus=prometheus, **options)
+def threads(): return sum(thread.name == 'labkit-live' for thread in threading.enumerate())
+def wait(condition):
+    end = time.monotonic() + 30
+    while not condition() and time.monotonic() < end: time.sleep(0.05)
+    print('so it is' if condition() else 'it is not so')
+"""
+
+
 class Kernel:
     """A real kernel, asked as a notebook asks it."""
 
-    def __init__(self) -> None:
+    def __init__(self, server: PrometheusServer, **environment: str) -> None:
         self._manager = KernelManager(kernel_name="python3")
-        self._manager.start_kernel()
+        self._manager.start_kernel(env=os.environ | environment)
         self._client: BlockingKernelClient = self._manager.client()
         self._client.start_channels()
         self._client.wait_for_ready(timeout=60)
+        self.run(BEGIN.format(url=server.url))
 
     def run(self, code: str, *, cell: str = "", people: bool = True) -> dict[str, Any]:
         """Run code as the cell of that name; return what it shows, by type. `people` can be asked for input."""
@@ -93,16 +107,6 @@ class Kernel:
 @pytest.fixture
 def kernel(prometheus: Prometheus, server: PrometheusServer) -> Iterator[Kernel]:
     """A kernel that knows `live(promql)` and `threads()`, which counts those of live figures."""
-    kernel = Kernel()
-    kernel.run(
-        "import labkit, threading, time\n"
-        f"from labkit.query import Prometheus\nprometheus = Prometheus({server.url!r})\n"
-        "def live(what, **options): return labkit.live(what, prometheus=prometheus, **options)\n"
-        "def threads(): return sum(thread.name == 'labkit-live' for thread in threading.enumerate())\n"
-        "def wait(condition):\n"
-        "    end = time.monotonic() + 30\n"
-        "    while not condition() and time.monotonic() < end: time.sleep(0.05)\n"
-        "    print('so it is' if condition() else 'it is not so')\n"
-    )
+    kernel = Kernel(server)
     yield kernel
     kernel.close()

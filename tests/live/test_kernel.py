@@ -1,10 +1,15 @@
 """In a real kernel: when a live figure works, when it ends, and what is shown where nobody looks."""
 
+import pytest
+
+from labkit.query import Prometheus
 from tests.live.conftest import Kernel
+from tests.query.prometheus_server import PrometheusServer
 from tests.redis_server import wait_until
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PLOTLY = "application/vnd.plotly.v1+json"
+SVG = "image/svg+xml"
 QUERY = "live('prometheus_build_info', every=0.2)"
 
 
@@ -13,14 +18,16 @@ def test_where_nobody_looks_it_is_a_figure(kernel: Kernel) -> None:
     shown = kernel.run(QUERY, cell="a", people=False)
     assert WIDGET not in shown
     assert shown[PLOTLY]["data"]
+    assert "time (UTC)" in shown[SVG]
     assert "Live figure: prometheus_build_info" in shown["text/plain"]
     assert kernel.run("print(threads())")["text"] == "0\n"
 
 
 def test_a_shown_figure_works_and_carries_its_picture(kernel: Kernel) -> None:
-    """It has a thread while its cell shows it, and the figure goes into the file beside the widget."""
+    """It has a thread while its cell shows it, and a picture goes into the file beside the widget."""
     shown = kernel.run(f"figure = {QUERY}\nfigure", cell="a")
-    assert {WIDGET, PLOTLY, "text/plain"} <= set(shown)
+    assert {WIDGET, SVG, "text/plain"} <= set(shown)
+    assert "labkit-still" in shown[SVG]
     assert kernel.run("print(threads(), figure.working)")["text"] == "1 True\n"
     assert kernel.run("before = figure._looking._number; wait(lambda: figure._looking._number > before + 3)")[
         "text"
@@ -77,3 +84,14 @@ def test_views_that_are_gone_or_silent_end_it(kernel: Kernel) -> None:
     patience = "attendance.FORGOTTEN_AFTER = attendance.HEARD_AFTER = 0"
     assert kernel.run(f"{patience}; tell('here'); time.sleep(1); print(threads())")["text"] == "1\n"
     wait_until(lambda: kernel.run("print(threads())")["text"] == "0\n", "the end of the thread")
+
+
+@pytest.mark.parametrize("renderer", ["png", "svg+pdf", "plotly_mimetype+png", "misspelt"])
+def test_a_renderer_that_fails_costs_no_figure(prometheus: Prometheus, server: PrometheusServer, renderer: str) -> None:
+    """PLOTLY_RENDERER may ask for what Kaleido would make, or for nothing that there is: it is live all the same."""
+    kernel = Kernel(server, PLOTLY_RENDERER=renderer)
+    try:
+        assert {WIDGET, SVG} <= set(kernel.run(QUERY, cell="a"))
+        assert {PLOTLY, SVG} <= set(kernel.run(QUERY, cell="b", people=False))
+    finally:
+        kernel.close()

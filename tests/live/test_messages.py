@@ -1,14 +1,18 @@
 """What is sent to the browser: each point once, and the same picture in the end."""
 
 import json
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labkit import dashboard
+from labkit import dashboard, plot
+from labkit.live_figure.history import History
 from labkit.live_figure.looking import Looking
+from labkit.live_figure.parts import Lines
 from labkit.live_figure.sources import Words, source
 from labkit.query import Prometheus
+from labkit.series import MOST
 from tests.live.browser import Page
 from tests.live.conftest import LIVES, START, STEP, STEPS
 
@@ -114,3 +118,22 @@ def test_a_query_may_have_a_title_and_a_unit(prometheus: Prometheus) -> None:
     assert "What was seen" in titled.still().layout.title.text
     assert titled.still().layout.yaxis.title.text == "things"
     assert source("seen", lambda: prometheus, 1, 60).title == "seen"
+
+
+def test_of_many_lines_the_highest_are_shown() -> None:
+    """No more go to the browser than can be told apart, they grow as others do, and it is said how many are not."""
+    history = History("pods", 1000, 60_000, MOST)
+    lines = Lines([history], lambda: plot.line(history.frame()))
+
+    def answer(at: int, **others: int) -> dict[str, Any]:
+        values = {f"pod-{n}": n for n in range(3 * MOST)} | others
+        series = [{"metric": {"pod": pod}, "values": [[at, str(value)]]} for pod, value in values.items()]
+        return {"data": {"result": series}}
+
+    history.take(answer(1), 1000)
+    drawn = json.loads(lines.whole())
+    assert [trace["name"] for trace in drawn["data"]] == [f"pod-{n}" for n in range(3 * MOST - 1, 2 * MOST - 1, -1)]
+    assert f"and {2 * MOST} more" in drawn["layout"]["legend"]["title"]["text"]
+    assert history.take(answer(2, **{"pod-59": 45}), 2000).same
+    assert not history.take(answer(3, **{"pod-59": 0}), 3000).same
+    assert "pod-59" not in lines.whole()

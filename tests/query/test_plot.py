@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from labkit import plot, theme
+from labkit import dashboard, plot, theme
 from labkit.query import Prometheus
 from tests.query.conftest import AWAY, END, HITS, START, STEP
 
@@ -34,25 +34,11 @@ def ledger(*rows: tuple[str, str, float, float]) -> pd.DataFrame:
 # Names
 
 
-def test_a_legend_has_only_what_differs(prometheus: Prometheus) -> None:
-    """Labels and names that all series share are left out; what differs is joined."""
-    one_label = plot.named(prometheus.query("events", at=END))
-    name_too = plot.named(prometheus.query('{__name__=~"events|took_ms", event!="left", le=~"|5.0"}', at=END))
-    assert [name for name, _ in one_label] == ["joined", "left"]
-    assert {name for name, _ in name_too} == {"events · joined", "took_ms · 5.0"}
-
-
 def test_a_label_cannot_break_out_of_the_figure(events: pd.DataFrame) -> None:
     """plotly takes names as markup, and anybody can write a label."""
     hostile = events.assign(event=events["event"].replace("joined", '<a href="https://example.com">joined</a>'))
     names = [trace.name for trace in plot.line(hostile).data]
     assert names == ["&lt;a href=&quot;https://example.com&quot;&gt;joined&lt;/a&gt;", "left"]
-
-
-def test_several_frames_have_their_names_in_front(prometheus: Prometheus) -> None:
-    """A frame with one series goes by its own name; one with several adds what differs."""
-    frames = {"all": prometheus.query("sum(events)", at=END), "each": prometheus.query("events", at=END)}
-    assert [name for name, _ in plot.named(frames)] == ["all", "each · joined", "each · left"]
 
 
 # Lines
@@ -92,6 +78,15 @@ def test_colours_can_be_fixed_by_name(events: pd.DataFrame) -> None:
     joined, left = plot.line(events, colors={"left": theme.PURPLE}).data
     assert (joined.line.color, left.line.color) == (theme.PALETTE[0], theme.PURPLE)
     assert joined.line.dash != left.line.dash
+
+
+def test_an_event_has_one_colour_everywhere(events: pd.DataFrame) -> None:
+    """Whatever else is in a figure, and in the dashboard; its dash is its own, too."""
+    both = {trace.name: trace.line for trace in plot.line({"all": events, "other": events}).data}
+    assert {both[f"{frame} · left"].color for frame in ("all", "other")} == {theme.EVENTS["left"]}
+    assert len({both[f"all · {event}"].dash for event in ("joined", "left")}) == 2
+    panel = next(panel for panel in dashboard.panels() if panel.title == "Events per second")
+    assert panel.colors == theme.EVENTS
 
 
 def test_quantiles_lie_above_each_other(prometheus: Prometheus) -> None:

@@ -16,8 +16,8 @@ from labkit.answers import tidy
 from labkit.ask.catalogue import Catalogue
 from labkit.errors import QueryError
 from labkit.live_figure.asking import Asker
-from labkit.query import Prometheus, quote, seconds
-from tests.query.conftest import AWAY, AWKWARD, END, START, STEP, STEPS
+from labkit.query import Prometheus, fitting_step, quote, seconds, spelled
+from tests.query.conftest import AWAY, AWKWARD, BOUNDS, END, START, STEP, STEPS
 from tests.query.prometheus_server import SCRAPE_INTERVAL, PrometheusServer
 from tests.redis_server import free_port
 
@@ -51,6 +51,34 @@ def test_a_range_query_gives_one_row_per_sample(prometheus: Prometheus) -> None:
     }
     assert frame["time"].iloc[0] == pd.Timestamp("2026-01-01", tz="UTC")
     assert frame.attrs["step"] == 5.0
+
+
+def test_bounds_of_buckets_are_ordered_as_numbers(prometheus: Prometheus) -> None:
+    """5 before 10, +Inf last: at a moment, over a time, in a live figure; unless the query asks for an order."""
+    assert list(prometheus.query("took_ms", at=END)["le"]) == list(BOUNDS)
+    assert list(prometheus.query_range("took_ms", last="1m", end=END)["le"].unique()) == list(BOUNDS)
+    answer = Asker(lambda: prometheus).range("took_ms", START * 1000, END * 1000, 5000)
+    assert [series["metric"]["le"] for series in answer["data"]["result"]] == list(BOUNDS)
+    assert list(prometheus.query("sort_desc(took_ms)", at=END)["value"]) == [1800.0, 1800.0, 1200.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("last", "scraped", "step"),
+    [
+        ("5m", 5, 5),
+        ("5m", 1, 2),
+        ("1m", 0.5, 0.5),
+        ("1h", 15, 15),
+        ("2d", 5, 900),
+        ("30d", 5, 10_800),
+        ("5y", 5, 691_200),
+    ],
+)
+def test_a_fitting_step_is_round_and_as_short_as_can_be_seen(last: str, scraped: float, step: float) -> None:
+    """Some 250 points, and not more of them than samples."""
+    assert fitting_step(last, scraped) == step
+    assert seconds(last) / step <= 250
+    assert seconds(spelled(step)) == step
 
 
 def test_samples_that_are_missing_are_missing(prometheus: Prometheus) -> None:
@@ -196,6 +224,7 @@ def test_the_scrape_interval_is_what_prometheus_says(prometheus: Prometheus) -> 
     prometheus.wait_until("up")
     assert prometheus.scrape_interval("self") == SCRAPE_INTERVAL
     assert prometheus.scrape_interval("nobody") is None
+    assert prometheus.shortest_scrape_interval() == SCRAPE_INTERVAL
 
 
 # Errors

@@ -53,6 +53,16 @@ def test_an_empty_store_refuses(store: TestClient, written: Callable[[str], Any]
     assert written(f"counter:api_errors:endpoint={API}/{step}")["value"] == 1
 
 
+def test_the_status_says_how_far_redis_is_behind(store: TestClient, metrics: RedisMetricsService) -> None:
+    """What waits, until when, and why it did not go through, if it did not."""
+    metrics.flush()
+    store.get(f"{API}/join")
+    writer = status(store)["writer"]
+    assert writer["pending"] > 0
+    assert writer["error"] == ""
+    assert 0 < writer["next_try"] <= metrics.flush_interval
+
+
 def test_reading_the_ledger_does_not_change_it(store: TestClient) -> None:
     """Monitoring leaves no trace in what it looks at; everything else does."""
     for path in (f"{API}/status", "/-/healthy", "/docs", "/openapi.json"):

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labkit.store.schedule import SHAPES, Schedule, Shape, before_closing, customers_for, journey
+from labkit.store.schedule import SHAPES, Schedule, Shape, after_refusal, before_closing, customers_for, journey
+from labkit.store.shop import Shop, StepRefusedError
 
 CHANGES = {"join": 1, "look-around": 0, "served": -1, "left": -1}
 
@@ -81,3 +82,26 @@ def test_the_store_is_empty_at_closing_time(seed: int, total: int, customers: in
             step = next(journeys[who])
         inside = max(0, inside + CHANGES[before_closing(step, left, inside)])
     assert inside == 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_nobody_leaves_a_place_behind(seed: int) -> None:
+    """Whoever took whose place: no more are inside than have come, and when all have gone home, nobody is."""
+    random, shop, inside = Random(seed), Shop(), set[int]()
+    take = {"join": shop.join, "look-around": shop.look_around, "served": shop.serve, "left": shop.leave}
+    journeys = [journey(random) for _ in range(20)]
+    for turn in range(20_000):
+        who = random.randrange(20)
+        if turn >= 19_000:
+            journeys[who] = iter(("left",) if who in inside else ())
+        step = next(journeys[who], None)
+        if step is None:
+            journeys[who] = journey(random)
+            continue
+        try:
+            take[step]()
+        except StepRefusedError:
+            journeys[who] = after_refusal(step, random)
+        inside = inside | {who} if step in ("join", "look-around") else inside - {who}
+        assert shop.counts.waiting + shop.counts.active <= len(inside)
+    assert (shop.counts.waiting, shop.counts.active) == (0, 0)

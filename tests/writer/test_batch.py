@@ -4,7 +4,6 @@ import socket
 
 import pytest
 
-from labkit.writer.backoff import CEILING, next_backoff
 from labkit.writer.batch import Outbox
 from labkit.writer.timing import Timing
 
@@ -52,11 +51,3 @@ def test_an_id_is_unique_in_any_container(monkeypatch: pytest.MonkeyPatch, host:
     ids = {outbox(0).writer for _ in range(100)}
     assert len(ids) == 100
     assert all(len(writer.encode().rpartition(b"-")[2]) == 32 for writer in ids)
-
-
-@pytest.mark.parametrize("failures", [1, 2, 5, 100, 10_000])
-def test_waits_grow_up_to_a_ceiling_and_spread(failures: int) -> None:
-    """The wait doubles, never exceeds the ceiling, and jitter takes off at most half."""
-    longest = next_backoff(failures, first=0.5, spread=0.0)
-    assert 0.5 <= longest <= CEILING
-    assert longest / 2 <= next_backoff(failures, first=0.5, spread=0.999) < longest

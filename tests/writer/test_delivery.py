@@ -11,6 +11,7 @@ from labkit.writer.declaration import Declaration
 from labkit.writer.delivery import Delivery
 from labkit.writer.flusher import Flusher
 from labkit.writer.metrics import Counter
+from labkit.writer.probe import Probe
 from labkit.writer.registry import Registry
 from labkit.writer.scripts import WriteScripts
 from labkit.writer.telemetry import Telemetry
@@ -25,7 +26,7 @@ class World:
         self.client, timing, registry, telemetry = client, Timing(), Registry(Keys(), 1000), Telemetry(Home())
         self.outbox = Outbox(timing)
         delivery = Delivery(self.outbox, WriteScripts(client, Keys()), registry, telemetry, "the server")
-        self.flusher = Flusher(delivery, registry, telemetry, timing)
+        self.flusher = Flusher(delivery, registry, telemetry, timing, Probe(client))
         self.events = registry.declare(Declaration("counter", "events", "Help."), Counter)
 
     def record_and_flush(self, times: int = 1) -> None:

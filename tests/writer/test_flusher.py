@@ -15,6 +15,7 @@ from labkit.writer.declaration import Declaration
 from labkit.writer.delivery import Delivery
 from labkit.writer.flusher import FOLD_AT, Flusher
 from labkit.writer.metrics import Counter, Gauge, Histogram
+from labkit.writer.probe import Probe
 from labkit.writer.registry import Registry
 from labkit.writer.scripts import WriteScripts
 from labkit.writer.telemetry import Telemetry, WriterStats
@@ -39,7 +40,7 @@ class World:
         timing, self.registry, telemetry = Timing(), Registry(Keys(), 1000), Telemetry(Home())
         self.outbox = Outbox(timing)
         delivery = Delivery(self.outbox, WriteScripts(self.client, Keys()), self.registry, telemetry, "the server")
-        self.flusher = Flusher(delivery, self.registry, telemetry, timing, clock=lambda: self.now)
+        self.flusher = Flusher(delivery, self.registry, telemetry, timing, Probe(self.client), clock=lambda: self.now)
         declare = self.registry.declare
         self.events = declare(Declaration("counter", "events", "Help.", ("n",)), Counter)
         self.took = declare(Declaration("histogram", "took", "Help.", ("n",), "ms", (5.0, 10.0)), Histogram)

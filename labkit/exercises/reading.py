@@ -1,0 +1,75 @@
+"""What a student hands in, read generously: a number is a number, be it in a table, an array or quotes."""
+
+from collections.abc import Mapping, Sized
+from math import isfinite
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+_VALUE = "value"
+
+
+class NotAnAnswer(Exception):
+    """What was handed in cannot be the answer; the message says what it is."""
+
+
+def number(answer: object, *, empty: str = "") -> float:
+    """Return the number that is meant; `empty` adds why a table may have no rows.
+
+    Raises:
+        NotAnAnswer: there is none, or more than one.
+    """
+    value = _only(answer, _VALUE, empty)
+    if isinstance(value, bool):
+        raise NotAnAnswer(f"`{value}` says yes or no; the answer is a number.")
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        raise NotAnAnswer(f"{_shown(value)}; the answer is a number.") from None
+    if not isfinite(found):
+        raise NotAnAnswer(f"`{found}` is what a calculation without values gives. Was one of its parts empty?")
+    return found
+
+
+def text(answer: object, column: str = "") -> str:
+    """Return the text that is meant; of a table with one row, that in its `column`.
+
+    Raises:
+        NotAnAnswer: there is none, or more than one.
+    """
+    value = _only(answer, column, "")
+    if isinstance(value, bytes):
+        value = value.decode(errors="replace")
+    if not isinstance(value, str):
+        raise NotAnAnswer(f"{_shown(value)}; the answer is a text.")
+    return value.strip()
+
+
+def _only(answer: object, column: str, empty: str) -> Any:
+    """What is meant, out of whatever wraps it: a result of %promql, a table, a series, an array, a list of one."""
+    held = getattr(answer, "frame", answer)
+    if isinstance(held, pd.DataFrame):
+        held = held[column] if column in held else held.squeeze(axis="columns")
+    if isinstance(held, pd.DataFrame | pd.Series | np.ndarray | list | tuple | set):
+        if len(held) != 1:
+            raise NotAnAnswer(_crowd(held, empty))
+        return next(iter(held.tolist() if isinstance(held, pd.Series | np.ndarray) else held))
+    return held
+
+
+def _crowd(held: Sized, empty: str) -> str:
+    if not len(held):
+        return f"It is empty: there is no such thing in the lab. {empty}".strip()
+    what = "a table" if isinstance(held, pd.DataFrame | pd.Series) else "a list"
+    return f"It is {what} with {len(held)} rows or entries; the answer is a single one."
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "It is `None`, nothing at all: is there such a key or a row, and does the last call return something"
+    if callable(value):
+        return "It is a function that was not called: `()` is missing"
+    if isinstance(value, Mapping):
+        return f"It is a whole mapping, of {', '.join(f'`{key}`' for key in value)}"
+    return f"It is `{value!r}`"[:200]

@@ -1,0 +1,1 @@
+"""The exercises: right answers, typical wrong ones, hints, and progress that is kept."""
