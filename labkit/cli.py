@@ -1,21 +1,16 @@
 """The command line: parse, delegate, and show the result."""
 
-import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
 from labkit.connection import DEFAULT_URL, redact
 from labkit.errors import LabkitError
-from labkit.terminal import begins, complain, say, table, waiting, watch
-
-if TYPE_CHECKING:
-    from labkit.stack import ServiceStatus
-
+from labkit.lab_commands import FlushInterval, Ttl, down, logs, status, traffic, up
+from labkit.terminal import begins, complain, say, table
 
 app = typer.Typer(
     name="labkit",
@@ -24,8 +19,9 @@ app = typer.Typer(
     "\nlabkit traffic --rate 50 --duration 20        send customers through the store"
     "\nlabkit status                                 see what runs, and where"
     "\nlabkit down                                   stop it, and leave nothing behind"
-    "\n\nA lab belongs to a folder: the nearest one of yours upward that has a `.labkit` or is a project's root. Set"
-    " LABKIT_HOME to use another folder, and LABKIT_CACHE to keep downloaded programs elsewhere.",
+    "\n\nEach notebook has a lab of its own, and so has the terminal; where none is named, the one that was started"
+    " last is meant. Set LABKIT_HOME to keep labs in another folder than your home, and LABKIT_CACHE to keep"
+    " downloaded programs elsewhere.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -56,118 +52,9 @@ RedisUrl = Annotated[
     ),
 ]
 Prefix = Annotated[str, typer.Option(help="Prefix of every key in Redis.")]
-FlushInterval = Annotated[float, typer.Option(metavar="SECONDS", help="Time between two batches of the store.")]
-Ttl = Annotated[float, typer.Option(metavar="SECONDS", help="How long a series lives after its last refresh.")]
 
-
-@app.command()
-def up(
-    ports: Annotated[
-        Literal["fixed", "auto"],
-        typer.Option(help="fixed: Redis 6379, store 5050, sidecar 9121, Prometheus 9090. auto: any free ones."),
-    ] = "fixed",
-    scrape_interval: Annotated[float, typer.Option(metavar="SECONDS", help="Time between two scrapes.")] = 5.0,
-    flush_interval: FlushInterval = 5.0,
-    ttl: Ttl = 1800.0,
-    sidecar: Annotated[
-        Literal["labkit", "redis_exporter"], typer.Option(help="labkit's own sidecar, or the stock one.")
-    ] = "labkit",
-    server: Annotated[
-        Literal["valkey", "redis"], typer.Option(help="Valkey from its wheel, or Redis from the distribution.")
-    ] = "valkey",
-) -> None:
-    """Start the lab, and return when it answers.
-
-    The lab is Redis, the store, the sidecar and Prometheus, each a process of its own on 127.0.0.1. One that already
-    runs with the same options is left as it is; its dead or paused services are started. Programs missing on the
-    machine are downloaded the first time, without root. The lab keeps running when the terminal is closed.
-
-    \b
-    labkit up --ports auto
-    labkit up --scrape-interval 1 --flush-interval 1
-    labkit up --sidecar redis_exporter --server redis
-    """
-    from labkit.stack import Stack
-
-    with waiting("Starting the lab") as tell:
-        stack = Stack.up(
-            ports=ports,
-            scrape_interval=scrape_interval,
-            flush_interval=flush_interval,
-            ttl=ttl,
-            sidecar=sidecar,
-            server=server,
-            on_step=tell,
-        )
-    _show_status(stack.status())
-
-
-@app.command()
-def down(
-    keep_data: Annotated[
-        bool, typer.Option("--keep-data", help="Keep what Redis and Prometheus hold for the next `up`.")
-    ] = False,
-) -> None:
-    """Stop the lab and leave nothing behind.
-
-    Ends every process, even after a crash or a killed kernel, and removes sockets, files and data. Safe to repeat.
-    """
-    from labkit.stack import Stack
-
-    say("The lab is down." if Stack.clear(keep_data=keep_data) else "No lab was running.")
-
-
-@app.command()
-def status(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")] = False,
-) -> None:
-    """Show each service's state and URL.
-
-    Exit code 1 unless every service answers.
-
-    \b
-    labkit status --json | python -c 'import json, sys; print(json.load(sys.stdin)["services"]["store"]["url"])'
-    """
-    from labkit.stack import Stack
-    from labkit.stack.state import find_home
-
-    stack = Stack.running()
-    rows = stack.status() if stack else []
-    if as_json:
-        services = {row.service: asdict(row) for row in rows}
-        options = asdict(stack.options) if stack else {}
-        say(json.dumps({"running": stack is not None, "options": options, "services": services}, indent=2))
-    elif stack:
-        _show_status(rows)
-    else:
-        say(f"No lab runs in {find_home()}. Start one with: labkit up")
-    if not rows or any(row.state != "answering" for row in rows):
-        raise typer.Exit(1)
-
-
-@app.command()
-def logs(
-    service: Annotated[
-        str, typer.Argument(metavar="SERVICE", help="redis, store, sidecar, prometheus, or supervisord.")
-    ],
-    lines: Annotated[int, typer.Option("-n", "--lines", min=1, help="Number of lines, from the end.")] = 50,
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Keep printing until Ctrl-C.")] = False,
-) -> None:
-    """Print a service's log.
-
-    Works even after it died or failed to start.
-
-    \b
-    labkit logs store -n 20
-    labkit logs prometheus -f
-    """
-    from labkit.stack.logs import log_of, tail
-
-    path = log_of(service)
-    if text := tail(path, lines):
-        say(text)
-    if follow:
-        watch(path)
+for _command in (up, down, status, logs, traffic):
+    app.command()(_command)
 
 
 @app.command()
@@ -232,31 +119,6 @@ def store(
 
     host, port = _address(listen)
     serve(redis, host, port, flush_interval=flush_interval, ttl=ttl, prefix=prefix)
-
-
-@app.command()
-def traffic(
-    rate: Annotated[float, typer.Option(metavar="R", help="Requests per second.")] = 20.0,
-    duration: Annotated[float, typer.Option(metavar="SECONDS", help="Duration of the traffic.")] = 30.0,
-    shape: Annotated[
-        Literal["steady", "ramp", "spike"], typer.Option(help="How the rate changes over time.")
-    ] = "steady",
-    url: Annotated[str | None, typer.Option(metavar="URL", help="URL of a store; by default the lab's.")] = None,
-) -> None:
-    """Send customers through the store.
-
-    Locust sends them; a summary is printed at the end.
-
-    \b
-    labkit traffic --rate 50 --duration 60 --shape spike
-    labkit traffic --url http://127.0.0.1:5050
-    """
-    from labkit.stack import Stack
-    from labkit.store.traffic import drive
-
-    target = url or Stack.attach().urls["store"]
-    result = drive(target, rate=rate, duration=duration, shape=shape)
-    table(("what", "measured"), [(name, f"{value:g}") for name, value in asdict(result).items()])
 
 
 @app.command()
@@ -429,7 +291,3 @@ def _address(listen: str) -> tuple[str, int]:
             f"{listen!r} is not a valid address; one looks like 127.0.0.1:9121.", param_hint="--listen"
         )
     return host.strip("[]"), int(port)
-
-
-def _show_status(rows: Iterable["ServiceStatus"]) -> None:
-    table(("service", "state", "pid", "URL"), [(row.service, row.state, str(row.pid or ""), row.url) for row in rows])

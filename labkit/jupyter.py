@@ -8,18 +8,13 @@ from typing import NoReturn
 
 from labkit.course import FIRST
 from labkit.resources import resource
-from labkit.stack.state import find_home
 
 
 def environment() -> dict[str, str]:
-    """Return the variables with which Jupyter finds its settings and its kernels in `configs/jupyter`, before others.
-
-    And all that starts in it finds the same lab: the one of the folder in which this is called.
-    """
+    """Return the variables with which Jupyter finds its settings and kernels in `configs/jupyter`, before others."""
     own = str(resource("configs", "jupyter"))
     paths = ("JUPYTER_PATH", "JUPYTER_CONFIG_PATH")
-    found = {name: os.pathsep.join(filter(None, (own, os.environ.get(name)))) for name in paths}
-    return found | {"LABKIT_HOME": str(find_home())}
+    return {name: os.pathsep.join(filter(None, (own, os.environ.get(name)))) for name in paths}
 
 
 def become(folder: Path, *, port: int | None = None, browser: bool = True) -> NoReturn:

@@ -8,13 +8,20 @@ import re
 import secrets
 import sys
 from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from labkit.callers import TILE_HEADER, TILE_TOKEN
-from labkit.resources import resource
+from jupyter_core.paths import jupyter_path
 
-# The only category in which JupyterLab shows the icons of tiles that are not its own.
+from labkit.callers import TILE_HEADER, TILE_TOKEN
+from labkit.relay import BESIDE
+from labkit.resources import resource
+from labkit.stack.ports import is_free
+
+# labkit's own extension shows the tiles of this group; see configs/jupyter/labextensions.
+GROUP = "labkit"
+# Where a JupyterLab has not found it, jupyter-server-proxy shows them, and in this category only with their icons.
 CATEGORY = "Notebook"
 # Seconds for a new relay to start listening; it imports the stack first.
 START_TIMEOUT = 30.0
@@ -54,7 +61,12 @@ def _in_script(text: str) -> str:
     return re.sub(r"[\"'<>&]", lambda found: f"\\u{ord(found[0]):04x}", text.replace("\\", r"\\"))
 
 
-def _tile(name: str, title: str, path: str = "", *, sub_path: bool = False) -> dict[str, Any]:
+def _has_extension() -> bool:
+    return any((Path(folder) / "labkit" / "package.json").is_file() for folder in jupyter_path("labextensions"))
+
+
+def _tile(name: str, title: str, path: str = "", *, sub_path: bool = False, shown: bool = True) -> dict[str, Any]:
+    ours = shown and _has_extension()
     return {
         "command": [sys.executable, "-P", "-m", "labkit.relay", name, "{port}"],
         "environment": {TILE_TOKEN: _token},
@@ -64,9 +76,12 @@ def _tile(name: str, title: str, path: str = "", *, sub_path: bool = False) -> d
         "absolute_url": sub_path,
         "launcher_entry": {
             "title": title,
-            "category": CATEGORY,
+            "enabled": shown and not ours,
+            "category": GROUP if ours else CATEGORY,
             "path_info": f"{name}/{path}",
-            "icon_path": str(resource("configs", "jupyter", "icons", f"{name}.svg")),
+            "icon_path": str(
+                resource("configs", "jupyter", "labextensions", "labkit", "static", "icons", f"{name}.svg")
+            ),
         },
         # A browser tab: most of these pages need all of it.
         "new_browser_tab": True,
@@ -80,8 +95,14 @@ def prometheus() -> dict[str, Any]:
     return tile | {"rewrite_response": lead_back}
 
 
-sidecar = partial(_tile, "sidecar", "Sidecar")
+sidecar = partial(_tile, "sidecar", "Sidecar", "metrics")
 store = partial(_tile, "store", "Store", "docs")
 locust = partial(_tile, "locust", "Locust")
-# Its pages name absolute paths: GF_SERVER_ROOT_URL must end in this path, with GF_SERVER_SERVE_FROM_SUB_PATH=true.
-grafana = partial(_tile, "grafana", "Grafana", sub_path=True)
+
+
+def grafana() -> dict[str, Any]:
+    """Return the tile of Grafana, shown if it runs when JupyterLab starts: it comes with Docker, or not at all.
+
+    Its pages name absolute paths: GF_SERVER_ROOT_URL must end in this path, with GF_SERVER_SERVE_FROM_SUB_PATH=true.
+    """
+    return _tile("grafana", "Grafana", sub_path=True, shown=not is_free(BESIDE["grafana"][0]))

@@ -31,6 +31,11 @@ def say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
 
 
+def note(text: str) -> None:
+    """Print a remark to stderr, where it is in no program's way."""
+    sys.stderr.write(f"{text}\n")
+
+
 def complain(text: str) -> None:
     """Print an error to stderr."""
     from rich.console import Console

@@ -67,9 +67,18 @@ class Notebook:
 
     def children(self) -> list[str]:
         """The command lines of what the kernel started, and has not detached."""
-        kernel = psutil.Process(self._manager.provisioner.pid)  # type: ignore[union-attr]  # it runs
+        kernel = psutil.Process(self.pid)
         alive = (child for child in kernel.children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE)
         return [" ".join(child.cmdline()) for child in alive]
+
+    @property
+    def pid(self) -> int:
+        return int(self._manager.provisioner.pid)  # type: ignore[union-attr]  # it runs
+
+    def restart(self) -> None:
+        """Restart the kernel; what it knew is gone."""
+        self._manager.restart_kernel(now=True)
+        self._client.wait_for_ready(LIMIT)
 
     def close(self) -> None:
         self._client.stop_channels()

@@ -74,8 +74,8 @@ def test_status_and_down_without_a_lab(tmp_path: Path) -> None:
     """Both say so, in words or in JSON; only for `status` it is a failure, and neither leaves a trace."""
     status, as_json, down = (labkit(tmp_path, *words) for words in (["status"], ["status", "--json"], ["down"]))
     assert (status.returncode, as_json.returncode, down.returncode) == (1, 1, 0)
-    assert status.stdout == f"No lab runs in {tmp_path}. Start one with: labkit up\n"
-    assert json.loads(as_json.stdout) == {"running": False, "options": {}, "services": {}}
+    assert status.stdout == "No lab runs. Start one with: labkit up\n"
+    assert json.loads(as_json.stdout) == {"running": False, "lab": "", "options": {}, "services": {}}
     assert down.stdout == "No lab was running.\n"
     assert list(tmp_path.iterdir()) == []
 
@@ -107,7 +107,7 @@ def test_other_options_are_one_clear_message(lab: Path) -> None:
     done = labkit(lab, "up", "--ports", "auto", "--sidecar", "redis_exporter")
     assert done.returncode == 1
     assert done.stdout == ""
-    assert done.stderr.startswith(f"error: A lab runs in {lab} already")
+    assert done.stderr.startswith("error: The lab 'lab' runs already")
     assert "sidecar is labkit, not redis_exporter" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -162,7 +162,7 @@ def test_wrong_usage_is_two(tmp_path: Path, arguments: list[str], message: str) 
         (["up", "--scrape-interval", "0"], "scrape_interval=0.0 makes no sense"),
         (["logs", "grafana"], "'grafana' is no service"),
         (["logs", "store"], "There is no log of store"),
-        (["traffic", "--duration", "1"], "No lab runs in"),
+        (["traffic", "--duration", "1"], "No lab runs"),
         (["traffic", "--url", "http://127.0.0.1:1"], "No store answers at http://127.0.0.1:1"),
         (["exporter", "--redis", "http://127.0.0.1", "--listen", f"127.0.0.1:{free_port()}"], "not a valid Redis URL"),
         (["store", "--redis", "127.0.0.1:6379", "--listen", "127.0.0.1:0"], ""),
@@ -216,8 +216,15 @@ def test_doctor_lists_what_it_found(tmp_path: Path) -> None:
     assert re.search(r"^valkey-server\tok\t\d", done.stdout, re.MULTILINE)
 
 
-def test_down_ends_the_lab(home: Path, lab: Path) -> None:
-    """The last test of the module: afterwards nothing runs, and a second time is fine."""
-    assert labkit(home, "down").stdout == "The lab is down.\n"
+def test_several_labs_are_shown_and_ended(home: Path, lab: Path) -> None:
+    """The last test of the module: which lab is meant is said, `--all` means all, and afterwards nothing is left."""
+    assert labkit(home, "up", "--ports", "auto", "--name", "second").returncode == 0
+    status = labkit(home, "status")
+    assert (status.stdout.count("answering"), "The lab 'second'. Others: lab" in status.stderr) == (4, True)
+    shown = [line.split("\t") for line in labkit(home, "status", "--all").stdout.splitlines()]
+    assert [(row[0], row[1]) for row in shown] == [("second", "answering"), ("lab", "answering")]
+    down = labkit(home, "down")
+    assert (down.stdout, "Still there: lab." in down.stderr) == ("The lab 'second' is down.\n", True)
+    assert labkit(home, "down", "--all").stdout == "The lab 'lab' is down.\n"
     assert labkit(home, "down").stdout == "No lab was running.\n"
     assert list(home.iterdir()) == []

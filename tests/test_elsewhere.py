@@ -76,7 +76,7 @@ def test_binders_kernels_have_the_magics(clone: Path, environment: dict[str, str
     path = {"PATH": f"{clone}/.venv/bin:{environment['PATH']}"}
     command = (".binder/start", "jupyter", "execute", "--inplace", "--allow-errors", str(notebook))
     run(*command, cwd=clone, environment=environment | path)
-    assert "No lab runs in" in notebook.read_text()
+    assert "No lab runs." in notebook.read_text()
     notebook.unlink()
 
 

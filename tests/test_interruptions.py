@@ -40,7 +40,7 @@ def lab(notebook: Notebook) -> Notebook:
 def test_an_interrupted_start_leaves_nothing(notebook: Notebook, file: str) -> None:
     """However far it had got: no process stays, and the next cell starts the lab."""
     Stack.clear(notebook.home)
-    outcome = notebook.interrupt(UP, (notebook.home / ".labkit" / file).exists)
+    outcome = notebook.interrupt(UP, (notebook.home / ".labkit/notebook" / file).exists)
     assert outcome.error == "KeyboardInterrupt"
     assert processes.of_lab(notebook.home) == []
     notebook.run(UP)
@@ -94,7 +94,7 @@ def test_what_is_on_its_way_out_is_awaited_before_it_is_started(lab: Notebook) -
 
 def test_interrupted_customers_come_again(lab: Notebook) -> None:
     """Locust is starting in the background when the button is pressed: it can be started again, and ended."""
-    log = lab.home / ".labkit/run/locust"
+    log = lab.home / ".labkit/notebook/run/locust"
     assert lab.interrupt("stack.start_traffic(rate=5)", log.exists).error == "KeyboardInterrupt"
     lab.run("stack.start_traffic(rate=5)")
     lab.run(WELL)
@@ -106,10 +106,11 @@ def test_interrupted_customers_come_again(lab: Notebook) -> None:
 
 @pytest.mark.parametrize("moment", ["labkit.report.execution", "ipykernel_launcher"])
 def test_an_interrupted_report_leaves_no_kernel(lab: Notebook, moment: str) -> None:
-    """Neither while its process starts nor while its cells run; the lab that it looked at keeps running."""
+    """Neither while its process starts nor while its cells run, nor a lab of its own; this notebook's keeps running."""
     seen = lambda: any(moment in command for command in lab.children())  # noqa: E731
     outcome = lab.interrupt("report.run(report.find('04'), output=Path('report.html'))", seen)
     assert outcome.error == "KeyboardInterrupt"
     assert lab.children() == []
     assert not (lab.home / "report.html").exists()
+    assert [stack.name for stack in Stack.all(lab.home)] == ["notebook"]
     lab.run(WELL)

@@ -1,17 +1,23 @@
 """The notebooks as papermill runs them: with other parameters, top to bottom, leaving nothing running."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 
 import nbformat
 import papermill
 import pytest
-from jupyter_client.manager import start_new_kernel
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
 
 from labkit import Stack, demo
 from labkit.stack import processes
+from labkit.stack.session import GRACE
 from tests.course.rerun import backwards_and_forwards, once_more
+from tests.redis_server import wait_until
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 QUICK: dict[str, dict[str, object]] = {
@@ -21,19 +27,21 @@ QUICK: dict[str, dict[str, object]] = {
     "03-lua-and-the-sidecars": {"scrape_interval": 0.5},
     "04-query-and-plot": {"rate": 10.0, "duration": 4.0, "scrape_interval": 0.5},
 }
+EXECUTE = (sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", "--inplace", "--log-level=ERROR")
 
 
 @pytest.fixture
 def lab_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A home that kernels inherit, so that no test meets another one's lab; even a failed test leaves nothing."""
     monkeypatch.setenv("LABKIT_HOME", str(tmp_path))
+    monkeypatch.setenv(GRACE, "0")
     yield tmp_path
-    Stack.clear(tmp_path)
+    Stack.clear_all(tmp_path)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_with_other_parameters(path: Path, lab_home: Path) -> None:
-    """Every cell runs, then all again, backwards and forwards; every checkpoint holds, and nothing is left running."""
+    """Every cell runs, then all again, backwards and forwards; every checkpoint holds, and the lab ends after."""
     nbformat.write(once_more(path, backwards_and_forwards), lab_home / path.name)
     papermill.execute_notebook(
         str(lab_home / path.name),
@@ -44,7 +52,7 @@ def test_a_notebook_runs_with_other_parameters(path: Path, lab_home: Path) -> No
         cwd=str(path.parent),
         extra_arguments=["--log-level=ERROR"],
     )
-    assert processes.of_lab(lab_home) == []
+    wait_until(lambda: processes.of_lab(lab_home) == [], "The end of the lab")
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -72,15 +80,19 @@ def test_the_demo_leaves_its_page_and_an_equal_table(
     assert 'src="http' not in page
 
 
-def test_a_killed_kernel_leaves_nothing_after_down(lab_home: Path) -> None:
-    """The lab outlives the kernel that started it, and `down` ends every process of it."""
-    manager, client = start_new_kernel(kernel_name="python3")
-    try:
-        reply = client.execute_interactive("from labkit import Stack; Stack.up(ports='auto')", timeout=60)
-        assert reply["content"]["status"] == "ok", reply["content"]
-    finally:
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)
-    assert len(processes.of_lab(lab_home)) >= 5
-    Stack.attach().down()
-    assert processes.of_lab(lab_home) == []
+@pytest.mark.timeout(900)
+def test_notebooks_run_at_once_and_again(lab_home: Path) -> None:
+    """All of them together, each twice in the same kernel, as with Run All: nobody disturbs anybody's lab."""
+    runs = [subprocess.Popen([*EXECUTE, str(doubled(path, lab_home))], stderr=subprocess.PIPE) for path in NOTEBOOKS]
+    said = [run.communicate()[1].decode() for run in runs]
+    assert [run.returncode for run in runs] == [0] * len(NOTEBOOKS), said
+    wait_until(lambda: processes.of_lab(lab_home) == [], "The end of the labs")
+
+
+def doubled(path: Path, folder: Path) -> Path:
+    """Write a copy of a notebook that has every cell twice."""
+    notebook = load_notebook_node(str(path))
+    cells = parameterize_notebook(notebook, QUICK[path.stem]).cells
+    notebook.cells = [*cells, *({**deepcopy(cell), "id": f"again-{cell.id}"} for cell in cells)]
+    nbformat.write(nbformat.from_dict(notebook), folder / path.name)
+    return folder / path.name

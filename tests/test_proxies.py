@@ -82,8 +82,13 @@ def test_the_launcher_is_told_of_the_tiles(client: httpx.Client) -> None:
     told = client.get("server-proxy/servers-info").json()["server_processes"]
     tiles = {tile["name"]: tile["launcher_entry"] for tile in told}
     assert {"prometheus", "sidecar", "store", "locust", "grafana"} <= set(tiles)
-    assert client.get("server-proxy/icon/store").headers["content-type"] == "image/svg+xml"
-    assert tiles["store"]["path_info"] == "store/docs"
+    icon = client.get("lab/extensions/labkit/static/icons/store.svg")
+    assert icon.headers["content-type"] == "image/svg+xml"
+    assert (tiles["store"]["path_info"], tiles["sidecar"]["path_info"]) == ("store/docs", "sidecar/metrics")
+    # labkit's own extension shows them; Grafana's would lead nowhere.
+    assert {name for name, tile in tiles.items() if tile["category"] == "labkit"} == {*SERVICES, "locust"} - {"redis"}
+    assert not any(tile["enabled"] for tile in tiles.values())
+    assert "Start the lab" in client.get("lab/extensions/labkit/static/tiles.js").text
 
 
 def test_prometheus_answers_behind_the_base(client: httpx.Client) -> None:

@@ -47,7 +47,7 @@ JOURNEY = (
     *("course", "jupyter"),
     *_within("exercises", "verdict", "reading", "names", "lesson", "progress", "checks"),
     *_within("exercises", "start_here", "record_and_batch", "in_redis", "lua_and_sidecars", "query_and_plot", "status"),
-    *("demo", "terminal", "cli", "ask"),
+    *("demo", "terminal", "lab_commands", "cli", "ask"),
 )
 
 

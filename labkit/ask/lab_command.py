@@ -6,7 +6,7 @@ from typing import Any, get_args, get_type_hints
 import typer
 from IPython.core.error import UsageError
 
-from labkit import cli
+from labkit import cli, lab_commands
 from labkit.table import Html, table
 from labkit.terminal import say
 
@@ -72,24 +72,42 @@ def _up(options: Options) -> Html:
 def _down(options: Options) -> Html:
     from labkit.stack import Stack
 
-    said = "The lab is down." if Stack.clear(**options) else "No lab was running."
+    name, every, keep_data = options["name"], options["every"], options["keep_data"]
+    if every:
+        ended = Stack.clear_all(keep_data=keep_data)
+    elif name:
+        ended = [Stack.clear(name=name, keep_data=keep_data)]
+    else:
+        ended = _own_ended(keep_data=keep_data)
+    said = lab_commands.ended_labs([lab for lab in ended if lab])
     return Html(said, said)
+
+
+def _own_ended(*, keep_data: bool) -> list[str]:
+    """End this notebook's lab: one that another started has to be named."""
+    from labkit.stack import Stack
+
+    stack = Stack.running()
+    if stack:
+        stack.down(keep_data=keep_data)
+    return [stack.name] if stack else []
 
 
 def _status(options: Options) -> Html | None:
     from labkit.stack import Stack
-    from labkit.stack.state import find_home
 
     if options["as_json"]:
-        _printed(cli.status, options)
+        _printed(lab_commands.status, options)
         return None
-    stack = Stack.running()
-    said = f"No lab runs in {find_home()}. Start one: %lab up"
+    if options["every"]:
+        return table(lab_commands.LABS_HEADS, lab_commands.labs_table(Stack.all()))
+    stack = Stack.running(name=options["name"])
+    said = "No lab runs. Start one: %lab up"
     return stack.table() if stack else Html(said, said)
 
 
 def _logs(options: Options) -> None:
-    _printed(cli.logs, options)
+    _printed(lab_commands.logs, options)
 
 
 def _doctor(_: Options) -> Html:

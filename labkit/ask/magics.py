@@ -175,6 +175,6 @@ def _explained() -> Iterator[None]:
 
 
 def _stack() -> "Stack":
-    from labkit.stack import Stack
+    from labkit.ask.which import attached
 
-    return Stack.attach()
+    return attached()

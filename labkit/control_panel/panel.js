@@ -241,9 +241,14 @@ function render({ model, el }) {
   const showReading = () => {
     const reading = model.get("reading");
     down.hidden = reading.lab !== false;
-    el.classList.toggle("lk-off", reading.lab === false);
+    // An old number would be taken for a new one.
+    el.classList.toggle("lk-gone", reading.lab === false);
     if (reading.lab === false) down.textContent = reading.why;
-    if (!reading.lab) return;
+    if (!reading.lab) {
+      before = undefined;
+      states.textContent = "";
+      return;
+    }
     for (const part of parts) part.show(reading);
     const news = newsOf(before, reading.services);
     if (news) states.textContent = news;

@@ -54,10 +54,11 @@ class ControlPanel(Shown):
     notice: Any = traitlets.Dict().tag(sync=True)
 
     def __init__(self, stack: Stack) -> None:
-        self._home = stack.home
+        self._home, self._name = stack.home, stack.name
         self._path, self._looking = Path(), Lock()
         self._event, self._traffic = EVENTS[0], dict[str, Any]()
         self._stages: list[Stage] = []
+        self._said: tuple[Any, Any] = (None, None)
         self._errands = Errands(self._complain, self._look_again)
         self._views, self._beat = Attendance(), Beat(self._work, self._wanted, EVERY)
         super().__init__()
@@ -68,12 +69,23 @@ class ControlPanel(Shown):
     def look(self) -> None:
         """Look at the lab now, and show what is seen; services that hang take a second each."""
         with self._looking:
+            notice = self.notice
             try:
                 self.reading = self._read()
             except (LabkitError, OSError) as error:
                 self.reading = {"lab": False, "why": str(error)}
             except Exception as error:  # whatever somebody wrote into Redis: the next look may go well
                 self.reading = {"lab": False, "why": repr(error)}
+            self._review(notice)
+
+    def _review(self, notice: dict[str, Any]) -> None:
+        """Take a notice away when the lab is no longer as it was after it: it would tell of what has passed."""
+        now = [self.reading.get(part) for part in ("lab", "services", "options")]
+        said, then = self._said
+        if said is not notice:
+            self._said = notice, now
+        elif then != now and self.notice is notice:
+            self.notice = {}
 
     def stop(self) -> None:
         """Look no more, until somebody comes to look."""
@@ -91,9 +103,9 @@ class ControlPanel(Shown):
         return self._beat.alive
 
     def _read(self) -> dict[str, Any]:
-        stack = Stack.running(self._home)
+        stack = Stack.running(self._home, name=self._name)
         if stack is None:
-            return {"lab": False, "why": f"No lab runs in {self._home}. Start one: labkit up"}
+            return {"lab": False, "why": f"The lab {self._name!r} has ended. Start one: Stack.up() or labkit up"}
         rows = stack.status()
         # Before Locust is asked: what it says while somebody is at work on it may be the last word of before.
         busy = self._errands.busy
@@ -164,7 +176,7 @@ class ControlPanel(Shown):
 
     def _run(self, subject: str, what: str, job: Callable[[Stack], None]) -> None:
         def done() -> None:
-            job(Stack.attach(self._home))
+            job(Stack.attach(self._home, name=self._name))
             self.notice = {"kind": "news", "text": f"{what}: done"}
 
         self._errands.run(subject, done)

@@ -50,12 +50,20 @@ def live(  # noqa: PLR0913  what to show, and five ways to say how
     pace, span = seconds(every), seconds(last)
     if pace >= span:
         raise QueryError(f"every={every!r} must be shorter than last={last!r}: a line needs two points.")
-    shown = source(what, lambda: prometheus or _of_the_lab(), pace, span, Words(title, unit))
+    of_the_lab = _OfTheLab()
+    shown = source(what, lambda: prometheus or of_the_lab(), pace, span, Words(title, unit))
     return LiveFigure(shown, pace)
 
 
-def _of_the_lab() -> Prometheus:
-    return Prometheus(Stack.attach().urls["prometheus"])
+class _OfTheLab:
+    """The Prometheus of a lab, wherever it is by now; a lab that is started meanwhile is another one."""
+
+    def __init__(self) -> None:
+        self._lab: Stack | None = None
+
+    def __call__(self) -> Prometheus:
+        self._lab = Stack.attach(self._lab.home, name=self._lab.name) if self._lab else Stack.attach()
+        return Prometheus(self._lab.urls["prometheus"])
 
 
 class LiveFigure(Shown):

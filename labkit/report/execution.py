@@ -22,6 +22,9 @@ import psutil
 from labkit.errors import LabkitError
 from labkit.interrupts import held_back
 from labkit.progress import progress
+from labkit.stack.ending import clear
+from labkit.stack.labs import started
+from labkit.stack.session import GRACE, NOTEBOOK
 
 
 @dataclass(frozen=True)
@@ -48,9 +51,10 @@ def execute(notebook: Path, executed: Path, parameters: Mapping[str, object], ti
         # A session of its own: Ctrl-C is for us, and we end the child.
         command = [sys.executable, "-P", "-m", "labkit.report.execution"]
         with ExitStack() as at_the_end:
+            at_the_end.callback(_end_labs, wanted.executed)
             with held_back():
                 child = subprocess.Popen(
-                    command, env=_environment(), stdin=pipe, stdout=pipe, stderr=log, start_new_session=True
+                    command, env=_environment(wanted), stdin=pipe, stdout=pipe, stderr=log, start_new_session=True
                 )
                 at_the_end.callback(_end, child)
             try:
@@ -60,9 +64,11 @@ def execute(notebook: Path, executed: Path, parameters: Mapping[str, object], ti
                 raise LabkitError(f"{notebook} could not be run: {log.read().strip()[-500:]}") from None
 
 
-def _environment() -> dict[str, str]:
-    # Figures stay in the notebook, as data, whatever renderer this user prefers.
-    return os.environ | {"PLOTLY_RENDERER": "plotly_mimetype"}
+def _environment(wanted: Run) -> dict[str, str]:
+    # Figures stay in the notebook, as data, whatever renderer this user prefers. It has a lab of its own, even if the
+    # notebook that asks for the report is the same one, and that ends with it.
+    own = {NOTEBOOK: wanted.executed, GRACE: "0"}
+    return os.environ | {"PLOTLY_RENDERER": "plotly_mimetype"} | own
 
 
 def _attend(child: "subprocess.Popen[bytes]", wanted: Run, tell: Callable[[float], object]) -> str:
@@ -80,13 +86,20 @@ def _attend(child: "subprocess.Popen[bytes]", wanted: Run, tell: Callable[[float
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:
-    """End it with its kernel, and what that is just starting. A running lab is nobody's child, and stays."""
+    """End it with its kernel, and what that is just starting. A running lab is nobody's child."""
     family = [psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True)]
     # It waits, and closes the pipes.
     with child:
         for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
+
+
+def _end_labs(notebook: str) -> None:
+    """End the lab that the notebook has started, however far it came."""
+    for folder, state in started().items():
+        if state.owner == notebook:
+            clear(folder)
 
 
 def _run(wanted: Run) -> str:

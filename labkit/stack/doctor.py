@@ -18,7 +18,6 @@ from labkit.stack.ownership import doubt
 from labkit.stack.packages import cache_folder, can_fetch
 from labkit.stack.ports import FIXED, require_free
 from labkit.stack.stack import Stack
-from labkit.stack.state import find_home
 
 NEEDED = ("valkey-server", "prometheus")
 
@@ -98,7 +97,7 @@ def _lab() -> Iterator[Finding]:
     except LabkitError as error:
         yield Finding("lab", "warning", str(error))
         return
-    yield Finding("lab", "ok", f"{'runs' if stack else 'none runs'} in {find_home()}")
+    yield Finding("lab", "ok", f"{stack.name} runs" if stack else "none runs")
     for row in rows:
         yield Finding(row.service, "ok" if row.state == "answering" else "warning", f"{row.state} at {row.url}")
     if not stack:

@@ -3,12 +3,14 @@
 from pathlib import Path
 
 from labkit.errors import StackError
+from labkit.stack.labs import meant
 from labkit.stack.services import LOCUST, SERVICES
-from labkit.stack.state import Folder, find_home
 
 
-def log_of(service: str, home: Path | str | None = None) -> Path:
+def log_of(service: str, home: Path | str | None = None, *, name: str | None = None) -> Path:
     """Return the file with all that a service, or "supervisord", printed since the lab was started.
+
+    Which lab is meant: see `Stack.attach`.
 
     Raises:
         StackError: there is no such service, it has said nothing yet, or the lab's folder is not labkit's.
@@ -16,11 +18,11 @@ def log_of(service: str, home: Path | str | None = None) -> Path:
     names = (*SERVICES, LOCUST, "supervisord")
     if service not in names:
         raise StackError(f"{service!r} is no service of the lab; they are {', '.join(names)}.")
-    folder = Folder(find_home(home))
+    folder = meant(home, name)
     if fault := folder.fault():
         raise StackError(fault)
     if not folder.log(service).exists():
-        raise StackError(f"There is no log of {service} in {folder.home}. Start a lab: labkit up")
+        raise StackError(f"There is no log of {service} of the lab {folder.name!r}. Start a lab: labkit up")
     return folder.log(service)
 
 

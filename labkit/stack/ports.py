@@ -1,11 +1,13 @@
 """Ports on the loopback interface: as documented, or free ones; and who holds one that is taken."""
 
 import socket
+from pathlib import Path
 from random import SystemRandom
 
 from labkit.errors import PortInUse, StackError
 from labkit.stack.options import Ports
 from labkit.stack.processes import lab_of, listener
+from labkit.stack.shelf import find_home
 
 HOST = "127.0.0.1"
 FIXED = {"redis": 6379, "store": 5050, "sidecar": 9121, "prometheus": 9090}
@@ -63,9 +65,10 @@ def _holder(port: int) -> str:
     process = listener(port)
     if process is None:
         return " by a process that is not yours to see. Stop it"
-    other_lab = lab_of(process)
-    if other_lab:
-        return f" by the lab in {other_lab}. Stop that one (`LABKIT_HOME={other_lab} labkit down`)"
+    if folder := lab_of(process):
+        home, name = Path(folder).parent.parent, Path(folder).name
+        end = "labkit down" if home == find_home() else f"LABKIT_HOME={home} labkit down"
+        return f" by the lab {name!r} in {home}. Stop that one (`{end} --name {name}`)"
     return f" by {process.name()} (pid {process.pid}). Stop it"
 
 

@@ -21,6 +21,10 @@ MARK = "made-by-labkit"
 _ELSEWHERE = "Name another home for the lab: LABKIT_HOME."
 
 
+class Vanished(StackError):
+    """There is no such folder, or no longer."""
+
+
 class PrivateFolder:
     """The folder at `path`, whose parent is a path without links; whatever else is found there is refused."""
 
@@ -43,7 +47,8 @@ class PrivateFolder:
             if self._is_free():
                 self._appear()
         except OSError as error:
-            raise StackError(f"The lab cannot be kept in {self._path}: {error}. {_ELSEWHERE}") from None
+            kind = Vanished if isinstance(error, FileNotFoundError) else StackError
+            raise kind(f"The lab cannot be kept in {self._path}: {error}. {_ELSEWHERE}") from None
         self.require()
 
     def require(self) -> None:
@@ -60,6 +65,8 @@ class PrivateFolder:
         try:
             if self.exists():
                 self.require()
+        except Vanished:
+            return ""
         except StackError as error:
             return str(error)
         return ""
@@ -79,6 +86,11 @@ class PrivateFolder:
                 path.mkdir(mode=0o700)
             if not stat.S_ISDIR(path.lstat().st_mode):
                 raise StackError(_refusal(path, "is a link or a file, where labkit keeps a folder"))
+
+    def names(self) -> list[str]:
+        """Return the names of what is in it."""
+        with self._opened() as folder, os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries)
 
     def read(self, name: str) -> str:
         """Return the text of a file.
@@ -165,6 +177,8 @@ class PrivateFolder:
             folder = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         except NotADirectoryError:
             raise StackError(_refusal(self._path, "is a link or a file")) from None
+        except FileNotFoundError as error:
+            raise Vanished(f"The lab cannot be kept in {self._path}: {error}. {_ELSEWHERE}") from None
         except OSError as error:
             raise StackError(f"The lab cannot be kept in {self._path}: {error}. {_ELSEWHERE}") from None
         try:
@@ -176,6 +190,8 @@ class PrivateFolder:
     def _require_safe_parent(self) -> None:
         try:
             fault = doubt(self._path.parent)
+        except FileNotFoundError as error:
+            raise Vanished(f"The lab cannot be kept in {self._path}: {error}. {_ELSEWHERE}") from None
         except OSError as error:
             fault = str(error)
         if fault:
@@ -194,8 +210,16 @@ class PrivateFolder:
                 made = file.read() == f"{found.st_ino}\n"
         except OSError:
             made = False
+        if not made and not self._is_at(found):
+            raise Vanished(f"{self._path} was removed just now. Try again.")
         if not made:
             raise StackError(_refusal(self._path, "was not made here by this labkit"))
+
+    def _is_at(self, found: os.stat_result) -> bool:
+        try:
+            return os.path.samestat(found, self._path.lstat())
+        except FileNotFoundError:
+            return False
 
     def _is_removable(self, name: str, folder: int) -> bool:
         try:

@@ -1,4 +1,7 @@
-"""The processes of a lab, found without the help of its supervisor: each carries the lab's home in its environment."""
+"""The processes of a lab, found without the help of its supervisor: each carries the lab's folder in its environment.
+
+A lab is named by its folder here, and many by a folder above theirs.
+"""
 
 import os
 import signal
@@ -9,7 +12,7 @@ import psutil
 
 from labkit.errors import StackError
 
-# In the environment of every process of a lab: its home, and the name of the service.
+# In the environment of every process of a lab: its folder, and the name of the service.
 MARK = "LABKIT_STACK"
 NAME = "LABKIT_SERVICE"
 KILL_TIMEOUT = 5.0
@@ -17,18 +20,24 @@ POLL = 0.01
 
 
 def lab_of(process: psutil.Process) -> str | None:
-    """Return the home of the lab to which a process belongs, None if to none or if we may not look."""
-    return _environment(process).get(MARK)
+    """Return the folder of the lab to which a process belongs, None if to none or if we may not look."""
+    return environment_of(process).get(MARK)
 
 
-def of_lab(home: Path, *services: str) -> list[psutil.Process]:
-    """Return the processes of the lab in `home`, all or those of some services; never one that started us."""
+def labs_in(shelf: Path) -> list[str]:
+    """Return the names of the labs in `shelf` of which a process runs."""
+    marks = {Path(mark) for process in psutil.process_iter() if (mark := lab_of(process))}
+    return sorted(mark.name for mark in marks if mark.parent == shelf)
+
+
+def of_lab(lab: Path, *services: str) -> list[psutil.Process]:
+    """Return the processes of a lab, all or those of some services; never one that started us."""
     us = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
-    return [process for process in psutil.process_iter() if process.pid not in us and _is(process, home, services)]
+    return [process for process in psutil.process_iter() if process.pid not in us and _is(process, lab, services)]
 
 
-def member(pid: int, home: Path) -> psutil.Process | None:
-    """Return the process `pid` of the lab in `home`, None if it has ended.
+def member(pid: int, lab: Path) -> psutil.Process | None:
+    """Return the process `pid` of a lab, None if it has ended.
 
     Raises:
         StackError: it is a process, but not one of this lab.
@@ -39,8 +48,8 @@ def member(pid: int, home: Path) -> psutil.Process | None:
             return None
     except psutil.NoSuchProcess:
         return None
-    if not _is(process, home, ()) and _lives(process):
-        raise StackError(f"Process {pid} is said to be of the lab in {home}, but is not; it is left alone.")
+    if not _is(process, lab, ()) and lives(process):
+        raise StackError(f"Process {pid} is said to be of the lab in {lab}, but is not; it is left alone.")
     return process
 
 
@@ -86,7 +95,7 @@ def end(processes: list[psutil.Process], grace: float) -> None:
         return
     send(processes, signal.SIGKILL)
     if not _ended(processes, KILL_TIMEOUT):
-        pids = ", ".join(str(process.pid) for process in processes if _lives(process))
+        pids = ", ".join(str(process.pid) for process in processes if lives(process))
         raise StackError(f"These processes of the lab do not end, even by force: {pids}. Only a restart helps.")
 
 
@@ -105,29 +114,31 @@ def _send(process: psutil.Process, what: signal.Signals) -> None:
 
 def _ended(processes: list[psutil.Process], timeout: float) -> bool:
     deadline = monotonic() + timeout
-    while any(map(_lives, processes)):
+    while any(map(lives, processes)):
         if monotonic() > deadline:
             return False
         sleep(POLL)
     return True
 
 
-def _lives(process: psutil.Process) -> bool:
-    # In a container, the first process may never collect the dead: they are gone all the same.
+def environment_of(process: psutil.Process) -> dict[str, str]:
+    """Return what a process of this user was started with; nothing for others, whose marks root could see but not
+    believe."""
+    try:
+        return process.environ() if process.uids().real == os.getuid() else {}
+    except (psutil.Error, OSError):
+        return {}
+
+
+def lives(process: psutil.Process) -> bool:
+    """Return whether a process runs. In a container, the first one may never collect the dead: they are gone."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 
 
-def _is(process: psutil.Process, home: Path, services: tuple[str, ...]) -> bool:
-    environment = _environment(process)
-    return environment.get(MARK) == str(home) and (not services or environment.get(NAME) in services)
-
-
-def _environment(process: psutil.Process) -> dict[str, str]:
-    """What a process of this user was started with; nothing for others, whose marks root could see but not believe."""
-    try:
-        return process.environ() if process.uids().real == os.getuid() else {}
-    except (psutil.Error, OSError):
-        return {}
+def _is(process: psutil.Process, lab: Path, services: tuple[str, ...]) -> bool:
+    environment = environment_of(process)
+    within = MARK in environment and Path(environment[MARK]).is_relative_to(lab)
+    return within and (not services or environment.get(NAME) in services)

@@ -14,11 +14,13 @@ from labkit.resources import resource
 from labkit.stack.binaries import Program, find
 from labkit.stack.ports import HOST
 from labkit.stack.processes import NAME
+from labkit.stack.session import grace
 from labkit.stack.state import Folder, State
 
 SERVICES = ("redis", "store", "sidecar", "prometheus")
 # Runs only when it is asked for.
 LOCUST = "locust"
+KEEPER = "keeper"
 
 
 # The page that answers 200 when all is well; a Redis is asked by PING instead.
@@ -65,11 +67,14 @@ def endpoint(name: str, state: State) -> Endpoint:
 def services(state: State, folder: Folder, on_step: Callable[[str], None] = lambda _: None) -> list[Service]:
     """Return the services of a lab, in the order of `SERVICES`; fetch the programs that are missing.
 
+    With them comes the keeper, if the lab ends with a kernel.
+
     Raises:
         BinaryNotFound: a program is neither here nor to be fetched.
     """
     sidecar = _labkit_sidecar(state) if state.options.sidecar == "labkit" else _stock_sidecar(state, on_step)
-    return [_redis(state, folder, on_step), _store(state), sidecar, _prometheus(state, folder, on_step)]
+    servers = [_redis(state, folder, on_step), _store(state), sidecar, _prometheus(state, folder, on_step)]
+    return [*servers, _keeper(folder)] if state.kernel else servers
 
 
 def store_service(state: State) -> Service:
@@ -148,6 +153,11 @@ def _web_page(program: Program) -> list[str]:
     root = Path(program.path).resolve().parent.parent
     pages = [page for page in (root / "share/prometheus/web", root / "usr/share/prometheus/web") if page.is_dir()]
     return [f"--web.local-assets={page}" for page in pages[:1] if program.origin == "cache"]
+
+
+def _keeper(folder: Folder) -> Service:
+    line = (sys.executable, "-P", "-m", "labkit.stack.keeper", str(folder.home), folder.name, f"{grace():g}")
+    return Service(KEEPER, line)
 
 
 def _python(state: State, name: str, command: str, *arguments: str) -> Service:

@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import time
 from typing import TYPE_CHECKING, Self
 
 import psutil
 
 from labkit.errors import ServiceFailed, StackError
-from labkit.stack import processes
+from labkit.stack import ending, labs, processes
 from labkit.stack.logs import tail
 from labkit.stack.options import Options, Ports, Server, Sidecar
 from labkit.stack.ports import choose, choose_one, is_free
@@ -26,8 +27,9 @@ from labkit.stack.services import (
     store_service,
     urls,
 )
-from labkit.stack.state import Folder, State, find_home
-from labkit.stack.supervisor import STOP_SECONDS, Supervisor
+from labkit.stack.session import Session, session
+from labkit.stack.state import Folder, State
+from labkit.stack.supervisor import Supervisor
 from labkit.stack.tuning import reload_prometheus, set_flush_interval
 from labkit.table import Html, table
 
@@ -51,10 +53,11 @@ class ServiceStatus:
 class Stack:
     """Redis, the store, a sidecar and Prometheus as local processes that listen on 127.0.0.1.
 
-    They outlive the command or kernel that started them, until `down`. Nothing restarts a service that was killed:
-    it stays dead until `start` or the next `up`, because an outage is something to look at. Redis keeps an
-    append-only file, so a Redis that was killed comes back with what it had acknowledged. Services are called
-    "redis", "store", "sidecar" and "prometheus".
+    Each notebook has a lab of its own, with the notebook's name, found again after a restart of its kernel; it ends
+    with the notebook's kernel, ten minutes later. What is started elsewhere is called "lab", and stays until `down`.
+    Nothing restarts a service that was killed: it stays dead until `start` or the next `up`, because an outage is
+    something to look at. Redis keeps an append-only file, so a Redis that was killed comes back with what it had
+    acknowledged. Services are called "redis", "store", "sidecar" and "prometheus".
 
         with Stack.up(ports="auto", scrape_interval=1.0, flush_interval=1.0) as stack:
             print(stack.urls["prometheus"])
@@ -63,8 +66,9 @@ class Stack:
     """
 
     def __init__(self, folder: Folder, state: State) -> None:
-        self.home, self.options = folder.home, state.options
+        self.home, self.name, self.options = folder.home, folder.name, state.options
         self.urls: dict[str, str] = urls(state.ports)
+        self.started, self.owner, self.starter = state.started, state.owner, state.starter
         self._folder, self._state, self._supervisor = folder, state, Supervisor(folder)
 
     # Starting and ending ---------------------------------------------------------------------------------------
@@ -79,12 +83,16 @@ class Stack:
         ttl: float = 1800.0,
         sidecar: Sidecar = "labkit",
         server: Server = "valkey",
+        name: str | None = None,
+        fresh: bool = False,
+        keep: bool = False,
         home: Path | str | None = None,
         on_step: Callable[[str], None] = lambda _: None,
     ) -> Self:
         """Start the lab and return once every service answers.
 
-        A lab that runs already with the same options is taken as it is; what is dead or paused of it is started.
+        A lab of this notebook that runs already with the same options is taken as it is; what is dead or paused of it
+        is started.
 
         Args:
             ports: "fixed" (Redis 6379, store 5050, sidecar 9121, Prometheus 9090) or "auto" (free ones).
@@ -93,11 +101,14 @@ class Stack:
             ttl: seconds that a series of the store lives after its last refresh.
             sidecar: "labkit", or "redis_exporter", the stock one.
             server: "valkey", or "redis", version 7 from the distribution.
-            home: the folder whose lab is meant; by default, see `find_home`.
+            name: of the lab; by default the notebook's, or "lab" outside a notebook.
+            fresh: begin with an empty lab, even if this one runs already.
+            keep: let it outlive this notebook's kernel, until `down`.
+            home: the folder that holds the labs; by default, see `find_home`.
             on_step: told, in a sentence, what takes long.
 
         Raises:
-            StackError: a lab with other options runs in this home, or an option makes no sense.
+            StackError: this lab runs with other options, or an option makes no sense.
             PortInUse: a documented port belongs to somebody else.
             BinaryNotFound: a program is neither here nor to be fetched.
             ServiceFailed: a service ended or did not answer in time; the message has the end of its log.
@@ -110,65 +121,86 @@ class Stack:
             sidecar=sidecar,
             server=server,
         )
-        folder = Folder(find_home(home))
-        with folder.locked():
-            state = folder.load()
-            if state and Supervisor(folder).alive():
-                return cls(folder, state)._adopted(options, on_step)
-            return cls._launched(folder, options, state, on_step)
+        me = session()
+        if keep:
+            me = replace(me, kernel=0)
+        for folder in labs.places(home, me, name):
+            if name or not labs.is_others(folder, me):
+                with folder.locked():
+                    # Somebody else of the same name may have been quicker.
+                    if name or not labs.is_others(folder, me):
+                        return cls._up(folder, options, me, fresh, on_step)
+        raise AssertionError("there is always another name")
 
     @classmethod
-    def attach(cls, home: Path | str | None = None) -> Self:
-        """Return the lab that was started already, as it is: some of its services may be dead.
+    def attach(cls, home: Path | str | None = None, *, name: str | None = None) -> Self:
+        """Return a lab that was started already, as it is: some of its services may be dead.
+
+        It is the one of this `name`, else this notebook's own, else the one that was started last.
 
         Raises:
             StackError: there is none.
         """
-        stack = cls.running(home)
+        stack = cls.running(home, name=name)
         if stack is None:
-            raise StackError(f"No lab runs in {find_home(home)}. Start one: `labkit up`, or Stack.up() in Python.")
+            which = f"No lab {name} runs" if name else "No lab runs"
+            raise StackError(f"{which}. Start one: `labkit up`, or Stack.up() in Python.")
         return stack
 
     @classmethod
-    def running(cls, home: Path | str | None = None) -> Self | None:
-        """Return the lab that was started already, or None."""
-        folder = Folder(find_home(home))
+    def running(cls, home: Path | str | None = None, *, name: str | None = None) -> Self | None:
+        """Return the lab that `attach` would return, or None."""
+        folder = labs.meant(home, name)
         state = folder.load()
         return cls(folder, state) if state else None
 
     @classmethod
-    def clear(cls, home: Path | str | None = None, *, keep_data: bool = False) -> bool:
-        """End all that is left of the lab in `home`, whatever became of it; return whether there was anything.
+    def all(cls, home: Path | str | None = None) -> list[Self]:
+        """Return every lab of this user that was started and not ended, the last one first."""
+        return [cls(folder, state) for folder, state in labs.started(home).items()]
+
+    @classmethod
+    def clear(cls, home: Path | str | None = None, *, name: str | None = None, keep_data: bool = False) -> str:
+        """End all that is left of a lab, whoever started it and whatever became of it; return its name, "" if none.
 
         Its processes, found by their environment, its socket, state, logs and data go. With `keep_data` the data stay,
-        and the next `up` goes on with them.
+        and the next `up` goes on with them. Which lab is meant: see `attach`.
 
         Raises:
-            StackError: `.labkit` is a link, somebody else's, or not made by labkit. Processes of the lab end even then.
+            StackError: the lab's folder is a link, somebody else's, or not made by labkit. Its processes end even then.
         """
-        folder = Folder(find_home(home))
-        if not folder.exists() and not processes.of_lab(folder.home):
-            return False
-        if fault := folder.fault():
-            _end(folder)
-            raise StackError(fault)
-        with folder.locked():
-            found = folder.has_state() or bool(processes.of_lab(folder.home))
-            _remove(folder, keep=("data",) if keep_data else ())
-            return found
+        folder = labs.meant_or_left(home, name)
+        return folder.name if ending.clear(folder, keep=("data",) if keep_data else ()) else ""
+
+    @classmethod
+    def clear_all(cls, home: Path | str | None = None, *, keep_data: bool = False) -> list[str]:
+        """End all that is left of every lab of this user; return the names of those that were there."""
+        keep = ("data",) if keep_data else ()
+        return [folder.name for folder in labs.remains(home) if ending.clear(folder, keep=keep)]
 
     def down(self, *, keep_data: bool = False) -> None:
         """End every process of the lab and remove its files. A second time does no harm.
 
         With `keep_data`, what Redis and Prometheus hold stays for the next `up`.
+
+        Raises:
+            StackError: another notebook, or a terminal, started it. `Stack.clear` and `labkit down` end any lab.
         """
-        self.clear(self.home, keep_data=keep_data)
+        state, me = labs.state_of(self._folder), session()
+        if self._state.owner != me.owner:
+            raise StackError(
+                f"The lab {self.name!r} was started by {self._state.starter}, and goes on. "
+                f"To end it all the same: `labkit down --name {self.name}`."
+            )
+        if state is None or state.owner == me.owner:  # else ours has ended, and another has its name
+            self.clear(self.home, name=self.name, keep_data=keep_data)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.down()
+        if self._state.owner == session().owner:
+            self.down()
 
     # Looking ---------------------------------------------------------------------------------------------------
 
@@ -180,6 +212,18 @@ class Stack:
         """
         pids = self._supervisor.pids()
         return [self._status(name, pids.get(name)) for name in self.urls]
+
+    def look(self) -> list[ServiceStatus]:
+        """Return `status()`, where a lab whose supervisor is gone has only dead services."""
+        if self._supervisor.alive():
+            return self.status()
+        return [self._status(name, None) for name in self.urls]
+
+    def state(self) -> str:
+        """Return how the lab is, in a word or two: "answering" if all of it answers."""
+        states = {row.service: row.state for row in self.look()}
+        bad = [f"{name} {state}" for name, state in states.items() if state != "answering"]
+        return "dead" if set(states.values()) == {"dead"} else ", ".join(bad) or "answering"
 
     def table(self) -> Html:
         """Return `status()` as a table for people, in a notebook or printed.
@@ -199,7 +243,7 @@ class Stack:
         return self._folder.log(service if service == LOCUST else _known(service))
 
     def __repr__(self) -> str:
-        return f"<Stack in {self.home}: {', '.join(f'{row.service} {row.state}' for row in self.status())}>"
+        return f"<Stack {self.name}: {', '.join(f'{row.service} {row.state}' for row in self.status())}>"
 
     def _repr_html_(self) -> str:
         return self.table()._repr_html_()
@@ -310,25 +354,34 @@ class Stack:
             self._catch_up()
             self._supervisor.stop(LOCUST)
             self._await_end(LOCUST)
-            self._set({name: port for name, port in self._state.ports.items() if name != LOCUST})
+            left = {name: port for name, port in self._state.ports.items() if name != LOCUST}
+            self._set(replace(self._state, ports=left))
 
     # -----------------------------------------------------------------------------------------------------------
 
     @classmethod
-    def _launched(cls, folder: Folder, options: Options, former: State | None, on_step: Callable[[str], None]) -> Self:
-        _end(folder)  # what a supervisor that was killed has left behind
-        same = former is not None and former.options == options
-        folder.clear(keep=("lock", "data") if same or former is None else ("lock",))
-        held = {name: former.ports[name] for name in SERVICES} if former and same else {}
+    def _up(cls, folder: Folder, options: Options, me: Session, fresh: bool, on_step: Callable[[str], None]) -> Self:
+        state = folder.load()
+        if state and not fresh and Supervisor(folder).alive():
+            return cls(folder, state)._adopted(options, me, on_step)
+        ending.end(folder)  # what a supervisor that was killed has left behind, or what ran until now
+        same = state is not None and state.options == options
+        goes_on = not fresh and (same or state is None)
+        folder.clear(keep=("lock", "data") if goes_on else ("lock",))
+        held = {name: state.ports[name] for name in SERVICES} if state and same else {}
         ports = held if held and all(map(is_free, held.values())) else choose(options.ports)
-        stack = cls(folder, State(options, ports))
-        parts = services(stack._state, folder, on_step)
+        return cls._launched(folder, State(options, ports, time(), me.owner, me.kernel), on_step)
+
+    @classmethod
+    def _launched(cls, folder: Folder, state: State, on_step: Callable[[str], None]) -> Self:
+        stack = cls(folder, state)
+        parts = services(state, folder, on_step)
         try:
             stack._launch(parts)
             stack._await_ready(SERVICES)
         except BaseException:
             # Interrupted or failed, nothing stays but the logs.
-            _remove(folder, keep=("lock", "logs"))
+            ending.remove(folder, keep=("lock", "logs"))
             raise
         return stack
 
@@ -339,13 +392,15 @@ class Stack:
         self._folder.save(self._state)
         self._supervisor.launch(parts)
 
-    def _adopted(self, options: Options, on_step: Callable[[str], None]) -> Self:
+    def _adopted(self, options: Options, me: Session, on_step: Callable[[str], None]) -> Self:
         differing = self.options.differences(options)
         if differing:
             raise StackError(
-                f"A lab runs in {self.home} already, with other options: {'; '.join(differing)}. "
-                "Ask for the same, take it as it is (Stack.attach(), `labkit status`), or end it first: labkit down"
+                f"The lab {self.name!r} runs already, with other options: {'; '.join(differing)}. Ask for the same, "
+                f"take it as it is (Stack.attach(), `labkit status`), or end it first: labkit down --name {self.name}"
             )
+        if self._state.kernel and self._state.owner == me.owner:
+            self._set(replace(self._state, kernel=me.kernel))  # the notebook's new kernel takes care of it
         for service in self.urls:
             if self._revive(service):
                 on_step(f"Started {service} again")
@@ -367,14 +422,13 @@ class Stack:
         """Somebody else may have turned the lab since we looked."""
         state = self._folder.load()
         if state is None:
-            raise StackError(f"No lab runs in {self.home} any more. Start one: labkit up")
+            raise StackError(f"The lab {self.name!r} has ended. Start one: labkit up")
         self._take(state)
 
     def _take(self, state: State) -> None:
         self._state, self.options, self.urls = state, state.options, urls(state.ports)
 
-    def _set(self, ports: dict[str, int]) -> None:
-        state = replace(self._state, ports=ports)
+    def _set(self, state: State) -> None:
         self._folder.save(state)
         self._take(state)
 
@@ -385,8 +439,7 @@ class Stack:
             set_flush_interval(self._state.ports["store"], options.flush_interval)
         state = replace(self._state, options=options)
         self._supervisor.describe(store_service(state))
-        self._folder.save(state)
-        self._take(state)
+        self._set(state)
 
     def _tune_prometheus(self, options: Options) -> None:
         if options == self.options:
@@ -396,8 +449,7 @@ class Stack:
         self._folder.configure_prometheus(prometheus_config(state))
         if process:
             reload_prometheus(process, self._state.ports["prometheus"])
-        self._folder.save(state)
-        self._take(state)
+        self._set(state)
 
     def _awake(self, service: str) -> psutil.Process | None:
         process = self._process(service)
@@ -408,7 +460,7 @@ class Stack:
     def _launch_locust(self) -> None:
         ports = {**self._state.ports, LOCUST: choose_one(LOCUST, self.options.ports)}
         self._supervisor.describe(locust_service(replace(self._state, ports=ports)))
-        self._set(ports)
+        self._set(replace(self._state, ports=ports))
         self._supervisor.start(LOCUST)
 
     def _status(self, name: str, pid: int | None) -> ServiceStatus:
@@ -429,7 +481,7 @@ class Stack:
     def _process(self, service: str) -> psutil.Process | None:
         """The process of a service that runs: no signal is sent on the supervisor's word alone."""
         pid = self._supervisor.pids()[service]
-        return None if pid is None else processes.member(pid, self.home)
+        return None if pid is None else processes.member(pid, self._folder.root)
 
     def _wake(self, service: str) -> None:
         process = self._process(service)
@@ -451,28 +503,3 @@ def _known(service: str) -> str:
     if service not in SERVICES:
         raise StackError(f"{service!r} is no service of the lab; they are {', '.join(SERVICES)}.")
     return service
-
-
-def _remove(folder: Folder, keep: tuple[str, ...]) -> None:
-    """End a lab and clear its files. An interruption only makes haste: a lab that is half there is of use to nobody."""
-    interruption = None
-    while True:
-        try:
-            _end(folder, grace=0 if interruption else STOP_SECONDS)
-            folder.clear(keep=keep)
-            break
-        except KeyboardInterrupt as error:
-            interruption = error
-    if interruption:
-        raise interruption
-
-
-def _end(folder: Folder, grace: float = STOP_SECONDS) -> None:
-    """End every process of a lab, whether its supervisor lives or not: Redis after those who write to it."""
-    # The store waits for a Redis that hangs.
-    processes.send(processes.of_lab(folder.home), signal.SIGCONT)
-    processes.end(processes.of_lab(folder.home, "store", "sidecar", "prometheus", LOCUST), grace)
-    processes.end(processes.of_lab(folder.home, "redis"), grace)
-    # supervisord has nothing to save, and would take its time. Until it has ended, it may start one more.
-    while left := processes.of_lab(folder.home):
-        processes.end(left, grace=0)

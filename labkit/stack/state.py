@@ -1,6 +1,5 @@
-"""What a lab leaves on the disk: everything is in the folder `.labkit` of its home."""
+"""What a lab leaves on the disk: everything is in a folder of its own, which has its name, on the shelf of its home."""
 
-import fcntl
 import json
 import os
 import stat
@@ -8,63 +7,59 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import sha256
-from itertools import takewhile
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from labkit.errors import StackError
+from labkit.stack.lock import alone
 from labkit.stack.options import Options
-from labkit.stack.ownership import is_own
-from labkit.stack.private import PrivateFolder
+from labkit.stack.private import PrivateFolder, Vanished
+from labkit.stack.session import SHARED
+from labkit.stack.shelf import Shelf
 
-FOLDER = ".labkit"
 _STATE, _LOCK = "state.json", "lock"
 # All that is ever made in the folder, and so all that is removed; the lock goes with the folder.
 _MADE = (
     *("state.json", "state.json.new", "prometheus.yml", "prometheus.yml.new"),
     *("supervisord.conf", "supervisord.conf.new", "supervisord.pid", "run", "logs", "data"),
 )
-_PROJECT = ("pyproject.toml", ".git")
-
-
-def find_home(home: Path | str | None = None) -> Path:
-    """Return the folder whose lab is meant.
-
-    It is the argument, else the environment variable `LABKIT_HOME`, else the nearest folder, from here upwards, that
-    has a lab or is the root of a project (it has `pyproject.toml` or `.git`), else the current folder. So a notebook
-    in `notebooks/` and a shell at the root share one lab. The way upwards ends at a folder of another user.
-    """
-    given = home or os.environ.get("LABKIT_HOME")
-    if given:
-        return Path(given).expanduser().resolve()
-    here = Path.cwd().resolve()
-    own = takewhile(is_own, (here, *here.parents))
-    found = (folder for folder in own if any(os.path.lexists(folder / name) for name in (FOLDER, *_PROJECT)))
-    return next(found, here)
 
 
 @dataclass(frozen=True)
 class State:
-    """A lab that was started: its options, and the port of each service."""
+    """A lab that was started: its options, the port of each service, and when and by whom it was started.
+
+    `started` in seconds since 1970; `owner` as a `Session` has it; `kernel` is the process with which the lab ends, 0
+    for a lab that stays.
+    """
 
     options: Options
     ports: dict[str, int]
+    started: float = 0.0
+    owner: str = ""
+    kernel: int = 0
+
+    @property
+    def starter(self) -> str:
+        """Who started it, in words."""
+        return self.owner or "a terminal or a script"
 
 
 @dataclass(frozen=True)
 class Folder:
-    """The files of the lab in `home`, a path without links."""
+    """The files of the lab `name` in `home`, a path without links."""
 
     home: Path
+    name: str = SHARED
 
     @property
     def root(self) -> Path:
-        return self.home / FOLDER
+        return self._shelf.root / self.name
 
     @property
     def socket(self) -> Path:
         # Not in the home: the path of a socket ends at 108 bytes, and not every file system takes sockets.
-        name = sha256(os.fsencode(self.home)).hexdigest()[:16]
+        name = sha256(os.fsencode(self.root)).hexdigest()[:16]
         return Path(f"/tmp/labkit-{os.getuid()}-{name}/supervisor.sock")  # noqa: S108  private, see socket_fault()
 
     @property
@@ -87,7 +82,7 @@ class Folder:
 
     def fault(self) -> str:
         """Say why what is there is not labkit's to use and to empty; "" if it is."""
-        return self._private.fault()
+        return self._shelf.fault() or self._private.fault()
 
     def socket_fault(self) -> str:
         """Say why whoever listens at the socket may be somebody else; "" if nobody else can."""
@@ -106,8 +101,8 @@ class Folder:
         Raises:
             StackError: the disk says no, or one is a link or somebody else's.
         """
-        self._private.make()
         try:
+            self._shelf.take(self._private.make)
             for parts in (("logs",), ("run",), *(("data", name) for name in data)):
                 self._private.folder(*parts)
             self.socket.parent.mkdir(mode=0o700, exist_ok=True)
@@ -124,16 +119,16 @@ class Folder:
         Raises:
             StackError: the file is damaged, or the folder is not labkit's.
         """
-        if not self.exists():
-            return None
+        if fault := self.fault():
+            raise StackError(fault)
         try:
             held = json.loads(self._private.read(_STATE))
-        except FileNotFoundError:
+        except (FileNotFoundError, Vanished):
             return None
         except (ValueError, RecursionError, OSError) as error:
             raise self._damaged(error) from None
         try:
-            return State(Options(**held["options"]), {name: int(port) for name, port in held["ports"].items()})
+            return _state(**held)
         except (ValueError, KeyError, TypeError, AttributeError, StackError) as error:
             raise self._damaged(error) from None
 
@@ -162,30 +157,31 @@ class Folder:
             if self.exists():
                 self._private.remove(name for name in _MADE if name not in keep)
                 if not keep:
-                    self._private.vanish(_LOCK)
+                    self._shelf.clear(lambda: self._private.vanish(_LOCK))
         except OSError as error:
             raise StackError(f"The lab's files cannot be removed: {error}. Did another user start it?") from None
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Let one `up` or `down` at a time go on; the others wait. The system releases the lock of a killed process.
+        """Let one `up` or `down` at a time go on; the others wait.
 
         Raises:
             StackError: the lab is somebody else's.
         """
-        file = self._lock()
-        while not _is_at(file, self.root / _LOCK):  # the one before us cleared the folder, and this file with it
-            file.close()
-            file = self._lock()
-        with file:
+        with alone(self.root / _LOCK, self._open_lock):
             yield
+
+    @property
+    def _shelf(self) -> Shelf:
+        return Shelf(self.home)
 
     @property
     def _private(self) -> PrivateFolder:
         return PrivateFolder(self.root)
 
     def _damaged(self, error: Exception) -> StackError:
-        return StackError(f"{self.root}/{_STATE} cannot be read ({error}). Clear it away with: labkit down")
+        remedy = f"labkit down --name {self.name}"
+        return StackError(f"{self.root}/{_STATE} cannot be read ({error}). Clear it away with: {remedy}")
 
     def _clear_socket(self) -> None:
         if self.socket_fault() or not self.socket.parent.exists():
@@ -195,20 +191,19 @@ class Folder:
             path.unlink()
         self.socket.parent.rmdir()
 
-    def _lock(self) -> IO[str]:
-        self._private.make()
+    def _open_lock(self) -> IO[str]:
         try:
-            file = self._private.open(_LOCK)
+            return self._shelf.take(self._make)
         except OSError as error:
             raise StackError(
                 f"The lab cannot be kept in {self.root}: {error}. Name another home: LABKIT_HOME."
             ) from None
-        fcntl.flock(file, fcntl.LOCK_EX)
-        return file
+
+    def _make(self) -> IO[str]:
+        self._private.make()
+        return self._private.open(_LOCK)
 
 
-def _is_at(file: IO[str], path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
+def _state(options: dict[str, Any], ports: dict[str, int], started: float, owner: str, kernel: int) -> State:
+    known = {name: int(port) for name, port in ports.items()}
+    return State(Options(**options), known, float(started), str(owner), int(kernel))

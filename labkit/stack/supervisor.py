@@ -19,6 +19,7 @@ from labkit.callers import ALLOWED
 from labkit.errors import ServiceFailed, StackError
 from labkit.stack.processes import MARK, NAME
 from labkit.stack.services import LOCUST, Service
+from labkit.stack.session import NOTEBOOK
 from labkit.stack.state import Folder
 
 SUPERVISOR = "supervisord"
@@ -71,10 +72,10 @@ class Supervisor:
         self._write(services)
         root = self._folder.root
         command = [sys.executable, "-P", "-m", "supervisor.supervisord", "-c", "supervisord.conf"]
-        # Variables that mean another Redis, with another password, are not for this lab.
-        foreign = ("LABKIT_", "REDIS_")
+        # Variables that mean another Redis, with another password, are not for this lab; nor is it a notebook.
+        foreign = ("LABKIT_", "REDIS_", NOTEBOOK)
         ours = {name: value for name, value in os.environ.items() if name == ALLOWED or not name.startswith(foreign)}
-        environment = ours | {MARK: str(self._folder.home), NAME: SUPERVISOR}
+        environment = ours | {MARK: str(self._folder.root), NAME: SUPERVISOR}
         done = subprocess.run(
             command, cwd=root, env=environment, check=False, umask=0o077,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
@@ -133,7 +134,7 @@ class Supervisor:
             raise ServiceFailed(f"supervisord refused {method}{arguments}: {fault.faultString}.") from None
         except (OSError, HTTPException):
             raise StackError(
-                f"The supervisor of the lab in {self._folder.home} is gone. "
+                f"The supervisor of the lab {self._folder.name!r} is gone. "
                 "`labkit up` starts the lab again, `labkit down` clears it away."
             ) from None
 

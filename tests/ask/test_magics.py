@@ -219,7 +219,7 @@ def test_lab_starts_and_ends_a_lab(session: Session, empty_home: object) -> None
     assert "answering" in repr(session.run("%lab up --ports auto --scrape-interval 1").value)
     assert "http://127.0.0.1" in session.run("%lab logs store -n 5").said
     assert '"scrape_interval": 1.0' in session.run("%lab status --json").said
-    assert repr(session.run("%lab down").value) == "The lab is down."
+    assert repr(session.run("%lab down").value) == "The lab 'lab' is down."
     assert repr(session.run("%lab down").value) == "No lab was running."
 
 

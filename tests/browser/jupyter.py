@@ -12,6 +12,7 @@ import httpx
 import nbformat
 
 from labkit import Stack
+from labkit.jupyter import environment
 from tests.redis_server import free_port, wait_until
 
 REPOSITORY = Path(__file__).parent.parent.parent
@@ -35,7 +36,7 @@ class Jupyter:
             "JUPYTERLAB_SETTINGS_DIR",
         )
         own = {name: str(folder / name.lower()) for name in (*names, "JUPYTERLAB_WORKSPACES_DIR")}
-        self.environment = os.environ | own | {"LABKIT_HOME": str(self.root)}
+        self.environment = os.environ | own | environment() | {"LABKIT_HOME": str(self.root)}
         command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}"]
         command += ["--ServerApp.port_retries=0", "--IdentityProvider.token=", f"--ServerApp.base_url={base_url}"]
         command += [f"--ServerApp.root_dir={self.root}", "--log-level=WARN"]
@@ -56,7 +57,7 @@ class Jupyter:
         # In good order, so that it ends its kernels.
         self.process.terminate()
         self.process.wait(30)
-        Stack.clear(self.root)
+        Stack.clear_all(self.root)
 
     @property
     def log(self) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Page, Response, expect
 
-from labkit import Stack
+from labkit import Prometheus, Stack
 from tests.browser.jupyter import Jupyter
 from tests.browser.notebook_page import READY, SCREENSHOTS
 
@@ -51,10 +51,7 @@ def ask_for_what_is_up(prometheus: Page) -> None:
 
 
 def look_at_the_metrics(sidecar: Page) -> None:
-    expect(sidecar.get_by_role("heading", name="labkit sidecar")).to_be_visible(timeout=READY)
-    sidecar.get_by_role("link", name="metrics").click()
     expect(sidecar.get_by_text("# TYPE user_events counter").first).to_be_visible(timeout=READY)
-    sidecar.go_back()
 
 
 def join(store: Page) -> None:
@@ -70,9 +67,9 @@ def watch_the_requests(locust: Page) -> None:
 
 
 TILES: dict[str, Callable[[Page], None]] = {
-    "Prometheus": ask_for_what_is_up,
-    "Sidecar": look_at_the_metrics,
     "Store": join,
+    "Sidecar": look_at_the_metrics,
+    "Prometheus": ask_for_what_is_up,
     "Locust": watch_the_requests,
 }
 
@@ -89,24 +86,45 @@ def test_every_tile_opens_the_real_page(launcher: Page, jupyter: Jupyter, failed
     assert failed == []
 
 
-def test_the_tile_of_what_does_not_run_says_how_to_start_it(launcher: Page) -> None:
-    """Grafana comes with Docker; its tile is there, and opens a page that says so and reloads."""
-    with launcher.expect_popup() as popup:
-        launcher.locator(".jp-LauncherCard", has_text="Grafana").click()
-    expect(popup.value.get_by_role("heading", name="Grafana is not running")).to_be_visible(timeout=READY)
+def test_what_does_not_run_says_how_to_start_it(page: Page, jupyter: Jupyter) -> None:
+    """Grafana comes with Docker and has no tile before it runs; its address says so and reloads."""
+    page.goto(f"{jupyter.url}grafana/")
+    expect(page.get_by_role("heading", name="Grafana is not running")).to_be_visible(timeout=READY)
     for scheme in ("dark", "light"):
-        popup.value.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-        popup.value.screenshot(path=SCREENSHOTS / f"tile-away-{scheme}.png")
+        page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+        page.screenshot(path=SCREENSHOTS / f"tile-away-{scheme}.png")
+
+
+def test_one_tile_starts_the_lab(launcher: Page, jupyter: Jupyter) -> None:
+    """The panel and the live dashboard stand side by side, with customers in the store; nobody wrote a line."""
+    launcher.locator(".jp-LauncherCard", has_text="Start the lab").click()
+    panel, dashboard = launcher.locator(".lk-controls"), launcher.locator(".jp-LinkedOutputView .labkit-live")
+    expect(panel.get_by_role("slider")).to_have_value("20", timeout=2 * READY)
+    expect(dashboard.get_by_text("Events per second").first).to_be_visible(timeout=2 * READY)
+    left, right = panel.bounding_box(timeout=READY), dashboard.bounding_box(timeout=2 * READY)
+    assert left
+    assert right
+    assert left["x"] + left["width"] <= right["x"]
+    stack = Stack.attach(jupyter.root, name="start-the-lab")
+    Prometheus(stack.urls["prometheus"]).wait_until("sum(rate(user_events[10s])) > 0", timeout=60)
+    launcher.screenshot(path=SCREENSHOTS / "start-the-lab.png", timeout=READY)
+    Stack.clear(jupyter.root, name="start-the-lab")
+    gone = panel.get_by_text("The lab 'start-the-lab' has ended.")
+    expect(gone).to_be_visible(timeout=READY)
+    expect(panel.get_by_role("slider")).to_be_hidden()
 
 
 def test_the_launcher_shows_every_tile(launcher: Page) -> None:
-    """Each with its icon, in both themes."""
+    """First of all, in a group of their own, in the order of a value's way; each with its icon, in both themes."""
+    first = launcher.locator(".jp-Launcher-section").first
+    expect(first.get_by_role("heading")).to_have_text("labkit")
+    expect(first.locator(".jp-LauncherCard-label")).to_have_text(["Start the lab", *TILES])
     for theme in ("Dark", "Light"):
         for name in ("Settings", "Theme", f"JupyterLab {theme}"):
             launcher.locator(".lm-MenuBar-itemLabel, .lm-Menu-itemLabel").get_by_text(name, exact=True).click()
         themed = launcher.locator(f"body[data-jp-theme-name='JupyterLab {theme}']")
         themed.wait_for(state="attached", timeout=READY)
         launcher.locator("#jupyterlab-splash").wait_for(state="detached", timeout=READY)
-        for name in (*TILES, "Grafana"):
+        for name in ("Start the lab", *TILES):
             expect(launcher.locator(".jp-LauncherCard", has_text=name).locator("img, svg").first).to_be_visible()
         launcher.screenshot(path=SCREENSHOTS / f"launcher-{theme.lower()}.png")

@@ -97,7 +97,7 @@ def test_down_works_without_its_files(home: Path) -> None:
     """Somebody removed `.labkit` under a running lab."""
     Stack.up(home=home, **OPTIONS)
     Folder(home).clear()
-    assert Stack.clear(home) is True
+    assert Stack.clear(home) == "lab"
     assert processes.of_lab(home) == []
 
 
@@ -153,7 +153,9 @@ def test_a_port_of_another_lab_is_told(home: Path, monkeypatch: pytest.MonkeyPat
         port = int(other.urls["sidecar"].rpartition(":")[2])
         monkeypatch.setitem(ports.FIXED, "sidecar", port)
         monkeypatch.setattr(ports, "FIXED", ports.choose("auto") | {"sidecar": port})
-        with pytest.raises(PortInUse, match=rf"Port {port} .* by the lab in {home}/one.*LABKIT_HOME.*--ports auto"):
+        with pytest.raises(
+            PortInUse, match=rf"Port {port} .* by the lab 'lab' in {home}/one.*LABKIT_HOME.*--ports auto"
+        ):
             Stack.up(home=home / "two")
     assert processes.of_lab(home / "two") == []
 

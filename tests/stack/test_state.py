@@ -1,4 +1,4 @@
-"""One lab per home: found from below, written whole, and changed by one at a time."""
+"""A lab's files: written whole, for this user alone, and changed by one at a time."""
 
 import os
 import stat
@@ -10,45 +10,9 @@ import pytest
 from labkit.errors import StackError
 from labkit.stack.options import Options
 from labkit.stack.private import MARK
-from labkit.stack.state import Folder, State, find_home
-from tests.stack.somebody import SOMEBODY, needs_root
+from labkit.stack.state import Folder, State
 
 STATE = State(Options(ttl=60), {"redis": 1, "store": 2, "sidecar": 3, "prometheus": 4})
-
-
-def test_the_argument_wins_over_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LABKIT_HOME", str(tmp_path / "named"))
-    assert find_home() == tmp_path / "named"
-    assert find_home(tmp_path / "given") == tmp_path / "given"
-
-
-def test_a_notebook_and_a_shell_share_one_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From `notebooks/` the nearest folder is found that has a lab or is the root of a project."""
-    monkeypatch.delenv("LABKIT_HOME", raising=False)
-    below = tmp_path / "project" / "notebooks" / "deep"
-    below.mkdir(parents=True)
-    monkeypatch.chdir(below)
-    (tmp_path / ".labkit").mkdir()
-    assert find_home() == tmp_path
-    (tmp_path / "project" / "pyproject.toml").touch()
-    assert find_home() == tmp_path / "project"
-
-
-@needs_root
-def test_the_way_upwards_ends_at_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What somebody else planted above is not even looked at."""
-    monkeypatch.delenv("LABKIT_HOME", raising=False)
-    (tmp_path / ".labkit").mkdir()
-    (tmp_path / "mine").mkdir()
-    os.chown(tmp_path, SOMEBODY, SOMEBODY)
-    monkeypatch.chdir(tmp_path / "mine")
-    assert find_home() == tmp_path / "mine"
-
-
-def test_without_a_project_it_is_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("LABKIT_HOME", raising=False)
-    monkeypatch.chdir(tmp_path)
-    assert find_home() == tmp_path
 
 
 def test_the_state_is_read_as_it_was_written(tmp_path: Path) -> None:

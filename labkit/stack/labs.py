@@ -1,0 +1,93 @@
+"""The labs of this user: which there are, which is meant where none is named, and which folder a new one gets."""
+
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+from labkit.errors import StackError
+from labkit.stack import processes
+from labkit.stack.session import Session, session
+from labkit.stack.shelf import Shelf, find_home, require_name
+from labkit.stack.state import Folder, State
+from labkit.stack.supervisor import Supervisor
+
+
+def started(home: Path | str | None = None) -> dict[Folder, State]:
+    """Return the labs of a home that were started, and not ended: the last one first.
+
+    Raises:
+        StackError: the shelf of the home is a link, somebody else's, or not made by labkit.
+    """
+    home = find_home(home)
+    known = [Folder(home, name) for name in Shelf(home).names()]
+    states = {folder: state for folder in known if (state := state_of(folder))}
+    return dict(sorted(states.items(), key=lambda item: item[1].started, reverse=True))
+
+
+def remains(home: Path | str | None = None) -> list[Folder]:
+    """Return the folders of all labs of a home, also those of which only files or processes are left."""
+    home = find_home(home)
+    shelf = Shelf(home)
+    names = {} if shelf.fault() else dict.fromkeys(shelf.names())
+    return [Folder(home, name) for name in names | dict.fromkeys(processes.labs_in(shelf.root))]
+
+
+def meant(home: Path | str | None = None, name: str | None = None) -> Folder:
+    """Return the folder of the lab that is meant: the one of this name, else this notebook's own, else the one that
+    runs and was started last, else the one that was started last, else where a new one would be.
+
+    Raises:
+        StackError: `name` cannot be the name of a lab, or the shelf is not labkit's.
+    """
+    if name is not None:
+        return Folder(find_home(home), require_name(name))
+    me, labs = session(), started(home)
+    own = [folder for folder, state in labs.items() if state.owner == me.owner and me.owner]
+    candidates = own or list(labs)
+    if len(candidates) > 1:
+        return next(filter(_runs, candidates), candidates[0])
+    return candidates[0] if candidates else Folder(find_home(home), me.name)
+
+
+def meant_or_left(home: Path | str | None = None, name: str | None = None) -> Folder:
+    """Return the folder of the lab that is meant, or of one of which only files or processes are left."""
+    try:
+        known = name is not None or bool(started(home))
+    except StackError:  # somebody put something else in the place of the shelf; the processes are ours all the same
+        known = False
+    left = [] if known else remains(home)
+    return left[0] if left else meant(home, name)
+
+
+def places(home: Path | str | None, me: Session, name: str | None = None) -> Iterator[Folder]:
+    """Yield the folders in which a lab may be started, in the order in which to try; see `is_others`."""
+    home = find_home(home)
+    if name is not None:
+        yield Folder(home, require_name(name))
+        return
+    yield from (folder for folder, state in started(home).items() if me.owner and state.owner == me.owner)
+    yield Folder(home, me.name)
+    yield from (Folder(home, f"{me.name}-{number}") for number in count(2))
+
+
+def is_others(folder: Folder, me: Session) -> bool:
+    """Return whether a lab is another notebook's, and something of it runs."""
+    state = folder.load()
+    if state is None or state.owner == me.owner:
+        return False
+    return Supervisor(folder).alive() or bool(processes.of_lab(folder.root))
+
+
+def state_of(folder: Folder) -> State | None:
+    """Return the state of a lab, None if there is none that can be read."""
+    try:
+        return folder.load()
+    except StackError:  # who means this lab is told; the others go on
+        return None
+
+
+def _runs(folder: Folder) -> bool:
+    try:
+        return Supervisor(folder).alive()
+    except StackError:  # somebody else listens there
+        return False
