@@ -153,8 +153,8 @@ class Checks:
             display(part)
 
     def _urls(self) -> dict[str, str]:
-        # Asked anew: the notebook may have ended its lab, and started another.
-        return Stack.attach(self._stack.home).urls
+        # Asked anew: the notebook may have ended its lab, and started another of the same name.
+        return Stack.attach(self._stack.home, name=self._stack.name).urls
 
     def _redis(self) -> Redis:
         return connect(self._urls()["redis"], timeout=5)

@@ -1,13 +1,12 @@
 """How far somebody has come: one private file for each notebook, so that a new kernel knows it, too."""
 
 import json
-import os
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 from labkit.errors import StackError
 from labkit.stack.private import PrivateFolder
+from labkit.stack.shelf import find_home
 
 _FOLDER = ".labkit-course"
 
@@ -26,8 +25,7 @@ Attempts = dict[str, Attempt]
 
 def folder() -> PrivateFolder:
     """Return where progress is kept: beside the user's labs, which come and go, and not in the course's own folder."""
-    home = Path(os.environ.get("LABKIT_HOME") or Path.home())
-    return PrivateFolder(home.expanduser().resolve() / _FOLDER)
+    return PrivateFolder(find_home() / _FOLDER)
 
 
 def load(notebook: str) -> Attempts:
