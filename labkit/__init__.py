@@ -3,7 +3,7 @@
 The journey of a value, and the module that handles it at each stage:
 
     record ──► batch ──► Redis ──► Lua ──► exposition ──► Prometheus ──► query ──► plot
-    └─ writer ────┘      keys      script  └─ sidecar                    client    theme
+    └─ writer ────┘      keys      script  └─ sidecar                    client    theme, picture
                          digits    lua/                                  query     series, plot
                                                                          answers   panels, grid
                                                                                    dashboard
