@@ -49,6 +49,7 @@ async function run({ commands, shell }, panel) {
   await panel.context.ready;
   await panel.sessionContext.ready;
   shell.activateById(panel.id);
+  shell.collapseLeft?.(); // two need the width
   await commands.execute("notebook:run-all-cells");
   if ([...shell.widgets("main")].some(isBeside(panel))) return;
   shell.activateById(panel.id);
