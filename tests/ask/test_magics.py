@@ -180,7 +180,7 @@ def test_a_server_that_hangs_costs_the_time_that_is_told(
 def test_a_supervisor_that_hangs_is_told_too(asking: Session, lab: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     """`%lab status` waited for it without end."""
     monkeypatch.setattr(request, "PATIENCE", 2.0)
-    supervisor = int((lab.home / ".labkit" / "supervisord.pid").read_text())
+    supervisor = int((lab.home / ".labkit" / lab.name / "supervisord.pid").read_text())
     os.kill(supervisor, signal.SIGSTOP)
     try:
         assert "The lab's supervisor did not answer within 2 s" in asking.run("%lab status").said
