@@ -1,8 +1,8 @@
 // A live figure in the browser: drawn once, then extended; the kernel hears of it only while it can be seen.
 
 const HEARTBEAT = 15000; // ms
-// The buttons are costly, and shown once somebody comes with a pointer.
-const CONFIG = { displaylogo: false, displayModeBar: false };
+// The size is watched here: plotly sees only the window. Its buttons are costly, and shown once a pointer comes.
+const CONFIG = { responsive: false, displaylogo: false, displayModeBar: false };
 const BUTTONS = ["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"];
 
 async function load(model) {

@@ -143,7 +143,7 @@ def test_it_says_that_its_kernel_has_ended_and_fits_its_cell(
 ) -> None:
     """After a restart the figures stand still, and say what to do; run one by one, they fill their cells.
 
-    So they do when an output that was folded is unfolded on a page of another size.
+    So they do when the page gets another size, also while an output is folded or a figure rests.
     """
     notebook = open_notebook(START.format(url=prometheus.url), "shown()", "shown()")
     notebook.run_all()
@@ -161,6 +161,11 @@ def test_it_says_that_its_kernel_has_ended_and_fits_its_cell(
     expect(notebook.page.locator(".labkit-live").first).to_be_hidden()
     notebook.page.set_viewport_size({"width": 1100, "height": 1000})
     notebook.menu("View", "Expand All Outputs")
+    notebook.page.wait_for_function(FITS, timeout=READY)
+    for button in notebook.page.locator(".labkit-live .lk-button").all():
+        button.press("Enter")
+        expect(button).to_have_text("▶ Go on")
+    notebook.page.set_viewport_size({"width": 1250, "height": 1000})
     notebook.page.wait_for_function(FITS, timeout=READY)
 
 
