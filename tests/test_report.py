@@ -189,12 +189,27 @@ def test_a_cell_that_takes_too_long_ends_the_run(tmp_path: Path) -> None:
     assert "early" in report.output.read_text()
 
 
+@pytest.mark.parametrize("metadata", [{}, {"kernelspec": {"name": "venv-of-a-colleague", "display_name": "Python"}}])
+def test_a_python_notebook_runs_whatever_kernel_it_names(tmp_path: Path, metadata: dict[str, object]) -> None:
+    """Without a kernel, or with one of another machine, this Python runs it, with the parameters that are given."""
+    path = notebook(tmp_path / "n.ipynb", "count: int = 3", "import sys\nprint(sys.prefix, count + 1)")
+    given = nbformat.read(path, as_version=4)
+    given.metadata = nbformat.from_dict(metadata)
+    nbformat.write(given, path)
+    report = run(path, [("count", "41")], tmp_path / "n.html")
+    assert report.failure == ""
+    assert f"{sys.prefix} 42\n" in report.output.read_text()
+
+
 def test_a_notebook_for_another_language_is_refused(tmp_path: Path) -> None:
-    """The message is Jupyter's own: there is no such kernel."""
+    """In one line, which says what it is written in and what is here."""
     path = notebook(tmp_path / "n.ipynb", "x: int = 1")
-    path.write_text(path.read_text().replace('"python3"', '"fortran"'))
-    with pytest.raises(LabkitError, match=r"(?s)n\.ipynb could not be run: .*No such kernel named fortran"):
+    path.write_text(path.read_text().replace('"python3"', '"gfort"').replace('"python"', '"fortran"'))
+    with pytest.raises(
+        LabkitError, match=r"n\.ipynb is written in fortran, .* 'gfort' .*; there is .*python3"
+    ) as refusal:
         run(path, output=tmp_path / "n.html")
+    assert "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("source", ["%matplotlib inline\nx: int = 1", "x = (", "x = '''"])
