@@ -3,10 +3,15 @@
 Its page needs `labkit/report/page.js`, which fits figures to the paper when the page is printed.
 """
 
+import re
 from typing import Any
 
 import plotly.io as pio
 
+from labkit.plot import TICKS
+
+_TAG = re.compile(r"<[^>]*>")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _CONFIG = {"responsive": True, "displaylogo": False, "displayModeBar": False}
 # Pixels below the plot: for the times, and for the names of its lines.
 _BELOW = {
@@ -14,20 +19,25 @@ _BELOW = {
     "y": 0, "yanchor": "bottom", "yref": "container",
 }  # fmt: skip
 _TITLE = 40
-# Narrower, no name on the left and no number on the right would leave room for the plot.
-_ROOM, _CHARACTER = 260, 7
+# With less beside the names on the left, nothing could be seen of the plot.
+_ROOM, _CHARACTER = 190, 7
+_TIMES = {"tickangle": 0, "tickformatstops": TICKS}
 
 
 def figure(given: dict[str, Any]) -> str:
     """Return the HTML of a plotly figure, given as in a notebook's file."""
     layout = dict(given["layout"])
-    caption = _caption(layout)
+    caption, needs = _caption(layout), _needs(given["data"])
     if "width" not in layout:
-        layout |= _roomy(layout)
+        layout |= _roomy(layout) | _times(given)
     parts = {"data": given["data"], "layout": layout}
     plot = pio.to_html(parts, include_plotlyjs=False, full_html=False, config=_CONFIG, validate=False)
-    least = layout.get("width") or _least(given)
-    return f'<figure>{caption}<div class="scrolls"><div style="min-width: {least}px">{plot}</div></div></figure>'
+    # Where it is too narrow, dots have their names above them; bars, and figures as wide as they are, scroll.
+    dots = {trace["type"] for trace in given["data"]} == {"scatter"}
+    names = f' data-needs="{needs}" data-rows="{_rows(given["data"])}"' if needs and dots else ""
+    kind, least = ("scrolls wide", layout["width"]) if "width" in layout else ("scrolls", 0 if dots else needs)
+    inner = f'<div style="min-width: {least}px">{plot}</div>'
+    return f'<figure>{caption}<div class="{kind}"{names}>{inner}</div></figure>'
 
 
 def _caption(layout: dict[str, Any]) -> str:
@@ -42,11 +52,23 @@ def _roomy(layout: dict[str, Any]) -> dict[str, Any]:
     return {"margin": margin, "legend": {**layout.get("legend", {}), **_BELOW}, "height": height}
 
 
-def _least(given: dict[str, Any]) -> int:
-    """The width in pixels below which the names on the left would leave no room; 0 for a plot without names."""
-    names = [str(name) for trace in given["data"] for name in _names(trace.get("y"))]
-    return _ROOM + _CHARACTER * max(map(len, names)) if names else 0
+def _times(given: dict[str, Any]) -> dict[str, Any]:
+    """Short times: the page says the day, and an axis that shows several has them in its labels."""
+    firsts = [str(trace["x"][0]) for trace in given["data"] if isinstance(trace.get("x"), list) and trace["x"]]
+    timed = any(map(_DAY.match, firsts))
+    return {"xaxis": {**given["layout"].get("xaxis", {}), **_TIMES}} if timed else {}
 
 
-def _names(values: Any) -> list[str]:
+def _needs(traces: Any) -> int:
+    """The width in pixels below which the names on the left leave too little to the plot; 0 without names."""
+    longest = max((len(_TAG.sub("", name)) for trace in traces for name in _names(trace)), default=0)
+    return longest and _ROOM + _CHARACTER * longest
+
+
+def _rows(traces: Any) -> int:
+    return len({name for trace in traces for name in _names(trace)})
+
+
+def _names(trace: Any) -> list[str]:
+    values = trace.get("y")
     return [value for value in values if isinstance(value, str)] if isinstance(values, list) else []
