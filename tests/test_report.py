@@ -135,6 +135,31 @@ def test_the_page_stands_alone(tmp_path: Path) -> None:
     assert not re.search(r'<(script|link|img|iframe)[^>]+(src|href)="(?!data:)', text)
 
 
+def test_the_page_begins_with_what_was_found(tmp_path: Path) -> None:
+    """Title, findings with their numbers, tagged figures with their titles; the particulars are folded, at the end."""
+    found = "print('18 of 18 numbers are equal; p99 43 ms.')\nprint('See [x].')"
+    titled = f"{FIGURE}.update_layout(title_text='Bars are high')"
+    path = notebook(tmp_path / "n.ipynb", "x: int = 5", titled, found, "print('by the way')")
+    given = nbformat.read(path, as_version=4)
+    given.metadata["title"] = "A claim"
+    given.cells[2].metadata["tags"], given.cells[3].metadata["tags"] = ["report"], ["findings"]
+    nbformat.write(given, path)
+    body = run(path, output=tmp_path / "n.html").output.read_text().partition("<body>")[2]
+    sentence = "<li><strong>18 of 18</strong> numbers are equal; p99 <strong>43 ms</strong>.</li>"
+    order = ["<h1>A claim</h1>", sentence, "<figcaption>Bars are high</figcaption>", "4711", "<details>", "Machine"]
+    assert [part for part in order if part in body] == order
+    assert sorted(order, key=body.index) == order
+    assert not re.search("by the way|Prose", body)
+
+
+def test_links_that_lead_nowhere_are_words(tmp_path: Path) -> None:
+    """A lab has ended when its report is read, and a file beside the notebook is not passed on with it."""
+    prose = "# T\n\n[lab](http://127.0.0.1:9090/x) [six](http://[::1]:1/) [near](a.md) [far](https://prometheus.io/)"
+    text = run(notebook(tmp_path / "n.ipynb", "x: int = 1", prose=prose), output=tmp_path / "n.html").output.read_text()
+    assert re.findall(r'<a [^>]*href="([^"]*)"', text) == ["https://prometheus.io/"]
+    assert "lab six near" in text
+
+
 def test_readers_are_spared_exercises_and_what_is_tagged_so(tmp_path: Path) -> None:
     """The prose before an exercise stays, cells tagged `remove-cell` run unseen, and the kept notebook has them all."""
     path = notebook(tmp_path / "n.ipynb", "x: int = 1", "print('un' + 'seen')", "print('the an' + 'swer')")

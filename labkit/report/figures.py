@@ -19,25 +19,31 @@ _BELOW = {
     "y": 0, "yanchor": "bottom", "yref": "container",
 }  # fmt: skip
 _TITLE = 40
-# With less beside the names on the left, nothing could be seen of the plot.
-_ROOM, _CHARACTER = 190, 7
+# Names on the left leave room for little else: dots need this many pixels beside them, and bars can do with less.
+_CHARACTER, _DOTS, _BARS = 7, 320, 190
 _TIMES = {"tickangle": 0, "tickformatstops": TICKS}
 
 
 def figure(given: dict[str, Any]) -> str:
     """Return the HTML of a plotly figure, given as in a notebook's file."""
     layout = dict(given["layout"])
-    caption, needs = _caption(layout), _needs(given["data"])
+    caption = _caption(layout)
     if "width" not in layout:
         layout |= _roomy(layout) | _times(given)
     parts = {"data": given["data"], "layout": layout}
     plot = pio.to_html(parts, include_plotlyjs=False, full_html=False, config=_CONFIG, validate=False)
-    # Where it is too narrow, dots have their names above them; bars, and figures as wide as they are, scroll.
-    dots = {trace["type"] for trace in given["data"]} == {"scatter"}
-    names = f' data-needs="{needs}" data-rows="{_rows(given["data"])}"' if needs and dots else ""
-    kind, least = ("scrolls wide", layout["width"]) if "width" in layout else ("scrolls", 0 if dots else needs)
-    inner = f'<div style="min-width: {least}px">{plot}</div>'
-    return f'<figure>{caption}<div class="{kind}"{names}>{inner}</div></figure>'
+    return f"<figure>{caption}{_room(parts)}{plot}</div></div></figure>"
+
+
+def _room(figure: dict[str, Any]) -> str:
+    """Where it is too narrow, dots have their names above them; bars, and figures of a fixed width, scroll."""
+    names = {name for trace in figure["data"] for name in _names(trace)}
+    longest = _CHARACTER * max((len(_TAG.sub("", name)) for name in names), default=0)
+    if width := figure["layout"].get("width"):
+        return f'<div class="scrolls wide"><div style="min-width: {width}px">'
+    if names and {trace["type"] for trace in figure["data"]} == {"scatter"}:
+        return f'<div class="scrolls" data-needs="{longest + _DOTS}" data-rows="{len(names)}"><div>'
+    return f'<div class="scrolls"><div style="min-width: {longest and longest + _BARS}px">'
 
 
 def _caption(layout: dict[str, Any]) -> str:
@@ -57,16 +63,6 @@ def _times(given: dict[str, Any]) -> dict[str, Any]:
     firsts = [str(trace["x"][0]) for trace in given["data"] if isinstance(trace.get("x"), list) and trace["x"]]
     timed = any(map(_DAY.match, firsts))
     return {"xaxis": {**given["layout"].get("xaxis", {}), **_TIMES}} if timed else {}
-
-
-def _needs(traces: Any) -> int:
-    """The width in pixels below which the names on the left leave too little to the plot; 0 without names."""
-    longest = max((len(_TAG.sub("", name)) for trace in traces for name in _names(trace)), default=0)
-    return longest and _ROOM + _CHARACTER * longest
-
-
-def _rows(traces: Any) -> int:
-    return len({name for trace in traces for name in _names(trace)})
 
 
 def _names(trace: Any) -> list[str]:

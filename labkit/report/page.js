@@ -8,6 +8,12 @@ const isWide = (figure) => figure.closest(".wide");
 const needs = (figure) => Number(figure.closest("[data-needs]")?.dataset.needs ?? 0);
 const figures = () => [...document.querySelectorAll(".plotly-graph-div")];
 
+// The room for the numbers on the right.
+function noted(figure) {
+  const texts = (figure.layout.annotations ?? []).map((note) => note.text.replace(/<[^>]*>/g, ""));
+  return 30 + 8 * Math.max(0, ...texts.map((text) => text.length));
+}
+
 // Names stand beside their rows or, where there is no room, above them: long ones in two lines.
 function naming(figure, above, width) {
   const names = [...new Set(figure.data.flatMap((trace) => trace.y))];
@@ -16,21 +22,24 @@ function naming(figure, above, width) {
     "yaxis.tickvals": names,
     "yaxis.ticktext": above ? names.map(broken) : names,
     "yaxis.ticklabelposition": above ? "inside" : "outside",
+    "xaxis.showticklabels": !above, // each row has its number
+    "yaxis.range": [-0.6, names.length - (above ? 0 : 0.4)],
     "yaxis.ticklabelshift": above ? -21 : 0,
     "yaxis.tickfont.size": above ? 10 : 12,
     "margin.l": above ? 12 : figure.given.left,
-    "margin.r": above ? 80 : figure.given.right,
+    "margin.b": above ? 48 : figure.given.bottom,
+    "margin.r": above ? noted(figure) : figure.given.right,
   };
 }
 
 function fit(figure, width, size) {
   const { height: usual, margin } = figure.layout;
-  figure.given ??= { height: usual, left: margin?.l ?? null, right: margin?.r ?? null };
+  figure.given ??= { height: usual, left: margin?.l ?? null, bottom: margin?.b ?? null, right: margin?.r ?? null };
   const names = figure.closest("[data-needs]");
   const above = width < needs(figure);
   const tight = width < TIGHT;
   const entries = figure.data.filter((trace) => trace.name && trace.showlegend !== false).length;
-  const more = (above ? names.dataset.rows * LINE : 0) + (tight && entries > 3 ? entries * LINE : 0);
+  const more = (above ? names.dataset.rows * LINE + LINE : 0) + (tight && entries > 3 ? entries * LINE : 0);
   const height = figure.given.height + more;
   figure.style.height = `${height}px`;
   const ticks = { "xaxis.tickfont.size": tight ? 10 : 12 };
@@ -42,13 +51,13 @@ function toPaper() {
   for (const figure of figures()) {
     const width = isWide(figure) ? figure.layout.width : Math.max(PAPER, needs(figure));
     if (!isWide(figure)) fit(figure, width, { autosize: false, width });
-    figure.style.zoom = PAPER / width;
+    Object.assign(figure.style, { width: `${width}px`, zoom: PAPER / width });
   }
 }
 
 function toScreen() {
   for (const figure of figures()) {
-    figure.style.zoom = "";
+    Object.assign(figure.style, { width: "100%", zoom: "" });
     if (!isWide(figure)) fit(figure, figure.parentElement.clientWidth, { autosize: true, width: null });
   }
 }
