@@ -43,7 +43,7 @@ JOURNEY = (
     *("answers", "client", "query", "theme", "series", "picture", "plot", "panels", "grid", "dashboard"),
     *("table", "progress", "interrupts", "store", "stack", "experiments", "live_figure", "control_panel"),
     *("relay", "proxies", "pytest_plugin"),
-    *_within("report", "parameters", "execution", "pages", "report"),
+    *_within("report", "parameters", "kernels", "execution", "readers", "figures", "particulars", "pages", "report"),
     *("course", "jupyter"),
     *_within("exercises", "verdict", "reading", "names", "lesson", "progress", "checks"),
     *_within("exercises", "start_here", "record_and_batch", "in_redis", "lua_and_sidecars", "query_and_plot", "status"),

@@ -135,6 +135,31 @@ def test_the_page_stands_alone(tmp_path: Path) -> None:
     assert not re.search(r'<(script|link|img|iframe)[^>]+(src|href)="(?!data:)', text)
 
 
+def test_the_page_begins_with_what_was_found(tmp_path: Path) -> None:
+    """Title, findings with their numbers, tagged figures with their titles; the particulars are folded, at the end."""
+    found = "print('18 of 18 numbers are equal; p99 43 ms.')\nprint('See [x].')"
+    titled = f"{FIGURE}.update_layout(title_text='Bars are high')"
+    path = notebook(tmp_path / "n.ipynb", "x: int = 5", titled, found, "print('by the way')")
+    given = nbformat.read(path, as_version=4)
+    given.metadata["title"] = "A claim"
+    given.cells[2].metadata["tags"], given.cells[3].metadata["tags"] = ["report"], ["findings"]
+    nbformat.write(given, path)
+    body = run(path, output=tmp_path / "n.html").output.read_text().partition("<body>")[2]
+    sentence = "<li><strong>18 of 18</strong> numbers are equal; p99 <strong>43 ms</strong>.</li>"
+    order = ["<h1>A claim</h1>", sentence, "<figcaption>Bars are high</figcaption>", "4711", "<details>", "Machine"]
+    assert [part for part in order if part in body] == order
+    assert sorted(order, key=body.index) == order
+    assert not re.search("by the way|Prose", body)
+
+
+def test_links_that_lead_nowhere_are_words(tmp_path: Path) -> None:
+    """A lab has ended when its report is read, and a file beside the notebook is not passed on with it."""
+    prose = "# T\n\n[lab](http://127.0.0.1:9090/x) [six](http://[::1]:1/) [near](a.md) [far](https://prometheus.io/)"
+    text = run(notebook(tmp_path / "n.ipynb", "x: int = 1", prose=prose), output=tmp_path / "n.html").output.read_text()
+    assert re.findall(r'<a [^>]*href="([^"]*)"', text) == ["https://prometheus.io/"]
+    assert "lab six near" in text
+
+
 def test_readers_are_spared_exercises_and_what_is_tagged_so(tmp_path: Path) -> None:
     """The prose before an exercise stays, cells tagged `remove-cell` run unseen, and the kept notebook has them all."""
     path = notebook(tmp_path / "n.ipynb", "x: int = 1", "print('un' + 'seen')", "print('the an' + 'swer')")
@@ -189,12 +214,27 @@ def test_a_cell_that_takes_too_long_ends_the_run(tmp_path: Path) -> None:
     assert "early" in report.output.read_text()
 
 
+@pytest.mark.parametrize("metadata", [{}, {"kernelspec": {"name": "venv-of-a-colleague", "display_name": "Python"}}])
+def test_a_python_notebook_runs_whatever_kernel_it_names(tmp_path: Path, metadata: dict[str, object]) -> None:
+    """Without a kernel, or with one of another machine, this Python runs it, with the parameters that are given."""
+    path = notebook(tmp_path / "n.ipynb", "count: int = 3", "import sys\nprint(sys.prefix, count + 1)")
+    given = nbformat.read(path, as_version=4)
+    given.metadata = nbformat.from_dict(metadata)
+    nbformat.write(given, path)
+    report = run(path, [("count", "41")], tmp_path / "n.html")
+    assert report.failure == ""
+    assert f"{sys.prefix} 42\n" in report.output.read_text()
+
+
 def test_a_notebook_for_another_language_is_refused(tmp_path: Path) -> None:
-    """The message is Jupyter's own: there is no such kernel."""
+    """In one line, which says what it is written in and what is here."""
     path = notebook(tmp_path / "n.ipynb", "x: int = 1")
-    path.write_text(path.read_text().replace('"python3"', '"fortran"'))
-    with pytest.raises(LabkitError, match=r"(?s)n\.ipynb could not be run: .*No such kernel named fortran"):
+    path.write_text(path.read_text().replace('"python3"', '"gfort"').replace('"python"', '"fortran"'))
+    with pytest.raises(
+        LabkitError, match=r"n\.ipynb is written in fortran, .* 'gfort' .*; there is .*python3"
+    ) as refusal:
         run(path, output=tmp_path / "n.html")
+    assert "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("source", ["%matplotlib inline\nx: int = 1", "x = (", "x = '''"])

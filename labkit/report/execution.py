@@ -22,6 +22,7 @@ import psutil
 from labkit.errors import LabkitError
 from labkit.interrupts import held_back
 from labkit.progress import progress
+from labkit.report.kernels import kernel
 from labkit.stack.ending import clear
 from labkit.stack.labs import started
 from labkit.stack.session import GRACE, NOTEBOOK
@@ -35,6 +36,8 @@ class Run:
     executed: str
     parameters: Mapping[str, object]
     timeout: float
+    kernel: str
+    language: str
 
 
 def execute(notebook: Path, executed: Path, parameters: Mapping[str, object], timeout: float) -> str:
@@ -43,9 +46,12 @@ def execute(notebook: Path, executed: Path, parameters: Mapping[str, object], ti
     A person who watches is shown the progress.
 
     Raises:
-        LabkitError: the process ended without a result; the message has the end of its output.
+        LabkitError: no kernel here can run it, or the process ended without a result; then the message has the end
+            of its output.
     """
-    wanted = Run(str(notebook.resolve()), str(executed.resolve()), parameters, timeout)
+    runs_it = kernel(notebook)
+    places = str(notebook.resolve()), str(executed.resolve())
+    wanted = Run(*places, parameters, timeout, runs_it.name, runs_it.language)
     with progress(f"Running {notebook.stem}") as tell, tempfile.TemporaryFile("w+") as log:
         pipe = subprocess.PIPE
         # A session of its own: Ctrl-C is for us, and we end the child.
@@ -115,6 +121,8 @@ def _run(wanted: Run) -> str:
             cwd=str(Path(wanted.notebook).parent),
             progress_bar={"file": sys.stdout, "bar_format": "{n} {total}\n", "mininterval": 0},
             execution_timeout=wanted.timeout,
+            kernel_name=wanted.kernel,
+            language=wanted.language,
             # Every kernel on TCP warns about that, even on loopback.
             extra_arguments=["--log-level=ERROR"],
         )

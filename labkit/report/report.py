@@ -13,8 +13,9 @@ import nbformat
 
 from labkit.errors import LabkitError
 from labkit.report.execution import execute
-from labkit.report.pages import Row, page
+from labkit.report.pages import page
 from labkit.report.parameters import Parameter, checked, declared
+from labkit.report.particulars import Row
 from labkit.resources import resource
 
 

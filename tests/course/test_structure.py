@@ -5,6 +5,7 @@ import re
 from itertools import pairwise
 from pathlib import Path
 
+import nbformat
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 
@@ -167,6 +168,17 @@ def test_a_notebook_leads_on_and_its_lab_goes_on(path: Path) -> None:
     assert "**Onward:**" in last.source
     assert len(links(last.source)) >= 2
     assert not any("stack.down()" in cell.source for cell in _code(path)[-3:])
+
+
+@each_notebook
+def test_a_report_of_a_notebook_has_findings_and_what_shows_them(path: Path) -> None:
+    """Its title is its own, its findings are sentences with numbers, and no text for students is in it."""
+    assert nbformat.read(path, as_version=4).metadata["title"]
+    [found] = [cell for cell in _code(path) if "findings" in cell.tags]
+    sentences = re.findall(r'^print\(f"(.+)"\)$', found.source, re.MULTILINE)
+    assert len(sentences) >= 3 and all("{" in sentence and sentence.endswith(".") for sentence in sentences)
+    shown = [cell for cell in cells(path) if "report" in cell.tags]
+    assert shown and all(cell.kind == "code" for cell in shown)
 
 
 def test_each_notebook_leads_to_the_next() -> None:
