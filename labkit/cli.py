@@ -236,8 +236,10 @@ def report(
 ) -> None:
     """Run a notebook, and write a page that reads well without its code.
 
-    The page needs no network. Values are checked against the notebook's declarations before anything runs. Exit
-    code 1 if a cell fails; the page then has what came before.
+    The page needs no network. It begins with what cells tagged `findings` print, a sentence in each line, and goes
+    on with the outputs of cells tagged `report`, or of all cells where none is; parameters, versions and machine are
+    folded at its end. Values are checked against the notebook's declarations before anything runs. Exit code 1 if a
+    cell fails; the page then has what came before.
 
     \b
     labkit report 00 -p rate 50 -p duration 10

@@ -22,7 +22,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 # From a page that is passed on alone, a link to a file beside the notebook or to a lab that has ended leads nowhere.
 _DEAD = re.compile(
-    r'<a\b[^>]*?href="(?!mailto:|#|https?://(?!127\.|localhost\b|\[::1\]))[^"]*"[^>]*>(.*?)</a>', re.DOTALL
+    r'<a\b[^>]*?href="(?!mailto:|#|https?://(?!127\.|localhost\b|(?:\[|%5B)::1))[^"]*"[^>]*>(.*?)</a>', re.DOTALL
 )
 # A number with what belongs to it: "18 of 18", "43 ms", "1,200".
 _NUMBER = re.compile(r"(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?(?: of \d[\d,]*)?(?: ?(?:ns|µs|ms|s|%)(?!\w))?")
