@@ -56,7 +56,7 @@ _MARKS = {
 def draw(stages: Sequence[Stage], event: str, moved: Sequence[bool] = (), columns: int = 4) -> str:
     """Return the path as SVG. `moved` tells which arrows (the first is before Redis) show something under way.
 
-    In fewer than four `columns` it runs to and fro, and fits a narrow place without smaller letters.
+    In fewer than four `columns` it runs back and forth, and fits a narrow place without smaller letters.
     """
     places = [_place(position, columns) for position in range(len(stages))]
     placed = zip(places, stages, strict=True)
