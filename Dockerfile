@@ -6,7 +6,7 @@ WORKDIR /src
 RUN python -m venv /opt/labkit
 # First what labkit needs, with an empty package in its place: this layer lasts until the requirements change.
 COPY pyproject.toml constraints.txt ./
-RUN mkdir labkit lua configs notebooks docs examples \
+RUN mkdir --parents labkit lua configs/jupyter/labextensions/labkit notebooks docs examples \
  && touch README.md CHANGELOG.md LICENSE docs/pypi.md labkit/__init__.py \
  && /opt/labkit/bin/pip install --constraint constraints.txt ".[$EXTRA]"
 COPY README.md CHANGELOG.md LICENSE ./

@@ -11,7 +11,7 @@ PYTEST := $(BIN)/pytest
 WORKERS := --numprocesses 3 --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-docker test-versions fresh soak mutants check bench clean
+.PHONY: help demo lab test test-docker test-versions fresh film soak mutants check bench clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,11 @@ test-docker: $(TEST) ## Run the containers on a Docker engine of the tests' own 
 
 fresh: $(LAB) ## Run demo and test on a new, minimal Debian (as root): RELEASE=trixie TARGETS="demo test" FURNISHED=yes.
 	@$(BIN)/python -m scripts.fresh $(if $(FURNISHED),--furnished) $(or $(RELEASE),trixie) $(or $(TARGETS),demo test)
+
+film: $(TEST) ## Film a pause of Redis in a real browser, for the README.
+	mkdir -p out
+	for theme in Light Dark; do LABKIT_THEME=$$theme $(PYTEST) tests/browser/test_teaching.py || exit; done
+	cp out/film-light.webp out/film-dark.webp docs/
 
 mutants: $(TEST) ## Change flush.lua line by line: does a test fail each time?
 	$(BIN)/python scripts/mutants.py

@@ -45,10 +45,20 @@ def environment(folder: Path, distribution: Path, *, packages: Sequence[str] | N
     run(sys.executable, "-m", "pip", "--python", str(python), "install", *options, str(distribution), cwd=folder)
     if packages is None:
         Path(own, "ours.pth").write_text(f"{PACKAGES}\n")
-        (folder / "share").symlink_to(Path(sys.prefix, "share"))  # what JupyterLab and its kin have there
+        # What JupyterLab and its kin have there, beside what labkit has brought itself.
+        for shared in ("share/jupyter", "share/jupyter/labextensions"):
+            link(Path(sys.prefix, shared), folder / shared)
     for name in packages or ():
         Path(own, name).symlink_to(PACKAGES / name)
     return folder / "bin"
+
+
+def link(source: Path, target: Path) -> None:
+    """Add to the folder `target` what is in `source` and not there."""
+    target.mkdir(parents=True, exist_ok=True)
+    for part in source.iterdir():
+        if not (target / part.name).exists():
+            (target / part.name).symlink_to(part)
 
 
 def run(*command: str, cwd: Path, code: int = 0) -> str:

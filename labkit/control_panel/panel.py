@@ -4,6 +4,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path as File
 from threading import Lock
+from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 EVERY = 1.0
 TRAFFIC_TIMEOUT = 0.8
+# As long as people need to read a notice, s.
+LEGIBLE = 3.0
 FAULTS = ("kill", "pause", "resume", "stop", "start")
 
 
@@ -58,7 +61,7 @@ class ControlPanel(Shown):
         self._path, self._looking = Path(), Lock()
         self._event, self._traffic = EVENTS[0], dict[str, Any]()
         self._stages: list[Stage] = []
-        self._said: tuple[Any, Any] = (None, None)
+        self._said: tuple[Any, Any, float] = (None, None, 0.0)
         self._errands = Errands(self._complain, self._look_again)
         self._views, self._beat = Attendance(), Beat(self._work, self._wanted, EVERY)
         super().__init__()
@@ -79,12 +82,13 @@ class ControlPanel(Shown):
             self._review(notice)
 
     def _review(self, notice: dict[str, Any]) -> None:
-        """Take a notice away when the lab is no longer as it was after it: it would tell of what has passed."""
-        now = [self.reading.get(part) for part in ("lab", "services", "options")]
-        said, then = self._said
+        """Take a notice away when what it is about is no longer as it was: it would tell of what has passed."""
+        subject = notice.get("text", "").partition(":")[0]
+        now = [self.reading.get("lab"), self.reading.get("services", {}).get(subject), self.reading.get("options")]
+        said, then, since = self._said
         if said is not notice:
-            self._said = notice, now
-        elif then != now and self.notice is notice:
+            self._said = notice, now, monotonic()
+        elif then != now and monotonic() - since > LEGIBLE and self.notice is notice:
             self.notice = {}
 
     def stop(self) -> None:

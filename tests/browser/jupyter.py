@@ -46,7 +46,7 @@ class Jupyter:
         self._log = folder / "jupyter.log"
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(command, cwd=self.root, env=self.environment, stdout=log, stderr=log)
-        wait_until(self._answers, "JupyterLab's start", timeout=60)
+        wait_until(self._answers, "JupyterLab's start", timeout=240)
 
     def __enter__(self) -> Self:
         return self

@@ -74,11 +74,15 @@ class NotebookPage:
     def photograph(self, name: str) -> None:
         """Leave a picture of the page in both themes in `out/screenshots`, for people to look at."""
         for theme in ("Dark", "Light"):
-            self.menu("Settings", "Theme", f"JupyterLab {theme}")
-            themed = self.page.locator(f"body[data-jp-theme-name='JupyterLab {theme}']")
-            themed.wait_for(state="attached", timeout=READY)
-            self._wait_for_the_splash()
+            self.wear(theme)
             self.page.screenshot(path=SCREENSHOTS / f"{name}-{theme.lower()}.png")
+
+    def wear(self, theme: str) -> None:
+        """Change to a theme, "Light" or "Dark"."""
+        self.menu("Settings", "Theme", f"JupyterLab {theme}")
+        themed = self.page.locator(f"body[data-jp-theme-name='JupyterLab {theme}']")
+        themed.wait_for(state="attached", timeout=READY)
+        self._wait_for_the_splash()
 
     def save(self) -> str:
         """Save, and return what the file holds then."""

@@ -1,7 +1,9 @@
 """The demo of docs/teaching.md, minute by minute, as an audience has it before them: what they are to see, they see.
 
 `LABKIT_PAUSE=180` lets Redis sleep for so many seconds. `LABKIT_ON_TIME=1` also holds each step to the time that the
-page states, for a machine that has nothing else to do. What was measured is in out/teaching.json.
+page states, for a machine that has nothing else to do. What was measured is in out/teaching.json; what Redis' pause
+looked like, in out/film-light.webp, or with `LABKIT_THEME=Dark` in out/film-dark.webp: `make film` makes both for the
+README.
 """
 
 import json
@@ -18,6 +20,7 @@ from labkit import Prometheus, Stack
 from labkit.store.client import status
 from labkit.store.tap import Tap
 from tests.browser.conftest import OpenNotebook
+from tests.browser.film import Film
 from tests.browser.jupyter import REPOSITORY
 from tests.browser.notebook_page import READY, NotebookPage
 
@@ -33,6 +36,9 @@ MORE = (
 )
 # So that the back-off alone would need several seconds more.
 PAUSE = float(os.environ.get("LABKIT_PAUSE", "12"))
+THEME = os.environ.get("LABKIT_THEME", "Light")
+# What a README loads without anybody's noticing, bytes.
+LARGEST_FILM = 1_000_000
 FIGURE = "[...document.querySelectorAll('.labkit-live .js-plotly-plot')][{}]?.data"
 BOX = "Number(document.querySelector('[data-stage={}] .lk-value').textContent.replaceAll(',', ''))"
 
@@ -75,6 +81,7 @@ def show(open_notebook: OpenNotebook, tmp_path_factory: pytest.TempPathFactory) 
     home = tmp_path_factory.mktemp("lab")
     with Stack.up(home=home, ports="auto", scrape_interval=1, flush_interval=1) as stack:
         notebook = open_notebook(START.format(home=str(home)) + CELLS[0], *CELLS[1:], *MORE)
+        notebook.wear(THEME)
         # As much as two windows side by side show.
         notebook.page.set_viewport_size({"width": 1400, "height": 2000})
         for cell in range(len(CELLS)):
@@ -136,11 +143,14 @@ def the_same_number_everywhere(show: Show) -> None:
 
 def redis_is_broken(show: Show) -> None:
     newest = f"{FIGURE.format(1)}?.find((line) => line.name === 'redis_up').y.at(-1)"
+    film = Film(show.notebook.output(0), show.notebook.output(1))
+    film.roll(2)
     show.press("pause Redis")
     show.sees(10, "`redis_up` falls to 0 within 4 s", f"Number({newest}) === 0")
     show.sees(10, "*tries Redis again in 1 s*", "document.body.textContent.includes('tries Redis again in 1 s')")
     counted = show.joined()
-    sleep(PAUSE)
+    film.roll(min(PAUSE, 12))
+    sleep(max(0, PAUSE - 12))
     # What the customers say: none was refused, and none waited in vain.
     assert Tap(Stack.attach(show.stack.home).urls["locust"]).flow().failures == 0
     show.sees(10, "the lines of the store stop", f"!(Date.now() - {FIGURE.format(0)}[0]?.x.at(-1) < 4000)")
@@ -149,6 +159,8 @@ def redis_is_broken(show: Show) -> None:
     counted = show.joined()
     show.press("resume Redis")
     show.sees(13, "Within 4 s the total has caught up", f"{BOX.format('prometheus')} >= {counted}")
+    film.roll(5)
+    assert film.save(REPOSITORY / "out" / f"film-{THEME.lower()}.webp") < LARGEST_FILM
 
 
 def the_sidecar_is_broken(show: Show) -> None:
