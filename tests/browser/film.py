@@ -41,6 +41,6 @@ class Film:
         assert top
         assert bottom
         height = bottom["y"] + bottom["height"] - top["y"]
-        clip = {"x": top["x"], "y": top["y"], "width": top["width"], "height": height}
-        picture = Image.open(BytesIO(self._page.screenshot(clip=clip))).convert("RGB")
+        taken = self._page.screenshot(clip={"x": top["x"], "y": top["y"], "width": top["width"], "height": height})
+        picture = Image.open(BytesIO(taken)).convert("RGB")
         return picture.resize((WIDTH, round(WIDTH * height / top["width"])), Image.Resampling.LANCZOS)
