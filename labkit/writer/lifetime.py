@@ -141,4 +141,6 @@ _OTHERS: dict[str, Callable[[], None]] = {
 _joined: set[str] = set()
 
 os.register_at_fork(after_in_child=start_all_anew)
-atexit.register(close_all)
+for _ in range(2):
+    # A handler that exits may interrupt the first before it has begun. What is closed is not closed again.
+    atexit.register(close_all)
