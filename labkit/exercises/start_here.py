@@ -1,5 +1,6 @@
 """Notebook 00: how many customers came, how many left, and what a gap costs."""
 
+from itertools import chain
 from typing import Any
 
 from labkit.exercises.checks import Checks, exercise
@@ -80,9 +81,12 @@ class StartHere(Checks):
 
     def _instead(self, event: str, answer: float, events: dict[str, Any]) -> str:
         shown, asked = plain(answer), event.replace("_", " ")
-        for other, count in events.items():
-            if other != event and (answer == count or answer in self._held(other, _MOMENT)):
-                return f"{shown} {_SAYS[other]}; which event is *{asked}*?"
+        others = [other for other in events if other != event]
+        # What one is now comes before what another was a moment ago.
+        is_now = (other for other in others if answer == events[other])
+        was = (other for other in others if answer in self._held(other, _MOMENT))
+        if other := next(chain(is_now, was), None):
+            return f"{shown} {_SAYS[other]}; which event is *{asked}*?"
         if answer == sum(events.values()):
             return f"{shown} is all four events together; which of them is *{asked}*?"
         if answer == events["joined"] - events["served"]:

@@ -27,8 +27,7 @@ def test_the_right_number_is_right_in_each_wrapping(lab: Stack, reply: Reply) ->
 @pytest.mark.parametrize(
     ("name", "wrong", "says"),
     [
-        # On some days as many look around as are served: then it may be either.
-        ("joined", lambda events: events["served"], "; which event is *joined*?"),
+        ("joined", lambda events: events["served"], "is how many were *served*; which event is *joined*?"),
         ("joined", lambda events: events["looked_around"], "is how many *looked around*; which"),
         ("joined", lambda events: sum(events.values()), "is all four events together"),
         ("joined", lambda _: 4.25, "4.25 is no whole number of people: a `rate` says"),
