@@ -58,6 +58,12 @@ def test_an_interrupted_close_is_tried_again(start: Start, redis_server: RedisSe
     assert value(redis_server.client, EVENTS) == 3
 
 
+def test_a_signal_before_closing_has_begun_costs_nothing(start: Start, redis_client: redis.Redis) -> None:
+    """Python gives up what it was about to call at exit; it is there a second time."""
+    assert "SystemExit: 143" in start("ends.py", "early").ended()
+    assert value(redis_client, EVENTS) == 3
+
+
 def test_an_end_without_python_loses_what_waited(start: Start, redis_client: redis.Redis) -> None:
     """os._exit asks nobody; after it, as after SIGKILL, what was recorded since the last flush is gone."""
     start("ends.py", "os._exit").ended()

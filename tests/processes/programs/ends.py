@@ -8,9 +8,11 @@ import sys
 import time
 from threading import Thread, main_thread
 from traceback import walk_stack
+from types import FrameType
 
 from labkit import RedisMetricsService
 from labkit.writer.flush_thread import Request
+from labkit.writer.lifetime import close_all
 
 
 def wait_for_a_signal() -> None:
@@ -39,6 +41,15 @@ def tell_when_it_closes() -> None:
     print("closing")
 
 
+def end_on_a_signal_before_it_closes() -> None:
+    def interrupt(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code is close_all.__code__:
+            sys.setprofile(None)
+            signal.raise_signal(signal.SIGTERM)
+
+    sys.setprofile(interrupt)
+
+
 ENDS = {
     "return": lambda: None,
     "sys.exit": lambda: sys.exit(3),
@@ -47,6 +58,7 @@ ENDS = {
     "unhandled": wait_for_an_unhandled_signal,
     "os._exit": lambda: os._exit(0),
     "late": end_late,
+    "early": end_on_a_signal_before_it_closes,
 }
 
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
