@@ -6,6 +6,7 @@ paused finds a few of them in its queue when it goes on, however long that took.
 
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from time import monotonic
 
 import redis
@@ -57,11 +58,9 @@ class Probe:
         self._unanswered += 1
 
     def _is_welcome(self, connection: Connection) -> bool:
-        try:
+        # The question bears no name; who asks for one answers.
+        with suppress(AuthenticationError, NoPermissionError):
             connection.read_response()
-        except (AuthenticationError, NoPermissionError):
-            # The question bears no name; who asks for one answers.
-            return True
         return True
 
 
