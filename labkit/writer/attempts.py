@@ -43,7 +43,7 @@ class Attempts:
     def failed(self, error: Exception, interval: float) -> float:
         """Note what went wrong; return the time until the next attempt, if the server is not back before."""
         self.failures += 1
-        self.last_error = str(error).rstrip(".") or type(error).__name__
+        self.last_error = _words(error)
         self._set_away(isinstance(error, _ABSENT) and not _is_told(error))
         return self._wait(next_backoff(self.failures, min(0.5, interval), random.random()))  # noqa: S311  no secret
 
@@ -62,6 +62,12 @@ class Attempts:
     def _set_away(self, away: bool) -> None:
         self.away = away
         self._probe.rest()
+
+
+def _words(error: Exception) -> str:
+    # What nobody expects says little without its class: KeyError('x') is "'x'".
+    expected = isinstance(error, (redis.RedisError, OSError))
+    return (expected and str(error).rstrip(".")) or repr(error)
 
 
 def _is_told(error: Exception) -> bool:

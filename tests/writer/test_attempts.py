@@ -95,3 +95,12 @@ def test_who_answers_questions_but_no_batches_is_left_alone(writer: Writer) -> N
     writer.attempts.succeeded(INTERVAL)
     writer.attempts.failed(redis.TimeoutError("Timeout"), INTERVAL)
     assert writer.wait <= 0.5
+
+
+@pytest.mark.parametrize(
+    ("error", "words"), [(redis.TimeoutError("No answer."), "No answer"), (KeyError("x"), "KeyError('x')")]
+)
+def test_an_error_is_told_in_its_words(writer: Writer, error: Exception, words: str) -> None:
+    """Those of the server, and the class of what nobody expected."""
+    writer.attempts.failed(error, INTERVAL)
+    assert writer.attempts.last_error == words
