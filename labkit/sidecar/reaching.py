@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from math import inf
+from threading import Event
 from time import monotonic
 
 import redis
@@ -27,8 +29,10 @@ def within(seconds: float) -> Iterator[None]:
         _ends_at.reset(token)
 
 
-def reach(url: str) -> redis.Redis:
+def reach(url: str, over: Event | None = None) -> redis.Redis:
     """Return a client that waits `REDIS_TIMEOUT` for the next byte, whatever the URL says, and keeps to `within`.
+
+    Once `over` is set, it reads no further.
 
     Raises:
         ConnectionFailed: the URL is malformed.
@@ -37,7 +41,7 @@ def reach(url: str) -> redis.Redis:
     options = client.connection_pool.connection_kwargs
     for name in ("socket_timeout", "socket_connect_timeout"):
         options[name] = min(options.get(name) or REDIS_TIMEOUT, REDIS_TIMEOUT)
-    options["parser_class"] = _Bounded
+    options["parser_class"] = partial(_Bounded, over or Event())
     return client
 
 
@@ -54,9 +58,13 @@ def run_id_of(client: redis.Redis) -> str:
 class _Bounded(_HiredisParser):
     """A socket's timeout starts anew with every byte: here the rest of the whole time counts, too."""
 
+    def __init__(self, over: Event, socket_read_size: int) -> None:
+        super().__init__(socket_read_size)  # type: ignore[no-untyped-call]  # redis-py's
+        self._over = over
+
     def read_from_socket(self, timeout: object = None, raise_on_timeout: bool = True) -> bool:  # noqa: ARG002
         left = _ends_at.get() - monotonic()
-        if left <= 0:
+        if left <= 0 or self._over.is_set():
             raise redis.TimeoutError("what Redis holds could not be read in time")
         read: Callable[[float, bool], bool] = super().read_from_socket
         return read(min(left, self._socket_timeout), raise_on_timeout)

@@ -50,7 +50,8 @@ class Sidecar:
 
     def __init__(self, redis_url: str, *, prefix: str = "metrics") -> None:
         self._url, self._keys = redis_url, Keys(prefix)
-        self._client = reach(redis_url)
+        self._over = threading.Event()
+        self._client = reach(redis_url, self._over)
         self._telemetry = Telemetry(lambda: self._mirror)
         self._mirror = self._new_mirror()
         self._was_up: bool | None = None
@@ -118,7 +119,9 @@ class Sidecar:
             stop.wait(WALK_INTERVAL)
 
     def close(self) -> None:
-        """Close the connections to Redis that nobody is using any more."""
+        """Read no further, and close the connections to Redis that nobody is using any more."""
+        # Python waits for the thread that reads, and a slow link may keep it for a minute.
+        self._over.set()
         self._client.connection_pool.disconnect(inuse_connections=False)
 
     def _new_mirror(self) -> Mirror:

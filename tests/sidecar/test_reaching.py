@@ -1,8 +1,11 @@
 """How long the sidecar waits for Redis, whatever lies between them."""
 
+import signal
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import monotonic
 
 import httpx
 import pytest
@@ -12,6 +15,7 @@ from starlette.testclient import TestClient
 from labkit import RedisMetricsService
 from labkit.sidecar.exporter import create_app
 from labkit.sidecar.reaching import REDIS_TIMEOUT, reach, within
+from labkit.sidecar.serving import Limits
 from labkit.sidecar.sidecar import Sidecar
 from tests.redis_server import RedisServer, wait_until
 from tests.sidecar.slow_link import SlowLink
@@ -57,6 +61,23 @@ def test_a_scrape_over_a_slow_link_is_answered_in_time(link: SlowLink, redis_url
         assert "\nredis_up 0.0\n" in page()
         assert link.passed < REPLY
         wait_until(lambda: 'h_count{n="199"} 1\n' in page(), "the whole page", timeout=60)
+
+
+def test_sigterm_does_not_wait_for_a_slow_link(link: SlowLink, redis_url: str, tmp_path: Path) -> None:
+    """Reading takes long, each reply in time, and so long would a patient scraper wait: the end does not."""
+    with RedisMetricsService(redis_url, flush_interval=600) as metrics:
+        family = metrics.histogram("h", "Help.", ["n"], buckets=range(100))
+        for n in range(3000):
+            family.labels(n=str(n)).observe(n)
+    link.rate = 200_000
+    sidecar = SidecarProcess(link.url, tmp_path)
+    with sidecar, socket.create_connection(("127.0.0.1", sidecar.port)) as client:
+        client.send(b"GET /metrics HTTP/1.1\r\nHost: a\r\nX-Prometheus-Scrape-Timeout-Seconds: 60\r\n\r\n")
+        wait_until(lambda: link.passed > REPLY, "the reading")
+        told = monotonic()
+        sidecar.process.send_signal(signal.SIGTERM)
+        assert sidecar.process.wait(30) == 0
+        assert monotonic() - told < Limits().head_time - 1  # the shortest time that any client has
 
 
 @pytest.mark.parametrize(
