@@ -124,13 +124,8 @@ class Stack:
         me = session()
         if keep:
             me = replace(me, kernel=0)
-        for folder in labs.places(home, me, name):
-            if name or not labs.is_others(folder, me):
-                with folder.locked():
-                    # Somebody else of the same name may have been quicker.
-                    if name or not labs.is_others(folder, me):
-                        return cls._up(folder, options, me, fresh, on_step)
-        raise AssertionError("there is always another name")
+        with labs.place(home, me, name) as folder:
+            return cls._up(folder, options, me, fresh, on_step)
 
     @classmethod
     def attach(cls, home: Path | str | None = None, *, name: str | None = None) -> Self:
