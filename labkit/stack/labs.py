@@ -1,6 +1,7 @@
 """The labs of this user: which there are, which is meant where none is named, and which folder a new one gets."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -59,23 +60,22 @@ def meant_or_left(home: Path | str | None = None, name: str | None = None) -> Fo
     return left[0] if left else meant(home, name)
 
 
-def places(home: Path | str | None, me: Session, name: str | None = None) -> Iterator[Folder]:
-    """Yield the folders in which a lab may be started, in the order in which to try; see `is_others`."""
-    home = find_home(home)
-    if name is not None:
-        yield Folder(home, require_name(name))
-        return
-    yield from (folder for folder, state in started(home).items() if me.owner and state.owner == me.owner)
-    yield Folder(home, me.name)
-    yield from (Folder(home, f"{me.name}-{number}") for number in count(2))
+@contextmanager
+def place(home: Path | str | None, me: Session, name: str | None = None) -> Iterator[Folder]:
+    """Yield, locked, the folder in which a lab may be started: the one of this name, else the first of this notebook's
+    own that is not another notebook's by now.
 
-
-def is_others(folder: Folder, me: Session) -> bool:
-    """Return whether a lab is another notebook's, and something of it runs."""
-    state = folder.load()
-    if state is None or state.owner == me.owner:
-        return False
-    return Supervisor(folder).alive() or bool(processes.of_lab(folder.root))
+    Raises:
+        StackError: `name` cannot be the name of a lab, or the shelf or a lab on it is not labkit's.
+    """
+    for folder in _places(find_home(home), me, name):
+        if name is None and _is_others(folder, me):
+            continue
+        with folder.locked():
+            if name is None and _is_others(folder, me):  # who was quicker
+                continue
+            yield folder
+            return
 
 
 def state_of(folder: Folder) -> State | None:
@@ -84,6 +84,24 @@ def state_of(folder: Folder) -> State | None:
         return folder.load()
     except StackError:  # who means this lab is told; the others go on
         return None
+
+
+def _places(home: Path, me: Session, name: str | None) -> Iterator[Folder]:
+    """Where to start a lab, in the order in which to try."""
+    if name is not None:
+        yield Folder(home, require_name(name))
+        return
+    yield from (folder for folder, state in started(home).items() if me.owner and state.owner == me.owner)
+    yield Folder(home, me.name)
+    yield from (Folder(home, f"{me.name}-{number}") for number in count(2))
+
+
+def _is_others(folder: Folder, me: Session) -> bool:
+    """Whether a lab is another notebook's, and something of it runs."""
+    state = folder.load()
+    if state is None or state.owner == me.owner:
+        return False
+    return Supervisor(folder).alive() or bool(processes.of_lab(folder.root))
 
 
 def _runs(folder: Folder) -> bool:

@@ -3,51 +3,22 @@
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from time import time
 from typing import TYPE_CHECKING, Self
 
-import psutil
-
-from labkit.errors import ServiceFailed, StackError
+from labkit.errors import StackError
 from labkit.stack import ending, labs, processes
+from labkit.stack.lab import END_TIMEOUT, Lab, ServiceStatus
 from labkit.stack.logs import tail
 from labkit.stack.options import Options, Ports, Server, Sidecar
-from labkit.stack.ports import choose, choose_one, is_free
-from labkit.stack.readiness import answers, wait_ready, wait_until
-from labkit.stack.services import (
-    LOCUST,
-    SERVICES,
-    Service,
-    endpoint,
-    locust_service,
-    prometheus_config,
-    services,
-    store_service,
-    urls,
-)
-from labkit.stack.session import Session, session
-from labkit.stack.state import Folder, State
-from labkit.stack.supervisor import Supervisor
-from labkit.stack.tuning import reload_prometheus, set_flush_interval
+from labkit.stack.readiness import wait_until
+from labkit.stack.services import LOCUST, SERVICES, urls
+from labkit.stack.session import session
 from labkit.table import Html, table
 
 if TYPE_CHECKING:
     from labkit.store.schedule import Shape
-
-END_TIMEOUT = 15.0
-LOG_TAIL = 5
-
-
-@dataclass(frozen=True)
-class ServiceStatus:
-    """How one service is. `state` is "answering", "silent" (it lives, but does not answer), "paused" or "dead"."""
-
-    service: str
-    state: str
-    pid: int | None
-    url: str
 
 
 class Stack:
@@ -65,11 +36,20 @@ class Stack:
                 ...
     """
 
-    def __init__(self, folder: Folder, state: State) -> None:
-        self.home, self.name, self.options = folder.home, folder.name, state.options
-        self.urls: dict[str, str] = urls(state.ports)
-        self.started, self.owner, self.starter = state.started, state.owner, state.starter
-        self._folder, self._state, self._supervisor = folder, state, Supervisor(folder)
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self.home, self.name = lab.folder.home, lab.folder.name
+        self.started, self.owner, self.starter = lab.state.started, lab.state.owner, lab.state.starter
+
+    @property
+    def options(self) -> Options:
+        """What the lab was started with, or has been turned to since."""
+        return self._lab.state.options
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """The URL of each service, with "locust" while it sends customers."""
+        return urls(self._lab.state.ports)
 
     # Starting and ending ---------------------------------------------------------------------------------------
 
@@ -124,13 +104,8 @@ class Stack:
         me = session()
         if keep:
             me = replace(me, kernel=0)
-        for folder in labs.places(home, me, name):
-            if name or not labs.is_others(folder, me):
-                with folder.locked():
-                    # Somebody else of the same name may have been quicker.
-                    if name or not labs.is_others(folder, me):
-                        return cls._up(folder, options, me, fresh, on_step)
-        raise AssertionError("there is always another name")
+        with labs.place(home, me, name) as folder:
+            return cls(Lab.up(folder, options, me, on_step, fresh=fresh))
 
     @classmethod
     def attach(cls, home: Path | str | None = None, *, name: str | None = None) -> Self:
@@ -152,12 +127,12 @@ class Stack:
         """Return the lab that `attach` would return, or None."""
         folder = labs.meant(home, name)
         state = folder.load()
-        return cls(folder, state) if state else None
+        return cls(Lab(folder, state)) if state else None
 
     @classmethod
     def all(cls, home: Path | str | None = None) -> list[Self]:
         """Return every lab of this user that was started and not ended, the last one first."""
-        return [cls(folder, state) for folder, state in labs.started(home).items()]
+        return [cls(Lab(folder, state)) for folder, state in labs.started(home).items()]
 
     @classmethod
     def clear(cls, home: Path | str | None = None, *, name: str | None = None, keep_data: bool = False) -> str:
@@ -186,12 +161,13 @@ class Stack:
         Raises:
             StackError: another notebook, or a terminal, started it. `Stack.clear` and `labkit down` end any lab.
         """
-        state, me = labs.state_of(self._folder), session()
-        if self._state.owner != me.owner:
+        me = session()
+        if self.owner != me.owner:
             raise StackError(
-                f"The lab {self.name!r} was started by {self._state.starter}, and goes on. "
+                f"The lab {self.name!r} was started by {self.starter}, and goes on. "
                 f"To end it all the same: `labkit down --name {self.name}`."
             )
+        state = labs.state_of(self._lab.folder)
         if state is None or state.owner == me.owner:  # else ours has ended, and another has its name
             self.clear(self.home, name=self.name, keep_data=keep_data)
 
@@ -199,7 +175,7 @@ class Stack:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._state.owner == session().owner:
+        if self.owner == session().owner:
             self.down()
 
     # Looking ---------------------------------------------------------------------------------------------------
@@ -210,14 +186,11 @@ class Stack:
         Raises:
             StackError: the lab's supervisor is gone, so nobody knows.
         """
-        pids = self._supervisor.pids()
-        return [self._status(name, pids.get(name)) for name in self.urls]
+        return self._lab.status()
 
     def look(self) -> list[ServiceStatus]:
         """Return `status()`, where a lab whose supervisor is gone has only dead services."""
-        if self._supervisor.alive():
-            return self.status()
-        return [self._status(name, None) for name in self.urls]
+        return self._lab.look()
 
     def state(self) -> str:
         """Return how the lab is, in a word or two: "answering" if all of it answers."""
@@ -240,7 +213,7 @@ class Stack:
 
     def log_path(self, service: str) -> Path:
         """Return the file with all that a service printed since the lab was started."""
-        return self._folder.log(service if service == LOCUST else _known(service))
+        return self._lab.folder.log(service if service == LOCUST else _known(service))
 
     def __repr__(self) -> str:
         return f"<Stack {self.name}: {', '.join(f'{row.service} {row.state}' for row in self.status())}>"
@@ -252,26 +225,24 @@ class Stack:
 
     def kill(self, service: str) -> None:
         """End a service as a crash would (SIGKILL), and return when it is gone. It stays dead until `start`."""
-        processes.send([self._living(service)], signal.SIGKILL)
-        self._await_end(service)
+        processes.send([self._lab.living(_known(service))], signal.SIGKILL)
+        self._lab.await_end(service)
 
     def pause(self, service: str) -> None:
         """Make a service hang (SIGSTOP): its port is open, nothing answers. `resume` wakes it."""
-        process = self._living(service)
+        process = self._lab.living(_known(service))
         processes.send([process], signal.SIGSTOP)
         wait_until(lambda: processes.is_paused(process.pid), END_TIMEOUT)
 
     def resume(self, service: str) -> None:
         """Wake a paused service (SIGCONT), and return once it answers."""
-        processes.send([self._living(service)], signal.SIGCONT)
-        self._await_ready([service])
+        processes.send([self._lab.living(_known(service))], signal.SIGCONT)
+        self._lab.await_ready(service)
 
     def stop(self, service: str) -> None:
         """End a service in good order (SIGTERM, and SIGKILL after 5 s), and return when it is gone."""
-        self._wake(_known(service))
-        self._supervisor.stop(service)
-        # It may have been told already, by somebody who did not wait.
-        self._await_end(service)
+        self._lab.wake(_known(service))
+        self._lab.stop(service)
 
     def start(self, service: str) -> None:
         """Start a service that is dead, or wake one that is paused, and return once it answers.
@@ -279,8 +250,8 @@ class Stack:
         Raises:
             ServiceFailed: it ended, or did not answer in time; the message has the end of its log.
         """
-        self._revive(_known(service))
-        self._await_ready([service])
+        self._lab.revive(_known(service))
+        self._lab.await_ready(service)
 
     @contextmanager
     def stopped(self, service: str) -> Iterator[Self]:
@@ -314,15 +285,15 @@ class Stack:
             StackError: an interval makes no sense, or the lab is gone.
             ServiceFailed: a service is paused or does not take it; the message says which and what to do.
         """
-        with self._folder.locked():
-            self._catch_up()
+        with self._lab.folder.locked():
+            self._lab.catch_up()
             wanted = self.options
             if flush_interval is not None:
                 wanted = replace(wanted, flush_interval=flush_interval)
             if scrape_interval is not None:
                 wanted = replace(wanted, scrape_interval=scrape_interval)
-            self._tune_store(replace(self.options, flush_interval=wanted.flush_interval))
-            self._tune_prometheus(wanted)
+            self._lab.tune_store(replace(self.options, flush_interval=wanted.flush_interval))
+            self._lab.tune_prometheus(wanted)
 
     def start_traffic(self, rate: float = 20.0, shape: "Shape" = "steady") -> None:
         """Send customers through the store until told otherwise; call it again to turn the rate while they come.
@@ -341,162 +312,17 @@ class Stack:
         from labkit.store.tap import Tap, require
 
         require(rate, shape)
-        with self._folder.locked():
-            self._catch_up()
-            if LOCUST not in self.urls or self._supervisor.pids().get(LOCUST) is None:
-                self._launch_locust()
-        self._await_ready([LOCUST])
+        with self._lab.folder.locked():
+            self._lab.catch_up()
+            self._lab.start_locust()
+        self._lab.await_ready(LOCUST)
         Tap(self.urls[LOCUST]).turn(rate, shape)
 
     def stop_traffic(self) -> None:
         """Send everybody home and end Locust. A second time does no harm."""
-        with self._folder.locked():
-            self._catch_up()
-            self._supervisor.stop(LOCUST)
-            self._await_end(LOCUST)
-            left = {name: port for name, port in self._state.ports.items() if name != LOCUST}
-            self._set(replace(self._state, ports=left))
-
-    # -----------------------------------------------------------------------------------------------------------
-
-    @classmethod
-    def _up(cls, folder: Folder, options: Options, me: Session, fresh: bool, on_step: Callable[[str], None]) -> Self:
-        state = folder.load()
-        if state and not fresh and Supervisor(folder).alive():
-            return cls(folder, state)._adopted(options, me, on_step)
-        ending.end(folder)  # what a supervisor that was killed has left behind, or what ran until now
-        same = state is not None and state.options == options
-        goes_on = not fresh and (same or state is None)
-        folder.clear(keep=("lock", "data") if goes_on else ("lock",))
-        held = {name: state.ports[name] for name in SERVICES} if state and same else {}
-        ports = held if held and all(map(is_free, held.values())) else choose(options.ports)
-        return cls._launched(folder, State(options, ports, time(), me.owner, me.kernel), on_step)
-
-    @classmethod
-    def _launched(cls, folder: Folder, state: State, on_step: Callable[[str], None]) -> Self:
-        stack = cls(folder, state)
-        parts = services(state, folder, on_step)
-        try:
-            stack._launch(parts)
-            stack._await_ready(SERVICES)
-        except BaseException:
-            # Interrupted or failed, nothing stays but the logs.
-            ending.remove(folder, keep=("lock", "logs"))
-            raise
-        return stack
-
-    def _launch(self, parts: list[Service]) -> None:
-        self._folder.create([self.options.server, "prometheus"])
-        self._folder.configure_prometheus(prometheus_config(self._state))
-        # Before the processes: whoever comes after us, should we be killed now, shall find them.
-        self._folder.save(self._state)
-        self._supervisor.launch(parts)
-
-    def _adopted(self, options: Options, me: Session, on_step: Callable[[str], None]) -> Self:
-        differing = self.options.differences(options)
-        if differing:
-            raise StackError(
-                f"The lab {self.name!r} runs already, with other options: {'; '.join(differing)}. Ask for the same, "
-                f"take it as it is (Stack.attach(), `labkit status`), or end it first: labkit down --name {self.name}"
-            )
-        if self._state.kernel and self._state.owner == me.owner:
-            self._set(replace(self._state, kernel=me.kernel))  # the notebook's new kernel takes care of it
-        for service in self.urls:
-            if self._revive(service):
-                on_step(f"Started {service} again")
-        self._await_ready(list(self.urls))
-        return self
-
-    def _revive(self, service: str) -> bool:
-        """Start a service that does not run, wake one that is paused; return whether it was started."""
-        if service in self._supervisor.stopping():  # told to end by somebody who did not wait
-            self._await_end(service)
-        running = self._supervisor.pids()[service] is not None
-        if running:
-            self._wake(service)
-        else:
-            self._supervisor.start(service)
-        return not running
-
-    def _catch_up(self) -> None:
-        """Somebody else may have turned the lab since we looked."""
-        state = self._folder.load()
-        if state is None:
-            raise StackError(f"The lab {self.name!r} has ended. Start one: labkit up")
-        self._take(state)
-
-    def _take(self, state: State) -> None:
-        self._state, self.options, self.urls = state, state.options, urls(state.ports)
-
-    def _set(self, state: State) -> None:
-        self._folder.save(state)
-        self._take(state)
-
-    def _tune_store(self, options: Options) -> None:
-        if options == self.options:
-            return
-        if self._awake("store"):
-            set_flush_interval(self._state.ports["store"], options.flush_interval)
-        state = replace(self._state, options=options)
-        self._supervisor.describe(store_service(state))
-        self._set(state)
-
-    def _tune_prometheus(self, options: Options) -> None:
-        if options == self.options:
-            return
-        process = self._awake("prometheus")
-        state = replace(self._state, options=options)
-        self._folder.configure_prometheus(prometheus_config(state))
-        if process:
-            reload_prometheus(process, self._state.ports["prometheus"])
-        self._set(state)
-
-    def _awake(self, service: str) -> psutil.Process | None:
-        process = self._process(service)
-        if process and processes.is_paused(process.pid):
-            raise ServiceFailed(f"{service} is paused and takes no orders; wake it: stack.resume({service!r}).")
-        return process
-
-    def _launch_locust(self) -> None:
-        ports = {**self._state.ports, LOCUST: choose_one(LOCUST, self.options.ports)}
-        self._supervisor.describe(locust_service(replace(self._state, ports=ports)))
-        self._set(replace(self._state, ports=ports))
-        self._supervisor.start(LOCUST)
-
-    def _status(self, name: str, pid: int | None) -> ServiceStatus:
-        if pid is None:
-            state = "dead"
-        elif processes.is_paused(pid):
-            state = "paused"
-        else:
-            state = "answering" if answers(endpoint(name, self._state)) else "silent"
-        return ServiceStatus(name, state, pid, self.urls[name])
-
-    def _living(self, service: str) -> psutil.Process:
-        process = self._process(_known(service))
-        if process is None:
-            raise StackError(f"{service} does not run; start it with stack.start({service!r}).")
-        return process
-
-    def _process(self, service: str) -> psutil.Process | None:
-        """The process of a service that runs: no signal is sent on the supervisor's word alone."""
-        pid = self._supervisor.pids()[service]
-        return None if pid is None else processes.member(pid, self._folder.root)
-
-    def _wake(self, service: str) -> None:
-        process = self._process(service)
-        processes.send([process] if process else [], signal.SIGCONT)
-
-    def _await_end(self, service: str) -> None:
-        if not wait_until(lambda: self._supervisor.pids()[service] is None, END_TIMEOUT):
-            raise StackError(f"{service} does not end, even by force. Only a restart of the machine helps.")
-
-    def _await_ready(self, names: tuple[str, ...] | list[str]) -> None:
-        wait_ready(
-            [endpoint(name, self._state) for name in names],
-            lambda name: self._supervisor.pids()[name] is None,
-            lambda name: f"The end of its log ({self.log_path(name)}):\n{self.logs(name, LOG_TAIL) or '(nothing)'}",
-        )
+        with self._lab.folder.locked():
+            self._lab.catch_up()
+            self._lab.stop_locust()
 
 
 def _known(service: str) -> str:
