@@ -16,7 +16,6 @@ const SHAPES = {
 const INTERVALS = [0.2, 0.5, 1, 2, 5, 10, 15, 30, 60];
 const MARKS = { answering: "✔", silent: "?", paused: "❚❚", dead: "✖" };
 const WIDE = [760, 430, 0]; // px: what the path needs in four columns, in two, in one
-const HEARTBEAT = 15000; // ms
 const PATIENCE = 250; // ms without another change, until a wish is sent
 
 function element(tag, properties = {}, ...children) {
@@ -189,33 +188,10 @@ function newsOf(before, services) {
   return changed.map((name) => `${NAMES[name]} is ${services[name]}.`).join(" ");
 }
 
-// Whether a kernel is behind it. ipywidgets marks a view that has none when it is made, as in a notebook opened again,
-// and tells of a restart; of a kernel that is shut down, JupyterLab's manager knows.
-function living(model, el) {
-  const kernel = model.widget_manager?.kernel;
-  let lost = Boolean(el.closest(".jupyter-widgets-disconnected"));
-  const check = () => !lost && !kernel?.isDisposed && kernel?.status !== "dead";
-  const signals = [kernel?.disposed, kernel?.statusChanged].filter(Boolean);
-  const watch = (ended) => {
-    const look = () => check() || ended();
-    const restarted = () => {
-      lost = true;
-      ended();
-    };
-    model.on("comm_live_update", restarted);
-    for (const signal of signals) signal.connect(look);
-    return () => {
-      model.off("comm_live_update", restarted);
-      for (const signal of signals) signal.disconnect(look);
-    };
-  };
-  return { check, watch };
-}
-
 const ENDED = "This is how it was: the kernel has ended. Run the cell again to turn these knobs.";
 
 function render({ model, el }) {
-  const view = crypto.randomUUID?.() ?? String(Math.random());
+  const view = newView();
   const alive = living(model, el);
   const send = (message) => alive.check() && model.send(message);
   const parts = [pathView(send), trafficControls(send), intervalControls(send), faultControls(send)];

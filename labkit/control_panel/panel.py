@@ -16,7 +16,7 @@ from labkit.control_panel.path import EVENTS, Path, Stage
 from labkit.errors import LabkitError
 from labkit.live_figure.attendance import EXPECTED, Attendance
 from labkit.live_figure.beat import Beat
-from labkit.live_figure.shown import PLAIN, SVG, Bundle, Shown
+from labkit.live_figure.shown import PLAIN, SHARED, SVG, Bundle, Shown
 from labkit.stack import SERVICES, Stack
 from labkit.store.tap import HIGHEST_RATE, Tap, require
 
@@ -51,8 +51,8 @@ class ControlPanel(Shown):
         notice: the last thing worth saying, with `kind` "news" or "error".
     """
 
-    _esm = File(__file__).with_name("panel.js")
-    _css = File(__file__).with_name("panel.css")
+    _esm = SHARED + File(__file__).with_name("panel.js").read_text(encoding="utf-8")
+    _css = File(__file__).with_name("panel.css").read_text(encoding="utf-8")
     reading: Any = traitlets.Dict().tag(sync=True)
     notice: Any = traitlets.Dict().tag(sync=True)
 

@@ -12,7 +12,7 @@ from labkit.live_figure.attendance import EXPECTED, Attendance, somebody_is_ther
 from labkit.live_figure.beat import Beat
 from labkit.live_figure.looking import Looking
 from labkit.live_figure.script import VERSION, script
-from labkit.live_figure.shown import PLAIN, SVG, Bundle, Shown
+from labkit.live_figure.shown import PLAIN, SHARED, SVG, Bundle, Shown
 from labkit.live_figure.sources import Source, Words, source
 from labkit.picture import bundle, draw
 from labkit.query import Duration, Prometheus, seconds
@@ -74,8 +74,8 @@ class LiveFigure(Shown):
         notice: why nothing new comes; empty if all is well.
     """
 
-    _esm = Path(__file__).with_name("live.js")
-    _css = Path(__file__).with_name("live.css")
+    _esm = SHARED + Path(__file__).with_name("live.js").read_text(encoding="utf-8")
+    _css = Path(__file__).with_name("live.css").read_text(encoding="utf-8")
     title: Any = traitlets.Unicode().tag(sync=True)
     state: Any = traitlets.Unicode("running").tag(sync=True)
     notice: Any = traitlets.Unicode().tag(sync=True)

@@ -1,6 +1,5 @@
 // A live figure in the browser: drawn once, then extended; the kernel hears of it only while it can be seen.
 
-const HEARTBEAT = 15000; // ms
 // The size is watched here: plotly sees only the window. Its buttons are costly, and shown once a pointer comes.
 const CONFIG = { responsive: false, displaylogo: false, displayModeBar: false };
 const BUTTONS = ["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"];
@@ -290,7 +289,7 @@ function foot(model) {
 
 // Tells the kernel that somebody looks, or no more. Whoever comes into sight gets everything.
 function attendance(model, root, alive) {
-  const view = crypto.randomUUID?.() ?? `${Math.random()}`;
+  const view = newView();
   let inSight = false;
   let here = false;
   const send = (message) => alive() && model.send({ view, ...message });
@@ -338,29 +337,6 @@ function drawing(model, plots, attending) {
   };
   const each = (action) => parts.map(action);
   return { take, begin, each };
-}
-
-// Whether a kernel is behind it. ipywidgets marks a view that has none when it is made, as in a notebook opened again,
-// and tells of a restart; of a kernel that is shut down, JupyterLab's manager knows.
-function living(model, el) {
-  const kernel = model.widget_manager?.kernel;
-  let lost = Boolean(el.closest(".jupyter-widgets-disconnected"));
-  const check = () => !lost && !kernel?.isDisposed && kernel?.status !== "dead";
-  const signals = [kernel?.disposed, kernel?.statusChanged].filter(Boolean);
-  const watch = (ended) => {
-    const look = () => check() || ended();
-    const restarted = () => {
-      lost = true;
-      ended();
-    };
-    model.on("comm_live_update", restarted);
-    for (const signal of signals) signal.connect(look);
-    return () => {
-      model.off("comm_live_update", restarted);
-      for (const signal of signals) signal.disconnect(look);
-    };
-  };
-  return { check, watch };
 }
 
 function render({ model, el }) {

@@ -6,6 +6,7 @@ that is opened again, and nbconvert. A style says which of them is to be seen.
 
 import os
 import sys
+from pathlib import Path
 from time import monotonic, thread_time
 from typing import Any
 
@@ -24,6 +25,10 @@ _OLD, _SHARE = 60.0, 0.004
 # Who scrolls up and down leaves often; a picture is made after this, s.
 _AGAIN = 10.0
 SVG, PLAIN = "image/svg+xml", "text/plain"
+
+# What the scripts of all widgets begin with. As text: of a file, anywidget would tell every widget that was ever made
+# when it changes, and keep it for that.
+SHARED = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
 
 # The picture gives way to the widget where that is live, and what is said of a widget that is gone gives way to it.
 _STYLE = """<style class="labkit-style">

@@ -1,6 +1,8 @@
 """What is sent to the browser: each point once, and the same picture in the end."""
 
+import gc
 import json
+import weakref
 from typing import Any
 
 from hypothesis import given, settings
@@ -145,3 +147,13 @@ def test_marimo_gets_a_picture(prometheus: Prometheus) -> None:
     shown = labkit.live("seen", prometheus=prometheus)._display_()._repr_html_()
     assert shown.startswith("<svg")
     assert "live in JupyterLab" in shown
+
+
+def test_a_figure_that_is_closed_is_let_go(prometheus: Prometheus) -> None:
+    """With all the points it holds: in a long session, cells are run many times."""
+    figure = labkit.live("seen", prometheus=prometheus)
+    kept = weakref.ref(figure)
+    figure.close()
+    del figure
+    gc.collect()
+    assert kept() is None

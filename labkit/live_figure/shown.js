@@ -1,0 +1,30 @@
+// What the scripts of all widgets begin with; see shown.py.
+
+const HEARTBEAT = 15000; // ms
+
+function newView() {
+  return crypto.randomUUID?.() ?? `${Math.random()}`;
+}
+
+// Whether a kernel is behind it. ipywidgets marks a view that has none when it is made, as in a notebook opened again,
+// and tells of a restart; of a kernel that is shut down, JupyterLab's manager knows.
+function living(model, el) {
+  const kernel = model.widget_manager?.kernel;
+  let lost = Boolean(el.closest(".jupyter-widgets-disconnected"));
+  const check = () => !lost && !kernel?.isDisposed && kernel?.status !== "dead";
+  const signals = [kernel?.disposed, kernel?.statusChanged].filter(Boolean);
+  const watch = (ended) => {
+    const look = () => check() || ended();
+    const restarted = () => {
+      lost = true;
+      ended();
+    };
+    model.on("comm_live_update", restarted);
+    for (const signal of signals) signal.connect(look);
+    return () => {
+      model.off("comm_live_update", restarted);
+      for (const signal of signals) signal.disconnect(look);
+    };
+  };
+  return { check, watch };
+}
