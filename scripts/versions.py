@@ -29,7 +29,9 @@ QUICK = {
     "alerts and recording rules": "tests/test_rules.py",
 }
 MORE = {
-    "queries, and what is shown of their errors": "tests/query/test_query.py",
+    "queries": "tests/query/test_query.py",
+    "frames of their answers": "tests/query/test_answers.py",
+    "what is shown of their errors": "tests/query/test_client.py",
     "random sequences of faults: the writer": "tests/writer/test_exactly_once.py",
     "random sequences of faults: the sidecar": "tests/sidecar/test_sequences.py",
     "notebook 00": "tests/test_notebooks.py::test_a_notebook_runs_with_other_parameters[00-start-here]",

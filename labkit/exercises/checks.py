@@ -11,6 +11,7 @@ from redis import Redis, RedisError
 from labkit.connection import connect
 from labkit.errors import LabkitError, StackError
 from labkit.exercises import lesson, progress
+from labkit.exercises.names import fresh
 from labkit.exercises.progress import Attempt, Attempts
 from labkit.exercises.reading import NotAnAnswer
 from labkit.exercises.verdict import Verdict, box, code, wrong
@@ -76,6 +77,11 @@ class Checks:
             self._show(box(None, f"There is no exercise `{name}` here; there are {_listed(self.exercises())}."))
             return
         self._show(box(None, f"`{name}`. {self._help(self.exercises()[name])}"), *self._last_resort(name))
+
+    def fresh(self, name: str) -> str:
+        """Return this name, or one made of it, that no metric has yet: each run of a cell begins anew."""
+        with self._redis() as server:
+            return fresh(server, name)
 
     def __repr__(self) -> str:
         return repr(self._line())

@@ -10,7 +10,6 @@ import redis
 from redis import Redis, ResponseError
 
 from labkit.exercises.checks import Checks, exercise
-from labkit.exercises.names import fresh
 from labkit.exercises.reading import NotAnAnswer, number, text
 from labkit.exercises.verdict import Verdict, plain, right, wrong
 from labkit.keys import parse
@@ -26,11 +25,6 @@ class LuaAndSidecars(Checks):
     """The exercises of notebook 03."""
 
     notebook = "03-lua-and-the-sidecars"
-
-    def fresh(self, name: str) -> str:
-        """Return this name, or one made of it, that no metric has yet: each run of a cell begins anew."""
-        with self._redis() as server:
-            return fresh(server, name)
 
     @exercise(
         "A writer in a `with`, as in section 3: two counters, one `inc()` each, then `metrics.flush()`.",

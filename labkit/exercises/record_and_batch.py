@@ -5,7 +5,6 @@ from math import ceil
 
 from labkit import RedisMetricsService
 from labkit.exercises.checks import Checks, exercise
-from labkit.exercises.names import fresh
 from labkit.exercises.reading import number
 from labkit.exercises.verdict import Verdict, plain, right, wrong
 from labkit.writer.batch import SERIES_PER_BATCH
@@ -17,11 +16,6 @@ class RecordAndBatch(Checks):
     """The exercises of notebook 01."""
 
     notebook = "01-record-and-batch"
-
-    def fresh(self, name: str) -> str:
-        """Return this name, or one made of it, that no metric has yet: each run of a cell begins anew."""
-        with self._redis() as server:
-            return fresh(server, name)
 
     @exercise(
         "A writer is a `RedisMetricsService(stack.urls['redis'])`. You need two, open at the same time; each "
