@@ -7,6 +7,7 @@ away, functions and options are still offered, and nobody waits: see `labkit.ask
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from IPython.core.completer import (
     CompletionContext,
@@ -44,8 +45,8 @@ class Completion:
 
     def __init__(self, shell: InteractiveShell, options: Mapping[str, Sequence[str]]) -> None:
         self._shell, self._options = shell, options
-        self._catalogue: tuple[str, Catalogue] | None = None
-        self._keyspace: tuple[str, Keyspace] | None = None
+        # One each, as long as it is the same lab.
+        self._catalogue, self._keyspace = lru_cache(1)(Catalogue), lru_cache(1)(Keyspace)
 
     @completion_matcher(priority=_PRIORITY, identifier=IDENTIFIER, api_version=2)  # type: ignore[untyped-decorator]  # IPython's
     def match(self, context: CompletionContext) -> SimpleMatcherResult:
@@ -143,15 +144,11 @@ class Completion:
 
     def _prometheus(self) -> Catalogue | None:
         url = _url("prometheus")
-        if url and (self._catalogue is None or self._catalogue[0] != url):
-            self._catalogue = url, Catalogue(url)
-        return self._catalogue[1] if url and self._catalogue else None
+        return self._catalogue(url) if url else None
 
     def _redis_of_the_lab(self) -> Keyspace | None:
         url = _url("redis")
-        if url and (self._keyspace is None or self._keyspace[0] != url):
-            self._keyspace = url, Keyspace(url)
-        return self._keyspace[1] if url and self._keyspace else None
+        return self._keyspace(url) if url else None
 
 
 def is_ours(matcher: object) -> bool:

@@ -14,8 +14,6 @@ from labkit.control_panel.drawing import describe, draw
 from labkit.control_panel.errands import Errands
 from labkit.control_panel.path import EVENTS, Path, Stage
 from labkit.errors import LabkitError
-from labkit.live_figure.attendance import EXPECTED, Attendance
-from labkit.live_figure.beat import Beat
 from labkit.live_figure.shown import PLAIN, SHARED, SVG, Bundle, Shown
 from labkit.stack import SERVICES, Stack
 from labkit.store.tap import HIGHEST_RATE, Tap, require
@@ -63,9 +61,7 @@ class ControlPanel(Shown):
         self._stages: list[Stage] = []
         self._said: tuple[Any, Any, float] = (None, None, 0.0)
         self._errands = Errands(self._complain, self._look_again)
-        self._views, self._beat = Attendance(), Beat(self._work, self._wanted, EVERY)
-        super().__init__()
-        self.on_msg(self._told)
+        super().__init__(EVERY)
 
     # Watching --------------------------------------------------------------------------------------------------
 
@@ -96,16 +92,6 @@ class ControlPanel(Shown):
         self._views.nobody()
         self._beat.hurry()
 
-    def close(self) -> None:
-        """Look no more, and take the panel away."""
-        self.stop()
-        super().close()
-
-    @property
-    def working(self) -> bool:
-        """Whether a thread looks at the lab at this moment."""
-        return self._beat.alive
-
     def _read(self) -> dict[str, Any]:
         stack = Stack.running(self._home, name=self._name)
         if stack is None:
@@ -132,16 +118,9 @@ class ControlPanel(Shown):
             "busy": busy,
         }
 
-    def _wanted(self) -> bool:
-        return self.leaving or self._views.anybody
-
     def _work(self) -> None:
         self.look()
         self.keep()
-
-    def _here(self, view: str) -> None:
-        self._views.here(view)
-        self._beat.start()
 
     def _look_again(self) -> None:
         self._beat.hurry()
@@ -154,9 +133,7 @@ class ControlPanel(Shown):
             case {"do": "here", "view": str(view)}:
                 self._here(view)
             case {"do": "gone", "view": str(view)}:
-                self._views.gone(view)
-                self.leaving = not self._views.anybody
-                self._beat.hurry()
+                self._gone(view)
             case {"do": "event", "event": str(event)} if event in EVENTS:
                 self._event = event
                 self._look_again()
@@ -190,10 +167,6 @@ class ControlPanel(Shown):
         self.notice = {"kind": "error", "text": f"{subject}: {text}"}
 
     # Where no widget runs --------------------------------------------------------------------------------------
-
-    def expect(self) -> None:
-        """A view will come soon."""
-        self._here(EXPECTED)
 
     def still(self) -> Bundle:
         """Return the path as it is now."""

@@ -8,12 +8,11 @@ from typing import Any
 import traitlets
 
 from labkit.errors import LabkitError, QueryError
-from labkit.live_figure.attendance import EXPECTED, Attendance, somebody_is_there
-from labkit.live_figure.beat import Beat
+from labkit.live_figure.attendance import somebody_is_there
 from labkit.live_figure.looking import Looking
 from labkit.live_figure.script import VERSION, script
 from labkit.live_figure.shown import PLAIN, SHARED, SVG, Bundle, Shown
-from labkit.live_figure.sources import Source, Words, source
+from labkit.live_figure.sources import Words, source
 from labkit.picture import bundle, draw
 from labkit.query import Duration, Prometheus, seconds
 from labkit.stack import Stack
@@ -51,8 +50,9 @@ def live(  # noqa: PLR0913  what to show, and five ways to say how
     if pace >= span:
         raise QueryError(f"every={every!r} must be shorter than last={last!r}: a line needs two points.")
     of_the_lab = _OfTheLab()
-    shown = source(what, lambda: prometheus or of_the_lab(), pace, span, Words(title, unit))
-    return LiveFigure(shown, pace)
+    looking = Looking(source(what, lambda: prometheus or of_the_lab(), pace, span, Words(title, unit)))
+    looking.ask(time())
+    return LiveFigure(looking, pace)
 
 
 class _OfTheLab:
@@ -85,13 +85,9 @@ class LiveFigure(Shown):
     script: Any = traitlets.Unicode().tag(sync=True)
     version: Any = traitlets.Unicode(VERSION).tag(sync=True)
 
-    def __init__(self, shown: Source, every: float) -> None:
-        self._source, self._looking, self._guard = shown, Looking(shown), Lock()
-        self._views, self._beat = Attendance(), Beat(self._work, self._wanted, every)
-        self._behind = False
-        self._looking.ask(time())
-        super().__init__(title=shown.title, places=shown.places)
-        self.on_msg(self._told)
+    def __init__(self, looking: Looking, every: float) -> None:
+        self._looking, self._guard, self._behind = looking, Lock(), False
+        super().__init__(every, title=looking.source.title, places=looking.source.places)
 
     def open(self) -> None:
         """Tell the browser, if there may be one."""
@@ -111,17 +107,6 @@ class LiveFigure(Shown):
         self.state = "stopped"
         self.leaving = True
         self._beat.hurry()
-
-    def close(self) -> None:
-        """Look no more, and take the figure away. Showing it again makes it anew."""
-        self._views.nobody()
-        self._beat.hurry()
-        super().close()
-
-    @property
-    def working(self) -> bool:
-        """Whether a thread asks for what is new at this moment."""
-        return self._beat.alive
 
     # The thread ------------------------------------------------------------------------------------------------
 
@@ -154,34 +139,23 @@ class LiveFigure(Shown):
     def _told(self, _: Any, message: dict[str, Any], __: Any) -> None:
         match message:
             case {"do": "here", "view": str(view), "has": has}:
-                self._here(view, everything=not has)
+                self._behind = self._behind or not has
+                if not has:
+                    self._beat.hurry()
+                self._here(view)
             case {"do": "gone", "view": str(view)}:
-                self._views.gone(view)
-                self.leaving = not self._views.anybody
-                self._beat.hurry()
+                self._gone(view)
             case {"do": "start"}:
                 self.start()
             case {"do": "stop"}:
                 self.stop()
 
-    def _here(self, view: str, *, everything: bool) -> None:
-        self._views.here(view)
-        self._behind = self._behind or everything
-        if everything:
-            self._beat.hurry()
-        if self._wanted():
-            self._beat.start()
-
     # Where no widget runs --------------------------------------------------------------------------------------
-
-    def expect(self) -> None:
-        """A view will come soon."""
-        self._here(EXPECTED, everything=False)
 
     def still(self) -> Bundle:
         """Return the figure as it is known: as a picture, and where nothing is live, as plotly's data, too."""
         with self._guard:
-            figure = self._source.still()
+            figure = self._looking.source.still()
         told = {PLAIN: f"Live figure: {self.title}"}
         if self.comm is None:
             return bundle(figure) | told

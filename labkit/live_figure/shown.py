@@ -13,7 +13,8 @@ from typing import Any
 import anywidget
 from IPython.display import publish_display_data
 
-from labkit.live_figure.attendance import CELLS, somebody_is_there
+from labkit.live_figure.attendance import CELLS, EXPECTED, Attendance, somebody_is_there
+from labkit.live_figure.beat import Beat
 from labkit.table import Html
 
 Bundle = dict[str, Any]
@@ -42,20 +43,48 @@ _STYLE = """<style class="labkit-style">
 class Shown(anywidget.AnyWidget):
     """Shows itself and its picture; `close` is called when its last cell is run again.
 
-    The heirs say what the picture is, and note that a view is to come.
+    While somebody looks, a thread works every `every` seconds. The heirs say what it does, what the picture is, and
+    what becomes of what a browser says.
     """
 
     # Whether the picture of the last moment is to be left.
     leaving = False
     _cells, _picture_id, _kept, _due = 0, "", 0.0, 0.0
 
+    def __init__(self, every: float, **traits: Any) -> None:
+        self._views, self._beat = Attendance(), Beat(self._work, self._wanted, every)
+        super().__init__(**traits)
+        self.on_msg(self._told)
+
     def still(self) -> Bundle:
         """Return the picture as a bundle of types, and as text."""
         raise NotImplementedError
 
-    def expect(self) -> None:
-        """A view will come soon."""
+    def _work(self) -> None:
+        """Find out what is new, and `keep` it."""
         raise NotImplementedError
+
+    def _told(self, _: Any, message: dict[str, Any], __: Any) -> None:
+        """A browser says something."""
+        raise NotImplementedError
+
+    @property
+    def working(self) -> bool:
+        """Whether a thread is at work at this moment."""
+        return self._beat.alive
+
+    def _wanted(self) -> bool:
+        return self.leaving or self._views.anybody
+
+    def _here(self, view: str) -> None:
+        self._views.here(view)
+        if self._wanted():
+            self._beat.start()
+
+    def _gone(self, view: str) -> None:
+        self._views.gone(view)
+        self.leaving = not self._views.anybody
+        self._beat.hurry()
 
     def open(self) -> None:
         """Tell the browser, if there may be one."""
@@ -63,7 +92,9 @@ class Shown(anywidget.AnyWidget):
             super().open()
 
     def close(self) -> None:
-        """Take it away. Showing it again makes it anew."""
+        """Look no more, and take it away. Showing it again makes it anew."""
+        self._views.nobody()
+        self._beat.hurry()
         super().close()
         self.leaving, self._picture_id = False, ""
         self.__dict__.pop("_repr_mimebundle_", None)  # ipywidgets would never show it again
@@ -98,7 +129,7 @@ class Shown(anywidget.AnyWidget):
         if self.comm is None:
             return {}, {}, still
         self._cells += CELLS.shows(self._cell_runs_again)
-        self.expect()
+        self._here(EXPECTED)
         widget, metadata = super()._repr_mimebundle_() or ({}, {})
         return widget, metadata, still
 

@@ -34,6 +34,12 @@ FITS = """() => {
     const whole = (label) => left(label) >= left(label.closest(".lk-plot"));
     return plots.length === 2 && sizes.every(fits) && labels.length > 2 && labels.every(whole);
 }"""
+# Asked past the cells: one that waits would keep the kernel from hearing that nobody looks.
+IDLE = """async () => {
+    const { kernel } = window.behind.sessionContext.session;
+    const { content } = await kernel.requestExecute({ code: "", user_expressions: { asking: "threads()" } }).done;
+    return content.user_expressions.asking.data["text/plain"] === "0";
+}"""
 COLOUR = "getComputedStyle(document.querySelector('.labkit-live .xtick text')).fill"
 
 
@@ -167,6 +173,24 @@ def test_it_says_that_its_kernel_has_ended_and_fits_its_cell(
         expect(button).to_have_text("▶ Go on")
     notebook.page.set_viewport_size({"width": 1250, "height": 1000})
     notebook.page.wait_for_function(FITS, timeout=READY)
+
+
+def test_it_rests_while_its_tab_is_hidden(
+    open_notebook: OpenNotebook, prometheus: PrometheusServer, errors: list[str]
+) -> None:
+    """Behind another tab nothing is asked for; in front again it goes on, and fits the size that its cell has then."""
+    notebook = open_notebook(START.format(url=prometheus.url), "shown()", "shown()")
+    notebook.run_all()
+    newest(notebook)
+    notebook.page.evaluate("window.behind = window.jupyterapp.shell.currentWidget")
+    notebook.menu("File", "New Launcher")
+    notebook.page.wait_for_function(IDLE, timeout=READY)
+    notebook.page.set_viewport_size({"width": 1100, "height": 1000})
+    after = newest(notebook)
+    notebook.page.evaluate("window.jupyterapp.shell.activateById(window.behind.id)")
+    notebook.page.wait_for_function(f"() => {NEWEST} > {after}", timeout=READY)
+    notebook.page.wait_for_function(FITS, timeout=READY)
+    assert errors == []
 
 
 def test_a_saved_notebook_holds_a_picture_and_no_script(

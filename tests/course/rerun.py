@@ -1,13 +1,11 @@
-"""A notebook whose cells are run again, as people do: in another order, as long as its lab lives."""
+"""A notebook whose cells are run again, as people do: in another order, as long as its lab lives; then with Run All."""
 
-from collections.abc import Callable, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import nbformat
 
-Order = Callable[[Sequence[Any]], Sequence[Any]]
 _JOIN = """
 import httpx
 joined = [httpx.get(stack.urls["store"] + "/api/store/join", trust_env=False) for _ in range(7)]
@@ -29,19 +27,16 @@ metrics.flush()
 }
 
 
-def backwards_and_forwards(cells: Sequence[Any]) -> Sequence[Any]:
-    """Return every cell before those that it needs, and then after them."""
-    return [*cells[::-1], *cells]
-
-
-def once_more(path: Path, order: Order) -> Any:
-    """Return the notebook, then what a student did, then its code cells again in this order, before the lab's end."""
+def run_again(path: Path) -> Any:
+    """Return the notebook, then what a student did, its cells backwards and forwards, and all of them anew."""
     notebook = nbformat.read(path, as_version=4)
-    *cells, end = notebook.cells
-    start = next(place for place, cell in enumerate(cells) if "Stack.up(" in cell.source)
-    again = [cell for cell in cells[start + 1 :] if cell.cell_type == "code"]
+    # Papermill puts its values after the parameters, once.
+    code = [cell for cell in notebook.cells if cell.cell_type == "code" and "parameters" not in _tags(cell)]
+    start = next(place for place, cell in enumerate(code) if "Stack.up(" in cell.source)
+    lesson = code[start + 1 :]
     visit = nbformat.v4.new_code_cell(_VISITS[path.stem])
-    notebook.cells = [*cells, visit, *(_copy(cell, place) for place, cell in enumerate(order(again))), end]
+    again = (*lesson[::-1], *lesson, *code)
+    notebook.cells += [visit, *(_copy(cell, place) for place, cell in enumerate(again))]
     return notebook
 
 
@@ -49,3 +44,7 @@ def _copy(cell: Any, place: int) -> Any:
     twin = deepcopy(cell)
     twin.id = f"again-{place}"
     return twin
+
+
+def _tags(cell: Any) -> Any:
+    return cell.metadata.get("tags", ())
