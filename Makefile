@@ -55,6 +55,7 @@ check: $(TEST) ## Lint, check the types and the structure.
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/deptry labkit scripts
+	$(BIN)/lint-imports --no-logo
 	$(PYTEST) --quiet tests/test_public.py tests/test_docs.py
 
 bench: $(TEST) ## Measure, and print ratios.

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import redis
 
-from labkit.keys import Keys
+from labkit.keyspace.keys import Keys
 from labkit.writer.batch import Batch
 from labkit.writer.scripts import FlushReply, WriteScripts
 

@@ -23,7 +23,7 @@ import redis
 
 from benchmarks._machine import describe, table, valkey
 from labkit import RedisMetricsService
-from labkit.connection import connect
+from labkit.keyspace.connection import connect
 from labkit.writer.attempts import Attempts
 from tests.redis_server import RedisServer, processor_seconds
 

@@ -19,8 +19,8 @@ from playwright.sync_api import Browser, sync_playwright
 
 from benchmarks._machine import describe, table, valkey
 from labkit import Prometheus, Stack
-from labkit.live_figure.looking import Looking
-from labkit.live_figure.sources import source
+from labkit.notebook.live.looking import Looking
+from labkit.notebook.live.sources import source
 from tests.browser import chromium
 from tests.browser.jupyter import Jupyter
 from tests.browser.notebook_page import NotebookPage

@@ -1,17 +1,28 @@
 """labkit: a metrics pipeline to see, measure and break, made of parts good enough to run.
 
-The journey of a value, and the module that handles it at each stage:
+The journey of a value, and the room that has each stage:
 
     record ──► batch ──► Redis ──► Lua ──► exposition ──► Prometheus ──► query ──► plot
-    └─ writer ────┘      keys      script  └─ sidecar                    client    theme, picture
-                         digits    lua/                                  query     series, plot
-                                                                         answers   panels, grid
-                                                                                   dashboard
+    └─ writer ────┘    └ keyspace ┘└──── sidecar ────┘                prometheus  plotting
 
-Off the path: `store` (what is observed), `stack` (the processes that run it for real), `experiments` (what is
-measured). What users touch: `cli`; in JupyterLab `ask` (magics), `live_figure`, `control_panel` and `proxies` (the
-launcher's tiles); `exercises` (the course's checks), `report` (a notebook for readers) and `pytest_plugin` (for their
-own tests).
+labkit/
+    keyspace/      how labkit uses Redis: keys, connections, scripts, numbers
+    writer/        record, batch, send: what applications import; needs redis-py only
+    sidecar/       what the script returns becomes the page that Prometheus scrapes
+    prometheus/    the client of Prometheus: PromQL in, tidy frames out
+    plotting/      frames become figures: charts, the dashboard, pictures
+    ui/            what a person sees in a terminal or below a cell
+    web/           what labkit's web services share: how they listen, whom they answer
+    notebook/      magics, live figures, control panel, reports, exercises, tiles
+    store/         the application that is observed, and the ledger of what it did
+    traffic/       customers for the store
+    stack/         the real processes: programs, services, faults, labs
+    integrations/  ways in for other people's programs
+    experiments/   what is measured, against a truth that is known
+    cli/           the command `labkit`
+
+docs/architecture.md follows a value and a query through them. Imports run one way: `tool.importlinter` in
+pyproject.toml has the order.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -32,10 +43,11 @@ from labkit.errors import (
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from labkit import dashboard, plot
-    from labkit.control_panel import controls
-    from labkit.live_figure import live
-    from labkit.query import Prometheus
+    from labkit.notebook.live import live
+    from labkit.notebook.panel import controls
+    from labkit.plotting import charts as plot
+    from labkit.plotting import dashboard
+    from labkit.prometheus.query import Prometheus
     from labkit.stack import Stack
     from labkit.writer.service import RedisMetricsService
     from labkit.writer.telemetry import WriterStats
@@ -65,14 +77,14 @@ __all__ = [
 
 # Loaded on demand: an application that only records needs redis and nothing else, and a notebook not even that.
 _LAZY = {
-    "Prometheus": "labkit.query",
+    "Prometheus": "labkit.prometheus.query",
     "RedisMetricsService": "labkit.writer.service",
     "Stack": "labkit.stack",
     "WriterStats": "labkit.writer.telemetry",
-    "controls": "labkit.control_panel",
-    "live": "labkit.live_figure",
+    "controls": "labkit.notebook.panel",
+    "live": "labkit.notebook.live",
 }
-_MODULES = ("dashboard", "plot")
+_MODULES = {"dashboard": "labkit.plotting.dashboard", "plot": "labkit.plotting.charts"}
 _CORE = ("RedisMetricsService", "WriterStats")
 
 
@@ -92,7 +104,7 @@ def __getattr__(name: str) -> Any:
 def _load(name: str) -> Any:
     from importlib import import_module
 
-    return import_module(f"labkit.{name}") if name in _MODULES else getattr(import_module(_LAZY[name]), name)
+    return import_module(_MODULES[name]) if name in _MODULES else getattr(import_module(_LAZY[name]), name)
 
 
 def load_ipython_extension(shell: "InteractiveShell") -> None:
@@ -100,13 +112,13 @@ def load_ipython_extension(shell: "InteractiveShell") -> None:
     from labkit.extras import needing
 
     with needing("lab", "%load_ext labkit"):
-        from labkit.ask import magics
+        from labkit.notebook.magics import magics
 
     magics.load_ipython_extension(shell)
 
 
 def unload_ipython_extension(shell: "InteractiveShell") -> None:
     """Remove labkit's magics; called by `%unload_ext labkit`."""
-    from labkit.ask import magics
+    from labkit.notebook.magics import magics
 
     magics.unload_ipython_extension(shell)

@@ -11,7 +11,7 @@ def main() -> None:
     command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
     try:
         with needing(extra_of(command), f"labkit {command}".rstrip()):
-            from labkit.cli import run
+            from labkit.cli.app import run
 
             sys.exit(run())
     except MissingExtra as missing:

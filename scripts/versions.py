@@ -29,9 +29,9 @@ QUICK = {
     "alerts and recording rules": "tests/test_rules.py",
 }
 MORE = {
-    "queries": "tests/query/test_query.py",
-    "frames of their answers": "tests/query/test_answers.py",
-    "what is shown of their errors": "tests/query/test_client.py",
+    "queries": "tests/prometheus/test_query.py",
+    "frames of their answers": "tests/prometheus/test_frames.py",
+    "what is shown of their errors": "tests/prometheus/test_client.py",
     "random sequences of faults: the writer": "tests/writer/test_exactly_once.py",
     "random sequences of faults: the sidecar": "tests/sidecar/test_sequences.py",
     "notebook 00": "tests/test_notebooks.py::test_a_notebook_runs_with_other_parameters[00-start-here]",
@@ -40,7 +40,7 @@ HEAD = """# Versions
 
 Written by `make test-versions`: what the tests said on {day}, with Python {python} on {machine}. The programs of each
 release were fetched and unpacked side by side, without root. To run anything else on those of one release, name it:
-`LABKIT_RELEASE=sid pytest tests/query`, or `LABKIT_RELEASE=trixie labkit up`. In notebook 00, the server is Valkey.
+`LABKIT_RELEASE=sid pytest tests/prometheus` or `LABKIT_RELEASE=trixie labkit up`. In notebook 00, the server is Valkey.
 
 """
 

@@ -18,10 +18,10 @@ from redis.utils import str_if_bytes
 from starlette.testclient import TestClient
 
 from labkit import RedisMetricsService
-from labkit.cli import run
-from labkit.connection import connect
+from labkit.cli.app import run
 from labkit.errors import BinaryNotFound, FlushError
-from labkit.keys import Keys
+from labkit.keyspace.connection import connect
+from labkit.keyspace.keys import Keys
 from labkit.resources import resource
 from labkit.sidecar.exporter import create_app
 from labkit.sidecar.mirror import Mirror

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from typer.main import get_command
 
 from labkit import RedisMetricsService
-from labkit.cli import app
+from labkit.cli.app import app
 from labkit.resources import resource
 from labkit.store.app import create_app
 

@@ -11,7 +11,8 @@ import nbformat
 import papermill
 import pytest
 
-from labkit import Stack, demo
+from labkit import Stack
+from labkit.cli import demo
 from labkit.stack import processes
 from labkit.stack.session import GRACE
 from tests.course.rerun import run_again

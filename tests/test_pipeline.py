@@ -8,7 +8,8 @@ import pytest
 
 from labkit import Prometheus, Stack, dashboard
 from labkit.experiments import ledger
-from labkit.store import client, traffic
+from labkit.store import client
+from labkit.traffic import run as traffic
 
 
 @pytest.fixture(scope="module", params=["valkey", "redis"])

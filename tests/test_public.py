@@ -1,74 +1,16 @@
-"""The names that users rely on, the direction of imports, and what an import costs."""
+"""The names that users rely on, the rooms of the package, and what an import costs; pyproject.toml has its layers."""
 
-import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import labkit
 
 PACKAGE = Path(labkit.__file__).parent
-
-
-def _within(package: str, *modules: str) -> list[str]:
-    return [f"{package}.{module}" for module in modules]
-
-
-# From the ground to the edge. A module imports only from what comes before it; a package that is here by its own
-# name is one step.
-JOURNEY = (
-    *("errors", "extras", "resources", "tls", "connection", "listening", "callers", "keys", "digits", "script"),
-    *_within("writer", "declaration", "timer", "amounts", "buckets", "metric", "metrics", "registry"),
-    *_within(
-        "writer",
-        "timing",
-        "batch",
-        "scripts",
-        "backoff",
-        "probe",
-        "attempts",
-        "telemetry",
-        "delivery",
-        "flusher",
-        "flush_thread",
-        "holders",
-    ),
-    *_within("integrations", "celery", "uwsgi"),
-    *_within("writer", "lifetime", "writer", "service"),
-    *_within("integrations", "rq"),
-    *_within("sidecar", "rendering", "judging", "reaching", "scripts", "deadlines", "exposition", "families"),
-    *_within("sidecar", "unreadable", "mirror"),
-    *_within("sidecar", "negotiation", "openmetrics", "filtering", "sidecar"),
-    *_within("sidecar", "web_config", "authentication", "complaints", "serving", "exporter"),
-    *("answers", "client", "query", "theme", "series", "picture", "plot", "panels", "grid", "dashboard"),
-    *("table", "progress", "interrupts", "store", "stack", "experiments", "live_figure", "control_panel"),
-    *("relay", "proxies", "pytest_plugin"),
-    *_within("report", "parameters", "kernels", "execution", "readers", "figures", "particulars", "pages", "report"),
-    *("course", "jupyter"),
-    *_within("exercises", "verdict", "reading", "names", "lesson", "progress", "checks"),
-    *_within("exercises", "start_here", "record_and_batch", "in_redis", "lua_and_sidecars", "query_and_plot", "status"),
-    *("demo", "terminal", "lab_commands", "cli", "ask"),
-)
-
-
-def _step(name: str) -> str:
-    """The step of the journey that a dotted name is part of; "" if it is not ours."""
-    parts = name.removeprefix("labkit.").split(".")
-    dotted = [".".join(parts[:end]) for end in range(len(parts), 0, -1)]
-    return next((step for step in dotted if step in JOURNEY), "")
-
-
-def _imports(path: Path) -> set[str]:
-    """The steps from which a file imports, also by `from labkit import plot`."""
-    nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
-    ours = [node for node in nodes if f"{node.module}.".startswith("labkit.")]
-    return {_step(f"{node.module}.{alias.name}") for node in ours for alias in node.names} - {""}
-
-
-def _modules() -> list[tuple[str, Path]]:
-    """Each file of the package, with its step."""
-    files = [path for path in PACKAGE.rglob("*.py") if path.name not in ("__init__.py", "__main__.py")]
-    return [(_step(".".join(path.relative_to(PACKAGE).with_suffix("").parts)), path) for path in files]
+README = (PACKAGE.parent / "README.md").read_text(encoding="utf-8")
 
 
 def test_public_names_are_sorted_and_present() -> None:
@@ -79,18 +21,12 @@ def test_public_names_are_sorted_and_present() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_imports_run_one_way() -> None:
-    """No module imports one that comes later on the journey."""
-    for step, path in _modules():
-        later = {name for name in _imports(path) if JOURNEY.index(name) > JOURNEY.index(step)}
-        assert not later, f"{path.relative_to(PACKAGE)} imports {later}, which come later"
-
-
-def test_every_module_has_its_place_on_the_journey() -> None:
-    """A new module is put into the order above, where readers look for it; and every name there exists."""
-    steps = [step for step, _ in _modules()]
-    assert all(steps), [path for step, path in _modules() if not step]
-    assert set(steps) == set(JOURNEY)
+@pytest.mark.parametrize("text", [labkit.__doc__, README], ids=["package", "README"])
+def test_the_tree_is_drawn_as_it_is(text: str) -> None:
+    """Where people look first, each room of the package is named, with what is in it, and no other."""
+    tree = text.partition("labkit/\n")[2].partition("```")[0]
+    rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert set(re.findall(r"^ *(\w+)/ +\S", tree, re.MULTILINE)) == rooms
 
 
 def test_importing_labkit_loads_nothing_heavy() -> None:

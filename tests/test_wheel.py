@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import labkit
-from labkit.course import FIRST
 from labkit.extras import DISTRIBUTION
+from labkit.notebook.course import FIRST
 from tests.lab_command import fresh, opened
 
 ROOT = Path(__file__).parent.parent

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from labkit.query import Prometheus
+from labkit.prometheus.query import Prometheus
 from labkit.stack import Stack
 from labkit.store.client import status
 

@@ -21,15 +21,15 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from labkit.connection import redact
 from labkit.errors import LabkitError
-from labkit.listening import listen
+from labkit.keyspace.connection import redact
 from labkit.sidecar.authentication import Authentication
 from labkit.sidecar.mirror import PATIENCE
 from labkit.sidecar.negotiation import CONTENT_TYPES, Format, compresses, negotiate, patience
 from labkit.sidecar.serving import Limits, TlsContext, run, server
 from labkit.sidecar.sidecar import Pieces, Sidecar
 from labkit.sidecar.web_config import WebConfig, read_web_config
+from labkit.web.listening import listen
 
 log = logging.getLogger("labkit")
 

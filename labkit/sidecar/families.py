@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from labkit.keys import KINDS
+from labkit.keyspace.keys import KINDS
 from labkit.sidecar.exposition import Family
 from labkit.sidecar.rendering import Lines
 

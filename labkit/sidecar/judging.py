@@ -9,7 +9,7 @@ import re
 from itertools import pairwise
 from math import isfinite
 
-from labkit.digits import shortest
+from labkit.keyspace.numbers import shortest
 from labkit.sidecar.rendering import UNCOUNTABLE, Lines, histogram_lines, is_too_long, value_lines
 
 _PARTS = re.compile(rb"([^:]*):(.*)", re.DOTALL)

@@ -14,7 +14,7 @@ from typing import cast
 
 import redis
 
-from labkit.keys import LONGEST_KEY, Keys
+from labkit.keyspace.keys import LONGEST_KEY, Keys
 from labkit.sidecar.deadlines import Deadlines
 from labkit.sidecar.exposition import Family, page, read_metadata
 from labkit.sidecar.families import Families, name_and_kind

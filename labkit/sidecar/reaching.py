@@ -11,7 +11,7 @@ from time import monotonic
 import redis
 from redis._parsers import _HiredisParser
 
-from labkit.connection import connect
+from labkit.keyspace.connection import connect
 
 # Less than the timeout of a scrape every second: a Redis that hangs must show as redis_up 0, not as a dead sidecar.
 REDIS_TIMEOUT = 0.7

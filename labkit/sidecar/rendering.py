@@ -9,7 +9,7 @@ from functools import lru_cache
 from itertools import accumulate
 from math import isfinite, isnan, nan
 
-from labkit.digits import le, shortest
+from labkit.keyspace.numbers import le, shortest
 
 QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 # From here on, a double cannot count.

@@ -7,8 +7,8 @@ from typing import Any, cast
 import redis
 from redis.exceptions import InvalidResponse, NoScriptError
 
-from labkit.keys import Keys
-from labkit.script import Script
+from labkit.keyspace.keys import Keys
+from labkit.keyspace.script import Script
 
 # Series in one call, so that each holds Redis for a millisecond: what changed, and what is read by name.
 PAGE_SIZE, READ_SIZE, NAMES_AT_ONCE = 200, 50, 200

@@ -12,9 +12,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.openmetrics import exposition
 from prometheus_client.registry import Collector
 
-from labkit.connection import redact
 from labkit.extras import installed
-from labkit.keys import Keys
+from labkit.keyspace.connection import redact
+from labkit.keyspace.keys import Keys
 from labkit.sidecar.filtering import select
 from labkit.sidecar.mirror import PATIENCE, Mirror
 from labkit.sidecar.negotiation import Format

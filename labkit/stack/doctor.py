@@ -10,9 +10,9 @@ from importlib.metadata import PackageNotFoundError, requires, version
 
 import redis
 
-from labkit.connection import DEFAULT_URL, connect, redact
 from labkit.errors import BinaryNotFound, LabkitError, PortInUse
 from labkit.extras import DISTRIBUTION, install
+from labkit.keyspace.connection import DEFAULT_URL, connect, redact
 from labkit.stack.binaries import PROGRAMS, Program, locate
 from labkit.stack.ownership import doubt
 from labkit.stack.packages import cache_folder, can_fetch

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from labkit import traffic
 from labkit.resources import resource
 from labkit.stack.binaries import Program, find
 from labkit.stack.ports import HOST
@@ -84,7 +85,7 @@ def store_service(state: State) -> Service:
 
 def locust_service(state: State) -> Service:
     """Return Locust with its web page: customers for the store, as many as it is told while it runs."""
-    file = Path(__file__).parent.parent / "store" / "tapfile.py"
+    file = Path(traffic.__file__).with_name("tapfile.py")
     command = [sys.executable, "-P", "-m", "locust", "-f", str(file), "--host", urls(state.ports)["store"]]
     command += ["--web-host", HOST, "--web-port", str(state.ports[LOCUST]), "--loglevel", "WARNING"]
     # Whoever is inside the store when fewer shall come goes home first.

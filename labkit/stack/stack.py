@@ -15,10 +15,10 @@ from labkit.stack.options import Options, Ports, Server, Sidecar
 from labkit.stack.readiness import wait_until
 from labkit.stack.services import LOCUST, SERVICES, urls
 from labkit.stack.session import session
-from labkit.table import Html, table
+from labkit.ui.tables import Html, table
 
 if TYPE_CHECKING:
-    from labkit.store.schedule import Shape
+    from labkit.traffic.schedule import Shape
 
 
 class Stack:
@@ -309,7 +309,7 @@ class Stack:
             LabkitError: `rate` or `shape` makes no sense.
             ServiceFailed: Locust did not start; the message has the end of its log.
         """
-        from labkit.store.tap import Tap, require
+        from labkit.traffic.tap import Tap, require
 
         require(rate, shape)
         with self._lab.folder.locked():

@@ -15,12 +15,12 @@ from xmlrpc.client import Fault, ServerProxy
 
 from supervisor.xmlrpc import SupervisorTransport
 
-from labkit.callers import ALLOWED
 from labkit.errors import ServiceFailed, StackError
 from labkit.stack.processes import MARK, NAME
 from labkit.stack.services import LOCUST, Service
 from labkit.stack.session import NOTEBOOK
 from labkit.stack.state import Folder
+from labkit.web.callers import ALLOWED
 
 SUPERVISOR = "supervisord"
 STOP_SECONDS = 5

@@ -14,10 +14,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 
-from labkit.connection import redact
 from labkit.errors import FlushError, MetricError
-from labkit.listening import listen
-from labkit.store.door import Door
+from labkit.integrations.asgi import RequestMeter
+from labkit.keyspace.connection import redact
 from labkit.store.forwarded import Forwarded
 from labkit.store.instruments import Instruments
 from labkit.store.ledger import Ledger
@@ -31,9 +30,10 @@ from labkit.store.messages import (
     Status,
     StepTaken,
 )
-from labkit.store.middleware import RequestMeter
 from labkit.store.shop import Counts, Event, Shop, StepRefusedError
 from labkit.store.simulation import Simulations, TooManySimulationsError
+from labkit.web.door import Door
+from labkit.web.listening import listen
 from labkit.writer.service import RedisMetricsService
 
 log = logging.getLogger("labkit")

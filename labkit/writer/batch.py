@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from labkit.keys import encode
+from labkit.keyspace.keys import encode
 from labkit.writer.timing import Timing
 
 # What one call of the script takes, to hold the server for a millisecond or two; a longer operation goes alone.

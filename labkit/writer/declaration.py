@@ -8,8 +8,8 @@ from functools import cached_property
 from reprlib import repr as shortened
 from typing import Literal
 
-from labkit.digits import shortest
 from labkit.errors import MetricError
+from labkit.keyspace.numbers import shortest
 
 Shared = Literal["last", "sum", "min", "max"]
 

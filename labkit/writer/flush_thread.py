@@ -13,7 +13,7 @@ from threading import TIMEOUT_MAX, Lock, Thread, get_ident
 
 import redis
 
-from labkit.connection import take_apart
+from labkit.keyspace.connection import take_apart
 from labkit.writer.flusher import Flusher
 
 log = logging.getLogger("labkit")

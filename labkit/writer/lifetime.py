@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from labkit.errors import FlushError
-from labkit.integrations import celery, uwsgi
+from labkit.writer import celery, uwsgi
 
 log = logging.getLogger("labkit")
 

@@ -13,7 +13,7 @@ import redis
 from redis.connection import Connection
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
-from labkit.connection import Endpoint
+from labkit.keyspace.connection import Endpoint
 
 # The longest time between two questions, and for a connection to be made, s.
 RHYTHM = 1.0

@@ -9,7 +9,7 @@ from time import sleep
 from typing import TypeVar, cast
 
 from labkit.errors import MetricError
-from labkit.keys import Keys
+from labkit.keyspace.keys import Keys
 from labkit.writer.declaration import OVERFLOW, Declaration
 from labkit.writer.metric import NEVER, Metric
 from labkit.writer.metrics import KINDS

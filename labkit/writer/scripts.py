@@ -9,8 +9,8 @@ import redis
 from redis.connection import Connection
 from redis.exceptions import NoScriptError
 
-from labkit.keys import Keys
-from labkit.script import Script
+from labkit.keyspace.keys import Keys
+from labkit.keyspace.script import Script
 from labkit.writer.batch import Batch
 
 # Somebody else's key in the index need not be UTF-8; it goes back as it came.

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import NoReturn, Self
 
-from labkit.connection import DEFAULT_URL, endpoint, redact
 from labkit.errors import MetricError
-from labkit.keys import Keys
+from labkit.keyspace.connection import DEFAULT_URL, endpoint, redact
+from labkit.keyspace.keys import Keys
 from labkit.writer.buckets import bounds_of
 from labkit.writer.declaration import Declaration, Shared, labels_of
 from labkit.writer.metrics import Counter, Gauge, Histogram

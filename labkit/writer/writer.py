@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from time import monotonic
 
-from labkit.connection import Endpoint
 from labkit.errors import FlushError
-from labkit.keys import Keys
+from labkit.keyspace.connection import Endpoint
+from labkit.keyspace.keys import Keys
 from labkit.writer.batch import Outbox
 from labkit.writer.delivery import Delivery
 from labkit.writer.flush_thread import FlushThread

@@ -12,7 +12,7 @@ import httpx
 import nbformat
 
 from labkit import Stack
-from labkit.jupyter import environment
+from labkit.notebook.jupyter import environment
 from tests.redis_server import free_port, wait_until
 
 REPOSITORY = Path(__file__).parent.parent.parent

@@ -8,7 +8,7 @@ from playwright.sync_api import Locator, expect
 from playwright.sync_api import TimeoutError as NotShownError
 
 from labkit import Prometheus, Stack
-from labkit.store.traffic import drive
+from labkit.traffic.run import drive
 from tests.browser.conftest import OpenNotebook
 from tests.browser.notebook_page import SCREENSHOTS, NotebookPage
 

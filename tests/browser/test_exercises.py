@@ -6,7 +6,7 @@ from tests.browser.conftest import OpenNotebook
 
 UP = """
 from labkit import Stack
-from labkit.exercises.start_here import StartHere
+from labkit.notebook.exercises.start_here import StartHere
 from labkit.experiments import ledger
 from labkit.store import client
 stack = Stack.up(ports="auto", scrape_interval=0.5, flush_interval=0.5)
@@ -16,7 +16,7 @@ assert ledger.settle(stack)["equal"].all()
 CHECK = "check = StartHere(stack)\ncheck"
 AGAIN = """
 from labkit import Stack
-from labkit.exercises.start_here import StartHere
+from labkit.notebook.exercises.start_here import StartHere
 stack = Stack.attach()
 check = StartHere(stack)
 check

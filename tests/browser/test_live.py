@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenNotebook
 from tests.browser.notebook_page import READY, NotebookPage
-from tests.query.prometheus_server import PrometheusServer
+from tests.prometheus.prometheus_server import PrometheusServer
 
 START = """import labkit, threading, time
 prometheus = labkit.Prometheus({url!r})

@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import expect
 
 from labkit import Prometheus, Stack
-from labkit.series import MOST
-from labkit.store.traffic import drive
+from labkit.plotting.series import MOST
+from labkit.traffic.run import drive
 from tests.browser.conftest import OpenNotebook
 from tests.browser.notebook_page import READY
 

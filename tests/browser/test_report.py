@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page
 
 from labkit import plot
-from labkit.report import pages
+from labkit.notebook.report import pages
 
 TIMES = pd.date_range("2026-11-27", periods=9, freq="s", tz="UTC")
 # What of a figure's text lies outside of the figure.

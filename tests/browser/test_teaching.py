@@ -18,7 +18,7 @@ from playwright.sync_api import Page, expect
 
 from labkit import Prometheus, Stack
 from labkit.store.client import status
-from labkit.store.tap import Tap
+from labkit.traffic.tap import Tap
 from tests.browser.conftest import OpenNotebook
 from tests.browser.film import Film
 from tests.browser.jupyter import REPOSITORY

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 
-from labkit.exercises.status import LESSONS
+from labkit.notebook.exercises.status import LESSONS
 from tests.course.pages import NOTEBOOKS, ROOT, Cell, cells, links, text
 
 DRAWS = re.compile(r"\bplot\.[a-z]+\(|\bdashboard\.(?:overview|figures)\(|\blive\(|^%%promql.* --last", re.MULTILINE)

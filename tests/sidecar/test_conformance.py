@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from labkit import RedisMetricsService, Stack
-from labkit.digits import le
+from labkit.keyspace.numbers import le
 from tests.redis_server import LAB_SERVER, wait_until
 
 Series = dict[tuple[tuple[str, str], ...], str]

@@ -7,7 +7,7 @@ from time import process_time
 import pytest
 import redis
 
-from labkit.keys import Keys
+from labkit.keyspace.keys import Keys
 from labkit.resources import resource
 from labkit.sidecar.judging import judge
 from labkit.sidecar.mirror import Mirror

@@ -10,9 +10,9 @@ from starlette.testclient import TestClient
 
 from labkit import RedisMetricsService
 from labkit.errors import ConnectionFailed, PortInUse
-from labkit.listening import listen
 from labkit.sidecar.exporter import create_app, serve
 from labkit.sidecar.exposition import CONTENT_TYPE
+from labkit.web.listening import listen
 from tests.redis_server import RedisServer, free_port, wait_until
 
 SCRAPE_TIMEOUT = 10  # s, that of Prometheus

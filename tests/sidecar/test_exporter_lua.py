@@ -7,8 +7,8 @@ import re
 import pytest
 import redis
 
-from labkit.connection import connect
-from labkit.keys import Keys
+from labkit.keyspace.connection import connect
+from labkit.keyspace.keys import Keys
 from labkit.resources import resource
 from labkit.sidecar.scripts import Held, ReadScripts
 

@@ -9,8 +9,8 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from labkit.digits import le
-from labkit.keys import Keys
+from labkit.keyspace.keys import Keys
+from labkit.keyspace.numbers import le
 from labkit.resources import resource
 from labkit.sidecar.judging import judge
 from labkit.sidecar.mirror import Mirror
@@ -90,7 +90,7 @@ bounds = st.floats(-1e300, 1e300) | st.floats(0, 1e-300) | st.integers(-1074, 10
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(bounds, min_size=1, max_size=30, unique=True).map(sorted))
 def test_both_write_bounds_alike(redis_client: redis.Redis, bounds: list[float]) -> None:
-    """Any bound has one text, that of `labkit.digits`: else Prometheus would hold two series."""
+    """Any bound has one text, that of `labkit.keyspace.numbers`: else Prometheus would hold two series."""
     redis_client.flushall()
     value = json.dumps({"bounds": bounds, "counts": [1] * (len(bounds) + 1), "sum": 1}).encode()
     put(redis_client, (b"metrics:histogram:h", value))

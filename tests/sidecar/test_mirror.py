@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from labkit import RedisMetricsService
-from labkit.keys import Keys
+from labkit.keyspace.keys import Keys
 from labkit.sidecar.deadlines import Deadlines
 from labkit.sidecar.exposition import page, read_metadata
 from labkit.sidecar.mirror import Mirror

@@ -8,10 +8,10 @@ import httpx
 import pytest
 import redis
 
-from labkit.digits import shortest
+from labkit.keyspace.numbers import shortest
 from labkit.resources import resource
 from labkit.sidecar.rendering import QUANTILES, render
-from tests.query.prometheus_server import PrometheusServer
+from tests.prometheus.prometheus_server import PrometheusServer
 
 AT = 1_700_000_000
 Buckets = tuple[list[float], list[int]]

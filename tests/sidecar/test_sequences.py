@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from labkit import RedisMetricsService
-from labkit.connection import connect
-from labkit.keys import Keys
+from labkit.keyspace.connection import connect
+from labkit.keyspace.keys import Keys
 from labkit.sidecar.mirror import Mirror
 from tests.redis_server import wait_until
 from tests.writer.replicated import Replicated

@@ -14,9 +14,9 @@ import pytest
 import uvicorn
 
 from labkit import RedisMetricsService
-from labkit.listening import listen
 from labkit.sidecar.exporter import CHUNK, create_app
 from labkit.sidecar.serving import Limits, TlsContext, server
+from labkit.web.listening import listen
 from tests.redis_server import RedisServer, wait_until
 
 ROOT = Path(__file__).parent.parent.parent

@@ -348,7 +348,7 @@ def test_sighup_reads_the_web_configuration_again(own_server: RedisServer, tmp_p
 
 def test_a_web_configuration_that_cannot_be_used_is_one_message(tmp_path: Path) -> None:
     """Nothing is served unprotected in the meantime."""
-    from tests.test_cli import labkit
+    from tests.cli.test_app import labkit
 
     done = labkit(tmp_path, "exporter", "--listen", "127.0.0.1:1", "--web.config.file", str(tmp_path / "none.yml"))
     assert done.returncode == 1

@@ -8,7 +8,7 @@ import pytest
 from labkit import Prometheus
 from labkit.errors import ConnectionFailed, LabkitError, ServiceFailed, StackError
 from labkit.stack import Stack
-from labkit.store.tap import HIGHEST_RATE, Tap
+from labkit.traffic.tap import HIGHEST_RATE, Tap
 from tests.redis_server import wait_until
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from labkit.errors import LabkitError
 from labkit.store import client
-from labkit.store.tap import Tap
+from labkit.traffic.tap import Tap
 
 ANSWERS = [
     (200, "[" * 100_000),

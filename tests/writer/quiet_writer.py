@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from labkit import RedisMetricsService
-from labkit.keys import Keys
+from labkit.keyspace.keys import Keys
 from labkit.writer.declaration import Declaration, Shared
 from labkit.writer.metrics import Counter, Gauge, Histogram
 from labkit.writer.registry import Registry

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as stnp
 
 from labkit.errors import MetricError
-from labkit.keys import Keys
+from labkit.keyspace.keys import Keys
 from labkit.writer.declaration import Declaration
 from labkit.writer.metrics import Counter, Gauge, Histogram, Metric
 from labkit.writer.registry import Registry

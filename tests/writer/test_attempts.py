@@ -6,7 +6,7 @@ import pytest
 import redis
 from redis.exceptions import AuthenticationError, OutOfMemoryError, ReadOnlyError
 
-from labkit.connection import endpoint, take_apart
+from labkit.keyspace.connection import endpoint, take_apart
 from labkit.writer.attempts import Attempts
 from labkit.writer.backoff import CEILING
 from labkit.writer.probe import RHYTHM, Probe, questioner

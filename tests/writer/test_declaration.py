@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from labkit import RedisMetricsService
 from labkit.errors import MetricError
-from labkit.keys import Keys
+from labkit.keyspace.keys import Keys
 from labkit.sidecar.sidecar import Sidecar
 from labkit.writer.declaration import PARTS, Declaration
 from labkit.writer.metrics import KINDS, Gauge

@@ -5,7 +5,7 @@ import json
 import pytest
 import redis
 
-from labkit.keys import Keys
+from labkit.keyspace.keys import Keys
 from labkit.writer.batch import Batch, Outbox
 from labkit.writer.declaration import Declaration
 from labkit.writer.delivery import Delivery

@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from labkit import FlushError
-from labkit.connection import connect
+from labkit.keyspace.connection import connect
 from tests.redis_server import SERVERS, RedisServer, start_server, wait_until
 from tests.writer.fault_proxy import Fault, FaultProxy
 from tests.writer.quiet_writer import QuietWriter, accounts_are_settled, accounts_balance

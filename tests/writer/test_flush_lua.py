@@ -9,7 +9,7 @@ import pytest
 import redis
 from redis.exceptions import ResponseError
 
-from labkit.keys import Keys
+from labkit.keyspace.keys import Keys
 from labkit.writer.batch import Batch
 from labkit.writer.scripts import FlushReply, WriteScripts
 

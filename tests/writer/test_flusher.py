@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import pytest
 import redis
 
-from labkit.connection import connect
-from labkit.keys import Keys
+from labkit.keyspace.connection import connect
+from labkit.keyspace.keys import Keys
 from labkit.writer.backoff import CEILING
 from labkit.writer.batch import Outbox
 from labkit.writer.declaration import Declaration

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from labkit.keys import Keys
+from labkit.keyspace.keys import Keys
 from labkit.writer.scripts import WriteScripts
 from tests.redis_server import RedisServer, processor_seconds
 from tests.writer.test_flush_lua import Operation, add, batch, observe, replies

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from labkit.connection import connect
-from labkit.keys import Keys
+from labkit.keyspace.connection import connect
+from labkit.keyspace.keys import Keys
 from labkit.writer.timing import Timing
 from tests.redis_server import RedisServer
 from tests.writer.fault_proxy import FaultProxy

@@ -3,7 +3,7 @@
 import pytest
 
 from labkit.errors import MetricError
-from labkit.keys import Keys
+from labkit.keyspace.keys import Keys
 from labkit.writer.declaration import Declaration
 from labkit.writer.metric import AGAIN, NEVER, NEW, NOW, Mode
 from labkit.writer.metrics import Counter

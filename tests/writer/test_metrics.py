@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labkit.errors import MetricError
-from labkit.keys import Keys
+from labkit.keyspace.keys import Keys
 from labkit.writer.declaration import Declaration
 from labkit.writer.metric import Metric
 from labkit.writer.metrics import Counter, Gauge, Histogram

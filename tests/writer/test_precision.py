@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from labkit import RedisMetricsService
-from labkit.keys import Keys
-from labkit.script import Script
+from labkit.keyspace.keys import Keys
+from labkit.keyspace.script import Script
 from labkit.writer.batch import Outbox
 from labkit.writer.declaration import Declaration
 from labkit.writer.metrics import SLICE, Histogram

@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 import redis
 
-from labkit.connection import endpoint, take_apart
+from labkit.keyspace.connection import endpoint, take_apart
 from labkit.writer.probe import QUESTIONS, Probe, questioner
 from tests.redis_server import SERVERS, RedisServer, start_server, wait_until
 from tests.writer.fault_proxy import FaultProxy

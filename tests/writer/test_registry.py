@@ -10,7 +10,7 @@ import pytest
 
 from labkit import FlushError
 from labkit.errors import MetricError
-from labkit.keys import Keys
+from labkit.keyspace.keys import Keys
 from labkit.writer.declaration import OVERFLOW, Declaration
 from labkit.writer.metric import NEVER, NOW
 from labkit.writer.metrics import Counter, Gauge

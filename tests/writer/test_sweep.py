@@ -3,7 +3,7 @@
 import pytest
 import redis
 
-from labkit.keys import Keys
+from labkit.keyspace.keys import Keys
 from labkit.writer.scripts import FlushReply, WriteScripts
 from tests.redis_server import RedisServer, processor_seconds
 from tests.writer.test_flush_lua import COUNTER, add, batch, replies

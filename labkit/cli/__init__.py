@@ -1,0 +1,1 @@
+"""The command line: `labkit up`, `labkit exporter`, `labkit report` and the rest."""

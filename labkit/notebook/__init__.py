@@ -1,0 +1,1 @@
+"""What a person has in JupyterLab: magics, live figures, the control panel, reports, exercises, tiles."""

@@ -1,0 +1,221 @@
+"""What may stand at the cursor of a magic, and of `labkit.live("…")`; names come from the lab's Prometheus and Redis.
+
+IPython asks `Completion.match`, for its terminal and for JupyterLab's completer. Where no lab runs or Prometheus is
+away, functions and options are still offered, and nobody waits: see `labkit.prometheus.metadata`.
+"""
+
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+
+from IPython.core.completer import (
+    CompletionContext,
+    SimpleCompletion,
+    SimpleMatcherResult,
+    completion_matcher,
+)
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
+
+from labkit.errors import LabkitError
+from labkit.notebook.magics.keyspace import Keyspace
+from labkit.notebook.magics.magic_line import split
+from labkit.notebook.magics.places import VARIABLE_TYPED, Place, find
+from labkit.notebook.magics.template import REGEX, escaped, regex
+from labkit.prometheus.metadata import Catalogue
+from labkit.prometheus.promql import AGGREGATIONS, FUNCTIONS, KEYWORDS
+
+IDENTIFIER = "labkit"
+# Before Jedi, which knows only Python, and takes its time.
+_PRIORITY = 100
+_LINE = re.compile(r"^\s*(?:[\w.,\[\]'\" ]+=\s*)?%(promql|lab|redis)\s(.*)$", re.DOTALL)
+_CELL = re.compile(r"^\s*%%(promql|lua)\b")
+_CALL = re.compile(r"""([\w.]+)\(\s*[rRfF]{0,2}(\"{3}|'{3}|"|')((?:\\.|(?!\2).)*)$""", re.DOTALL)
+_ASKS = ("query", "query_range", "wait_until")
+_DURATIONS = ("--last", "--step")
+_WINDOWS = ("5s", "10s", "20s", "30s", "1m", "5m", "15m", "1h")
+
+# Each with its kind, which JupyterLab shows.
+Names = list[tuple[str, str]]
+
+
+class Completion:
+    """What the magics of one shell may be completed with; `options` has those of each magic."""
+
+    def __init__(self, shell: InteractiveShell, options: Mapping[str, Sequence[str]]) -> None:
+        self._shell, self._options = shell, options
+        # One each, as long as it is the same lab.
+        self._catalogue, self._keyspace = lru_cache(1)(Catalogue), lru_cache(1)(Keyspace)
+
+    @completion_matcher(priority=_PRIORITY, identifier=IDENTIFIER, api_version=2)  # type: ignore[untyped-decorator]  # IPython's
+    def match(self, context: CompletionContext) -> SimpleMatcherResult:
+        """Return what may stand at the cursor; nothing outside of labkit's magics."""
+        try:
+            fragment, names = self._found(context)
+        except UsageError:
+            # A quote is open: nobody knows yet what this will be.
+            fragment, names = "", []
+        begins = [each for each in names if each[0].startswith(fragment)]
+        contains = [each for each in names if fragment in each[0] and not each[0].startswith(fragment)]
+        # What is there already keeps Python's own names, which only this may suppress, out of a query.
+        found = begins + contains or _kind("text", filter(None, [fragment]))
+        completions = [SimpleCompletion(text, type=kind) for text, kind in found][: context.limit]
+        return {"completions": completions, "matched_fragment": fragment, "suppress": True, "ordered": True}
+
+    def _found(self, context: CompletionContext) -> tuple[str, Names]:
+        if cell := _CELL.match(context.full_text):
+            return self._in_cell(cell[1], context)
+        before, after = context.text_until_cursor, context.line_with_cursor[context.cursor_position :]
+        if line := _LINE.match(before):
+            return self._in_line(line[1], line[2], after)
+        typed = _query_in_python("\n".join([*_above(context), before]), self._shell.user_ns)
+        return self._in_python(*typed) if typed else ("", [])
+
+    def _in_cell(self, magic: str, context: CompletionContext) -> tuple[str, Names]:
+        if context.cursor_line == 0:
+            return self._option(magic, context.text_until_cursor) or ("", [])
+        return self._promql(*_below(context)) if magic == "promql" else ("", [])
+
+    def _in_line(self, magic: str, typed: str, after: str) -> tuple[str, Names]:
+        if magic == "lab":
+            return _lab(typed)
+        return self._promql(typed, after) if magic == "promql" else self._redis(typed)
+
+    def _promql(self, before: str, after: str) -> tuple[str, Names]:
+        """Options stand before a query or after it."""
+        query = split(before, self._options["promql"])[1]
+        word = _word(before)
+        is_after = word.startswith("--") and find(before, len(before) - len(word)).kind == "expression"
+        if (is_after or not query or not word) and (found := self._option("promql", before)):
+            return found
+        return self._query(query, after)
+
+    def _option(self, magic: str, before: str) -> tuple[str, Names] | None:
+        """What may stand at the end of a line of options: an option, or a value of the one before."""
+        word = _word(before)
+        given = before[: len(before) - len(word)].split()[-1:]
+        if word.startswith("-"):
+            return word, _kind("option", self._options[magic])
+        if variable := VARIABLE_TYPED.search(before):
+            return variable[1], self._names(Place("variable"))
+        if given == ["--keys"]:
+            return word, self._keys(word)
+        return (word, _kind("duration", _WINDOWS)) if given and given[0] in _DURATIONS else None
+
+    def _redis(self, before: str) -> tuple[str, Names]:
+        """A command, then its keys."""
+        word = _word(before)
+        if variable := VARIABLE_TYPED.search(before):
+            return variable[1], self._names(Place("variable"))
+        if before.split()[:-1] or (before.split() and not word):
+            return word, self._keys(word)
+        keyspace = self._redis_of_the_lab()
+        names = keyspace.commands() if keyspace else []
+        return word, _kind("command", names if word.islower() else map(str.upper, names))
+
+    def _in_python(self, quote: str, typed: str) -> tuple[str, Names]:
+        """PromQL in a string of Python; what could not stand between its quotes is left out."""
+        fragment, names = self._query(typed.replace(f"\\{quote[0]}", quote[0]), "")
+        return fragment, [(name, kind) for name, kind in names if quote[0] not in name and "\\" not in name]
+
+    def _keys(self, part: str) -> Names:
+        keyspace = self._redis_of_the_lab()
+        return _kind("key", map(shlex.quote, keyspace.keys(part)) if keyspace else ())
+
+    def _query(self, before: str, after: str) -> tuple[str, Names]:
+        place = find(before + after, len(before))
+        return place.fragment, self._names(place)
+
+    def _names(self, place: Place) -> Names:
+        if place.kind == "nothing":
+            return []
+        if place.kind == "window":
+            return _kind("duration", _WINDOWS)
+        if place.kind == "variable":
+            return _kind("variable", (name for name in self._shell.user_ns if not name.startswith("_")))
+        catalogue = self._prometheus()
+        if place.kind == "expression":
+            known = _kind("metric", catalogue.metrics() if catalogue else ())
+            return known + _kind("function", sorted((*AGGREGATIONS, *FUNCTIONS))) + _kind("keyword", sorted(KEYWORDS))
+        if catalogue is None:
+            return []
+        return _values(catalogue, place) if place.kind == "value" else _labels(catalogue, place)
+
+    def _prometheus(self) -> Catalogue | None:
+        url = _url("prometheus")
+        return self._catalogue(url) if url else None
+
+    def _redis_of_the_lab(self) -> Keyspace | None:
+        url = _url("redis")
+        return self._keyspace(url) if url else None
+
+
+def is_ours(matcher: object) -> bool:
+    """Return whether a matcher of IPython's completer is labkit's."""
+    return getattr(matcher, "matcher_identifier", None) == IDENTIFIER
+
+
+def _url(service: str) -> str | None:
+    """Where a service of the lab that runs now answers; nobody who types wants to hear that none does."""
+    from labkit.stack import Stack
+
+    try:
+        stack = Stack.running()
+    except LabkitError:
+        return None
+    return stack.urls[service] if stack else None
+
+
+def _query_in_python(before: str, variables: Mapping[str, object]) -> tuple[str, str] | None:
+    """The quote and the beginning of a query that is being typed as `live("…`, or as `prometheus.query("…`."""
+    call = _CALL.search(before)
+    if not call:
+        return None
+    name, _, method = call[1].rpartition(".")
+    is_live = method == "live" and name in {"", "labkit"}
+    # Data frames have a method `query`, too.
+    if is_live or (method in _ASKS and type(variables.get(name)).__name__ == "Prometheus"):
+        return call[2], call[3]
+    return None
+
+
+def _word(before: str) -> str:
+    return re.split(r"\s", before)[-1]
+
+
+def _above(context: CompletionContext) -> list[str]:
+    return context.full_text.split("\n")[: context.cursor_line]
+
+
+def _below(context: CompletionContext) -> tuple[str, str]:
+    """The query of a `%%promql` cell, before and after the cursor."""
+    lines = context.full_text.split("\n")
+    before = [*lines[1 : context.cursor_line], context.text_until_cursor]
+    after = [context.line_with_cursor[context.cursor_position :], *lines[context.cursor_line + 1 :]]
+    return "\n".join(before), "\n".join(after)
+
+
+def _lab(words: str) -> tuple[str, Names]:
+    from labkit.notebook.magics.lab_command import suggestions
+
+    earlier, _, fragment = words.rpartition(" ")
+    return fragment, _kind("option", suggestions(earlier.split()))
+
+
+def _labels(catalogue: Catalogue, place: Place) -> Names:
+    given = {matcher.label for selector in place.selectors for matcher in selector.matchers}
+    found = [label for selector in place.selectors for label in catalogue.labels(str(selector))]
+    taken = given if place.kind == "label" else set()
+    return _kind("label", (label for label in dict.fromkeys(found or catalogue.labels()) if label not in taken))
+
+
+def _values(catalogue: Catalogue, place: Place) -> Names:
+    values = catalogue.values(place.label, str(place.selectors[0]))
+    plain = [regex(value) for value in values] if place.operator in REGEX else values
+    # Between ` and ` nothing is escaped, so that a value with a ` cannot stand there.
+    return _kind("value", (escaped(value, place.quote) for value in plain if place.quote != "`" or "`" not in value))
+
+
+def _kind(kind: str, names: Iterable[str]) -> Names:
+    return [(name, kind) for name in names]

@@ -1,0 +1,104 @@
+"""Where in a query somebody is typing, and so what may stand there."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from string import ascii_letters, digits
+from typing import Literal
+
+from labkit.prometheus.promql import GROUPING, OPERATORS, Selector, Token, is_metric, selectors, tokens
+
+Kind = Literal["nothing", "variable", "value", "label", "grouping", "window", "expression"]
+
+VARIABLE_TYPED = re.compile(r"\{\{\s*(\w*)$")
+_CLOSED = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|`[^`]*`", re.DOTALL)
+_LETTERS = f"{ascii_letters}{digits}_:"
+_OPENING = {")": "(", "]": "[", "}": "{"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """What is being typed: `fragment` is what of it is there already.
+
+    kind: "value" of the `label` compared by `operator`, between `quote`s; "label" of a selector; "grouping", a label
+        after by, on and the like; "window", a duration; "variable", after {{; "expression", where a metric or a
+        function stands; "nothing", where nothing can be said.
+    selectors: the series that are meant, as far as they are known.
+    """
+
+    kind: Kind
+    fragment: str = ""
+    selectors: tuple[Selector, ...] = ()
+    label: str = ""
+    operator: str = ""
+    quote: str = ""
+
+
+def find(query: str, cursor: int) -> Place:
+    """Return the place of the cursor in a query, given as the number of characters before it."""
+    before = query[:cursor]
+    pieces = tokens(before)
+    last = pieces[-1] if pieces and pieces[-1].end == len(before) else None
+    if last and last.kind == "comment":
+        return Place("nothing", _word(before))
+    if variable := VARIABLE_TYPED.search(before):
+        return Place("variable", variable[1])
+    if last and last.kind == "string":
+        return Place("nothing", _word(before)) if _CLOSED.fullmatch(last.text) else _in_string(before, pieces)
+    typed = last.text if last and last.kind in {"word", "number"} else ""
+    return _after(
+        [piece for piece in pieces if piece.kind != "comment" and piece.end <= len(before) - len(typed)], query, typed
+    )
+
+
+def _after(pieces: Sequence[Token], query: str, typed: str) -> Place:
+    """The place of a word, or of nothing yet, after these tokens."""
+    previous = pieces[-1].text if pieces else ""
+    bracket = _open_bracket(pieces)
+    if previous.lower() == "offset" or (bracket >= 0 and pieces[bracket].text == "["):
+        return Place("window", typed)
+    if typed[:1].isdigit():
+        return Place("nothing", typed)
+    if bracket < 0:
+        return Place("expression", typed)
+    if pieces[bracket].text == "{":
+        return Place("label", typed, _selector(pieces, bracket)) if previous in {"{", ","} else Place("nothing", typed)
+    grouping = bracket > 0 and pieces[bracket - 1].text.lower() in GROUPING
+    return Place("grouping", typed, tuple(selectors(query))) if grouping else Place("expression", typed)
+
+
+def _in_string(before: str, pieces: Sequence[Token]) -> Place:
+    """The place in a string that is not closed yet: a label's value, or anything."""
+    kept = [piece for piece in pieces if piece.kind != "comment"]
+    bracket = _open_bracket(kept[:-1])
+    if len(kept) < 4 or bracket < 0 or kept[bracket].text != "{" or kept[-2].text not in OPERATORS:
+        return Place("nothing", _word(before))
+    label, operator, string = kept[-3:]
+    fragment = before[string.start + 1 :]
+    if operator.text in {"=~", "!~"}:
+        fragment = re.split(r"(?<!\\)\|", fragment)[-1]
+    series = _selector(kept[:-3], bracket)
+    return Place("value", fragment, series, label.text, operator.text, string.text[0])
+
+
+def _word(text: str) -> str:
+    return text[len(text.rstrip(_LETTERS)) :]
+
+
+def _selector(pieces: Sequence[Token], bracket: int) -> tuple[Selector, ...]:
+    """The selector whose `{` is at `bracket`, with the matchers that are written so far."""
+    begin = bracket - 1 if bracket and is_metric(pieces[bracket - 1], "{") else bracket
+    kept = selectors(" ".join(piece.text for piece in pieces[begin:]))[:1]
+    # What a variable holds is not known while somebody types.
+    return tuple(Selector(each.metric, tuple(one for one in each.matchers if "{{" not in one.value)) for each in kept)
+
+
+def _open_bracket(pieces: Sequence[Token]) -> int:
+    """The place of the innermost bracket that is open after these tokens, or -1."""
+    opened: list[int] = []
+    for place, piece in enumerate(pieces):
+        if piece.text in _OPENING.values():
+            opened.append(place)
+        elif opened and pieces[opened[-1]].text == _OPENING.get(piece.text):
+            opened.pop()
+    return opened[-1] if opened else -1

@@ -1,0 +1,203 @@
+"""The widget: what the browser shows and asks for, and the thread that looks while somebody watches."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path as File
+from threading import Lock
+from time import monotonic
+from typing import TYPE_CHECKING, Any, cast
+
+import httpx
+import traitlets
+
+from labkit.errors import LabkitError
+from labkit.notebook.live.shown import PLAIN, SHARED, SVG, Bundle, Shown
+from labkit.notebook.panel.drawing import describe, draw
+from labkit.notebook.panel.errands import Errands
+from labkit.notebook.panel.path import EVENTS, Path, Stage
+from labkit.stack import SERVICES, Stack
+from labkit.traffic.tap import HIGHEST_RATE, Tap, require
+
+if TYPE_CHECKING:
+    from labkit.traffic.schedule import Shape
+
+EVERY = 1.0
+TRAFFIC_TIMEOUT = 0.8
+# As long as people need to read a notice, s.
+LEGIBLE = 3.0
+FAULTS = ("kill", "pause", "resume", "stop", "start")
+
+
+def controls(stack: Stack | None = None) -> "ControlPanel":
+    """Return the control panel of a lab, by default the one that runs: traffic, faults and intervals to turn.
+
+    Beside them it shows, once a second and while other cells run, where the events are: what the application, Redis,
+    the sidecar and Prometheus know of one counter, and how old that is. It looks only while somebody watches. Where
+    no widget runs, it is a picture of the path as it was.
+
+    Raises:
+        StackError: no lab runs.
+    """
+    return ControlPanel(stack or Stack.attach())
+
+
+class ControlPanel(Shown):
+    """The control panel of one lab; see `controls`.
+
+    Attributes:
+        reading: what was seen last, as the browser gets it: `services`, `stages`, `options`, `traffic`, `svg` ...
+        notice: the last thing worth saying, with `kind` "news" or "error".
+    """
+
+    _esm = SHARED + File(__file__).with_name("panel.js").read_text(encoding="utf-8")
+    _css = File(__file__).with_name("panel.css").read_text(encoding="utf-8")
+    reading: Any = traitlets.Dict().tag(sync=True)
+    notice: Any = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, stack: Stack) -> None:
+        self._home, self._name = stack.home, stack.name
+        self._path, self._looking = Path(), Lock()
+        self._event, self._traffic = EVENTS[0], dict[str, Any]()
+        self._stages: list[Stage] = []
+        self._said: tuple[Any, Any, float] = (None, None, 0.0)
+        self._errands = Errands(self._complain, self._look_again)
+        super().__init__(EVERY)
+
+    # Watching --------------------------------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """Look at the lab now, and show what is seen; services that hang take a second each."""
+        with self._looking:
+            notice = self.notice
+            try:
+                self.reading = self._read()
+            except (LabkitError, OSError) as error:
+                self.reading = {"lab": False, "why": str(error)}
+            except Exception as error:  # whatever somebody wrote into Redis: the next look may go well
+                self.reading = {"lab": False, "why": repr(error)}
+            self._review(notice)
+
+    def _review(self, notice: dict[str, Any]) -> None:
+        """Take a notice away when what it is about is no longer as it was: it would tell of what has passed."""
+        subject = notice.get("text", "").partition(":")[0]
+        now = [self.reading.get("lab"), self.reading.get("services", {}).get(subject), self.reading.get("options")]
+        said, then, since = self._said
+        if said is not notice:
+            self._said = notice, now, monotonic()
+        elif then != now and monotonic() - since > LEGIBLE and self.notice is notice:
+            self.notice = {}
+
+    def stop(self) -> None:
+        """Look no more, until somebody comes to look."""
+        self._views.nobody()
+        self._beat.hurry()
+
+    def _read(self) -> dict[str, Any]:
+        stack = Stack.running(self._home, name=self._name)
+        if stack is None:
+            return {"lab": False, "why": f"The lab {self._name!r} has ended. Start one: Stack.up() or labkit up"}
+        rows = stack.status()
+        # Before Locust is asked: what it says while somebody is at work on it may be the last word of before.
+        busy = self._errands.busy
+        before, stages = self._stages, self._path.look(rows, self._event)
+        drawn = [draw(stages, self._event, _moved(before, stages), columns) for columns in (4, 2, 1)]
+        self._stages = stages
+        return {
+            "lab": True,
+            "services": {row.service: row.state for row in rows if row.service in SERVICES},
+            "stages": [vars(stage) for stage in stages],
+            "svg": drawn[0],
+            "narrow": drawn[1:],
+            "says": describe(stages),
+            "event": self._event,
+            "options": {
+                "scrape_interval": stack.options.scrape_interval,
+                "flush_interval": stack.options.flush_interval,
+            },
+            "traffic": {"highest": HIGHEST_RATE, **_flow(stack), **(self._traffic if "traffic" in busy else {})},
+            "busy": busy,
+        }
+
+    def _work(self) -> None:
+        self.look()
+        self.keep()
+
+    def _look_again(self) -> None:
+        self._beat.hurry()
+
+    # Doing -----------------------------------------------------------------------------------------------------
+
+    def _told(self, _: Any, message: dict[str, Any], __: Any) -> None:
+        """The browser says something. What takes long is done elsewhere: here, the kernel would wait."""
+        match message:
+            case {"do": "here", "view": str(view)}:
+                self._here(view)
+            case {"do": "gone", "view": str(view)}:
+                self._gone(view)
+            case {"do": "event", "event": str(event)} if event in EVENTS:
+                self._event = event
+                self._look_again()
+            case {"do": "fault", "service": str(service), "fault": str(fault)} if fault in FAULTS:
+                self._run(service, f"{service}: {fault}", lambda stack: getattr(stack, fault)(service))
+            case {"do": "tune", "option": "scrape_interval" | "flush_interval" as option, "seconds": seconds}:
+                self._run("intervals", f"{option} is {seconds} s", lambda stack: stack.tune(**{option: seconds}))
+            case {"do": "traffic", "rate": rate, "shape": str(shape)}:
+                self._turn(rate, shape)
+            case _:
+                self._complain("panel", LabkitError(f"The panel does not know what to do with {message!r}."))
+
+    def _turn(self, rate: float, shape: str) -> None:
+        try:
+            require(rate, shape)
+        except LabkitError as error:
+            self._complain("traffic", error)
+            return
+        self._traffic = {"rate": float(rate), "shape": shape}
+        self._run("traffic", f"{rate:g} requests per second, {shape}", lambda stack: _send(stack, rate, shape))
+
+    def _run(self, subject: str, what: str, job: Callable[[Stack], None]) -> None:
+        def done() -> None:
+            job(Stack.attach(self._home, name=self._name))
+            self.notice = {"kind": "news", "text": f"{what}: done"}
+
+        self._errands.run(subject, done)
+
+    def _complain(self, subject: str, error: Exception) -> None:
+        text = str(error) if isinstance(error, LabkitError) else repr(error)
+        self.notice = {"kind": "error", "text": f"{subject}: {text}"}
+
+    # Where no widget runs --------------------------------------------------------------------------------------
+
+    def still(self) -> Bundle:
+        """Return the path as it is now."""
+        if not self.working:
+            self.look()
+        told = self.reading.get("says") or self.reading.get("why", "")
+        picture = {SVG: self.reading["svg"]} if "svg" in self.reading else {}
+        return {**picture, PLAIN: f"The lab's control panel. {told}"}
+
+
+def _moved(before: list[Stage], after: list[Stage]) -> list[bool]:
+    """Whether something came through each arrow since the last look."""
+    grown = [new.value is not None and old.value is not None and new.value > old.value
+             for old, new in zip(before, after, strict=False)]  # fmt: skip
+    return [arrived for _, arrived in pairwise(grown)]
+
+
+def _send(stack: Stack, rate: float, shape: str) -> None:
+    # Nobody is nothing to start Locust for.
+    if rate or "locust" in stack.urls:
+        stack.start_traffic(rate, cast("Shape", shape))
+
+
+def _flow(stack: Stack) -> dict[str, Any]:
+    """What Locust was asked for last, by whomever, and what it sends; nothing if it does not run."""
+    nothing = {"rate": 0, "shape": "steady"}
+    if "locust" not in stack.urls:
+        return {**nothing, "sent": 0.0, "failures": 0.0}
+    try:
+        flow = Tap(stack.urls["locust"], timeout=TRAFFIC_TIMEOUT).flow()
+    except (LabkitError, httpx.HTTPError):
+        return {**nothing, "sent": None, "failures": None}
+    sent = flow.rate if flow.running else 0.0
+    return {"rate": flow.wanted, "shape": flow.shape, "sent": sent, "failures": flow.failures}

@@ -1,0 +1,150 @@
+"""A notebook run by papermill, in a process of its own: interrupted, it leaves neither a kernel nor a thread behind.
+
+The process reads one line of JSON, a `Run`; prints how many cells out of how many are done, and finally what failed;
+and ends at once when its standard input does.
+"""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from threading import Thread
+from typing import IO, cast
+
+import psutil
+
+from labkit.errors import LabkitError
+from labkit.notebook.report.kernels import kernel
+from labkit.stack.ending import clear
+from labkit.stack.labs import started
+from labkit.stack.session import GRACE, NOTEBOOK
+from labkit.ui.interrupts import held_back
+from labkit.ui.progress import progress
+
+
+@dataclass(frozen=True)
+class Run:
+    """What to run: `executed` gets the notebook with its outputs, even when a cell fails. `timeout`: s per cell."""
+
+    notebook: str
+    executed: str
+    parameters: Mapping[str, object]
+    timeout: float
+    kernel: str
+    language: str
+
+
+def execute(notebook: Path, executed: Path, parameters: Mapping[str, object], timeout: float) -> str:
+    """Run the notebook in its own folder; return what failed, in a sentence, or "".
+
+    A person who watches is shown the progress.
+
+    Raises:
+        LabkitError: no kernel here can run it, or the process ended without a result; then the message has the end
+            of its output.
+    """
+    runs_it = kernel(notebook)
+    places = str(notebook.resolve()), str(executed.resolve())
+    wanted = Run(*places, parameters, timeout, runs_it.name, runs_it.language)
+    with progress(f"Running {notebook.stem}") as tell, tempfile.TemporaryFile("w+") as log:
+        pipe = subprocess.PIPE
+        # A session of its own: Ctrl-C is for us, and we end the child.
+        command = [sys.executable, "-P", "-m", "labkit.notebook.report.execution"]
+        with ExitStack() as at_the_end:
+            at_the_end.callback(_end_labs, wanted.executed)
+            with held_back():
+                child = subprocess.Popen(
+                    command, env=_environment(wanted), stdin=pipe, stdout=pipe, stderr=log, start_new_session=True
+                )
+                at_the_end.callback(_end, child)
+            try:
+                return _attend(child, wanted, tell)
+            except (EOFError, BrokenPipeError):
+                log.seek(0)
+                raise LabkitError(f"{notebook} could not be run: {log.read().strip()[-500:]}") from None
+
+
+def _environment(wanted: Run) -> dict[str, str]:
+    # Figures stay in the notebook, as data, whatever renderer this user prefers. It has a lab of its own, even if the
+    # notebook that asks for the report is the same one, and that ends with it.
+    own = {NOTEBOOK: wanted.executed, GRACE: "0"}
+    return os.environ | {"PLOTLY_RENDERER": "plotly_mimetype"} | own
+
+
+def _attend(child: "subprocess.Popen[bytes]", wanted: Run, tell: Callable[[float], object]) -> str:
+    stdin, stdout = cast("IO[bytes]", child.stdin), cast("IO[bytes]", child.stdout)
+    # It stays open: when this process ends, so does the pipe, and with it the child.
+    stdin.write(json.dumps(asdict(wanted)).encode() + b"\n")
+    stdin.flush()
+    for line in stdout:
+        match line.split(maxsplit=1):
+            case [b"ended:", failure]:
+                return str(json.loads(failure))
+            case [done, total] if line.replace(b" ", b"").strip().isdigit():
+                tell(int(done) / int(total))
+    raise EOFError
+
+
+def _end(child: "subprocess.Popen[bytes]") -> None:
+    """End it with its kernel, and what that is just starting. A running lab is nobody's child."""
+    family = [psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True)]
+    # It waits, and closes the pipes.
+    with child:
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+
+
+def _end_labs(notebook: str) -> None:
+    """End the lab that the notebook has started, however far it came."""
+    for folder, state in started().items():
+        if state.owner == notebook:
+            clear(folder)
+
+
+def _run(wanted: Run) -> str:
+    import papermill
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+    from papermill.exceptions import PapermillException, PapermillExecutionError
+
+    try:
+        papermill.execute_notebook(
+            wanted.notebook,
+            wanted.executed,
+            parameters=dict(wanted.parameters),
+            cwd=str(Path(wanted.notebook).parent),
+            progress_bar={"file": sys.stdout, "bar_format": "{n} {total}\n", "mininterval": 0},
+            execution_timeout=wanted.timeout,
+            kernel_name=wanted.kernel,
+            language=wanted.language,
+            # Every kernel on TCP warns about that, even on loopback.
+            extra_arguments=["--log-level=ERROR"],
+        )
+    except PapermillExecutionError as error:
+        # Not by its number: papermill's own cell with the parameters counts, too.
+        first = error.source.strip().partition("\n")[0]
+        return f"The cell that begins with `{first}` failed: {error.ename}: {error.evalue}"
+    except CellTimeoutError:
+        return f"A cell took longer than {wanted.timeout:g} s; allow more with `labkit report --timeout`."
+    except (DeadKernelError, CellExecutionError, PapermillException) as error:
+        return f"The notebook could not be run: {error}"
+    return ""
+
+
+def _end_with_who_started_us() -> None:
+    # Not sys.stdin: a thread that waits in it would hold up the end of the interpreter.
+    while os.read(0, 1):
+        pass
+    os._exit(1)  # without telling the kernel, which watches for its parent's end
+
+
+if __name__ == "__main__":
+    asked = Run(**json.loads(sys.stdin.readline()))
+    Thread(target=_end_with_who_started_us, daemon=True).start()
+    sys.stdout.write(f"\nended: {json.dumps(_run(asked))}\n")

@@ -1,0 +1,185 @@
+"""One address for a service of the lab, whatever its current port is: bytes in, bytes out.
+
+jupyter-server-proxy starts a relay for each launcher tile that somebody opens, on a port that stays the same. The lab
+may come, go and change its ports meanwhile: every connection looks up where the service is, and while it is not
+running, the answer is a page that says how to start it, and reloads by itself. Pages of other sites are refused.
+
+$ python -m labkit.notebook.tiles.relay prometheus 40123
+"""
+
+import asyncio
+import contextlib
+import html
+import os
+import secrets
+import sys
+from dataclasses import dataclass
+
+from labkit.errors import LabkitError
+from labkit.stack import Stack
+from labkit.stack.ports import HOST
+from labkit.web.callers import TILE_HEADER, TILE_TOKEN, foreign_page, wrong_name
+
+# Services that may run beside the lab, where they listen unless the lab says otherwise, and how to start them.
+BESIDE = {
+    "grafana": (3000, "<code>docker compose up grafana</code>"),
+    "locust": (8089, "<code>Stack.attach().start_traffic()</code> in a notebook"),
+}
+_LAB = "<code>labkit up</code> in a terminal, or <code>%lab up</code> in a notebook"
+_SERVICE = '<code>Stack.attach().start("{name}")</code> in a notebook'
+CHUNK = 64 * 1024
+LONGEST_HEAD = 64 * 1024
+PATIENCE = 5.0  # seconds
+
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+_PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="2">
+<title>{name} is not running</title><style>
+:root {{ color-scheme: light dark }}
+body {{ font: 1.1rem/1.5 system-ui, sans-serif; max-width: 36rem; margin: 15vh auto; padding: 0 1rem }}
+code {{ font-size: 1.05em; padding: .1em .4em; border-radius: .3em; background: color-mix(in srgb, currentColor 12%, transparent) }}
+</style></head><body><h1>{name} is not running</h1><p>{why}</p>
+<p>Start it with {start}.</p><p>This page reloads every two seconds.</p></body></html>
+"""  # noqa: E501  a style is best read in one line
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a service is expected now, if anywhere; and if it does not answer: why, and how to start it, as HTML."""
+
+    port: int | None
+    why: str
+    start: str
+
+
+class Head:
+    """The head of a request: the line that says what is wanted, and the headers."""
+
+    def __init__(self, raw: bytes) -> None:
+        self._line, *self._headers = raw.removesuffix(b"\r\n\r\n").split(b"\r\n")
+
+    def get(self, name: str) -> str | None:
+        """Return a header by its name in lower case."""
+        return next((value for known, value in map(_split, self._headers) if known == name), None)
+
+    def objection(self, token: str | None) -> str:
+        """Say why the request is refused; "" if it is not. With the tile's token, it comes from JupyterLab: then the
+        name by which that is known may be any."""
+        given = self.get(TILE_HEADER.lower()) or ""
+        from_tile = bool(token) and secrets.compare_digest(given.encode(), (token or "").encode())
+        return ("" if from_tile else wrong_name(self.get)) or foreign_page(self.get, link=True)
+
+    def for_service(self, host: str) -> bytes:
+        """Return the head as the service gets it: without the token, and with its own name, unless `host` is empty.
+
+        The name by which the browser knows it goes into `X-Forwarded-Host`, unless another proxy said so already.
+        """
+        kept = [line for line in self._headers if _split(line)[0] not in self._replaced(host)]
+        if host:
+            named = self.get("x-forwarded-host") or self.get("host") or host
+            kept += [f"Host: {host}".encode(), f"X-Forwarded-Host: {named}".encode("latin-1")]
+        return b"\r\n".join([self._line, *kept]) + b"\r\n\r\n"
+
+    def _replaced(self, host: str) -> set[str]:
+        return {TILE_HEADER.lower(), *(("host", "x-forwarded-host") if host else ())}
+
+
+def _split(line: bytes) -> tuple[str, str]:
+    name, _, value = line.decode("latin-1").partition(":")
+    return name.strip().lower(), value.strip()
+
+
+def find(name: str) -> Place:
+    """Return the place of the service `name`, as things are now."""
+    try:
+        stack = Stack.running()
+    except LabkitError as error:
+        return Place(None, str(error), _LAB)
+    if stack and name in stack.urls:
+        port = int(stack.urls[name].rpartition(":")[2].partition("/")[0])
+        return Place(port, "The lab is running, but it does not answer.", _SERVICE.format(name=html.escape(name)))
+    if name in BESIDE:
+        port, start = BESIDE[name]
+        return Place(port, "It is not one of the lab's own services, and was not started.", start)
+    return Place(None, "No lab is running here.", _LAB)
+
+
+def page(name: str, why: str, start: str) -> bytes:
+    """Return the response, headers included, that is sent in place of the service's own."""
+    body = _PAGE.format(name=html.escape(name.capitalize()), why=html.escape(why), start=start)
+    return response("503 Service Unavailable", body)
+
+
+def response(status: str, text: str) -> bytes:
+    """Return a whole response with a page of HTML."""
+    head = f"HTTP/1.1 {status}\r\nContent-Type: text/html; charset=utf-8\r\nCache-Control: no-store\r\n"
+    body = text.encode()
+    return f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
+
+
+async def connect(name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Join one connection to the service, or answer it: with the page, or with a refusal."""
+    try:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            head = Head(await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE))
+            # The first request of a connection tells for all: a browser shares none between names.
+            if why := head.objection(os.environ.get(TILE_TOKEN)):
+                await _answer(reader, writer, response("403 Forbidden", html.escape(why)))
+            else:
+                await _serve(name, head, (reader, writer))
+    finally:
+        writer.close()
+
+
+async def serve(name: str, port: int) -> None:
+    """Relay until the process that started this one is gone."""
+    parent = os.getppid()
+    async with await asyncio.start_server(
+        lambda reader, writer: connect(name, reader, writer), HOST, port, limit=LONGEST_HEAD
+    ):
+        # A Jupyter that is killed ends none of its children.
+        while os.getppid() == parent:
+            await asyncio.sleep(PATIENCE)
+
+
+async def _serve(name: str, head: Head, near: Connection) -> None:
+    place = find(name)
+    try:
+        far = await asyncio.open_connection(HOST, place.port) if place.port else None
+    except OSError:
+        far = None
+    if far is None:
+        await _answer(*near, page(name, place.why, place.start))
+        return
+    # Grafana compares the page's address with the name by which it is called, and has settings for it.
+    far[1].write(head.for_service("" if name == "grafana" else f"{HOST}:{place.port}"))
+    await _join(near, far)
+
+
+async def _join(near: Connection, far: Connection) -> None:
+    try:
+        await asyncio.gather(_pour(near[0], far[1]), _pour(far[0], near[1]))
+    finally:
+        far[1].close()
+
+
+async def _pour(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    while chunk := await source.read(CHUNK):
+        target.write(chunk)
+        await target.drain()
+    if target.can_write_eof():
+        target.write_eof()
+
+
+async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: bytes) -> None:
+    writer.write(answer)
+    writer.write_eof()
+    # Read what still arrives: closing the connection before that would discard the answer.
+    async with asyncio.timeout(PATIENCE):
+        while await reader.read(CHUNK):
+            pass
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(serve(sys.argv[1], int(sys.argv[2])))

@@ -1,0 +1,1 @@
+"""Query: all that asks a Prometheus. PromQL in, tidy data frames out."""

@@ -1,0 +1,251 @@
+"""The commands of the lab: start it, look at it, use it, end it. For a terminal, and behind `%lab` in a notebook."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from time import localtime, strftime
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from labkit.ui.terminal import note, say, table, waiting, watch
+
+if TYPE_CHECKING:
+    from labkit.stack import ServiceStatus, Stack
+
+FlushInterval = Annotated[float, typer.Option(metavar="SECONDS", help="Time between two batches of the store.")]
+Ttl = Annotated[float, typer.Option(metavar="SECONDS", help="How long a series lives after its last refresh.")]
+Name = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Name of the lab; by default the one that was started last.")
+]
+All = Annotated[bool, typer.Option("--all", help="Every lab of yours, whatever started it.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")]
+
+
+def up(
+    ports: Annotated[
+        Literal["fixed", "auto"],
+        typer.Option(help="fixed: Redis 6379, store 5050, sidecar 9121, Prometheus 9090. auto: any free ones."),
+    ] = "fixed",
+    scrape_interval: Annotated[float, typer.Option(metavar="SECONDS", help="Time between two scrapes.")] = 5.0,
+    flush_interval: FlushInterval = 5.0,
+    ttl: Ttl = 1800.0,
+    sidecar: Annotated[
+        Literal["labkit", "redis_exporter"], typer.Option(help="labkit's own sidecar, or the stock one.")
+    ] = "labkit",
+    server: Annotated[
+        Literal["valkey", "redis"], typer.Option(help="Valkey from its wheel, or Redis from the distribution.")
+    ] = "valkey",
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of the lab; by default `lab`, or the notebook's.")
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin with an empty lab, even if this one runs.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="In a notebook: let it outlive the kernel.")] = False,
+) -> None:
+    """Start the lab, and return when it answers.
+
+    The lab is Redis, the store, the sidecar and Prometheus, each a process of its own on 127.0.0.1. One that already
+    runs with the same options is left as it is; its dead or paused services are started. Programs missing on the
+    machine are downloaded the first time, without root. The lab keeps running when the terminal is closed.
+
+    \b
+    labkit up --ports auto
+    labkit up --scrape-interval 1 --flush-interval 1
+    labkit up --ports auto --name second
+    """
+    from labkit.stack import Stack
+
+    with waiting("Starting the lab") as tell:
+        stack = Stack.up(
+            ports=ports,
+            scrape_interval=scrape_interval,
+            flush_interval=flush_interval,
+            ttl=ttl,
+            sidecar=sidecar,
+            server=server,
+            name=name,
+            fresh=fresh,
+            keep=keep,
+            on_step=tell,
+        )
+    _show_status(stack.status())
+
+
+def down(
+    name: Name = None,
+    every: All = False,
+    keep_data: Annotated[
+        bool, typer.Option("--keep-data", help="Keep what Redis and Prometheus hold for the next `up`.")
+    ] = False,
+) -> None:
+    """Stop a lab and leave nothing behind.
+
+    Ends every process, even after a crash or a killed kernel, and removes sockets, files and data. Safe to repeat.
+
+    \b
+    labkit down
+    labkit down --name 00-start-here
+    labkit down --all
+    """
+    from labkit.stack import Stack
+
+    ended = Stack.clear_all(keep_data=keep_data) if every else [Stack.clear(name=name, keep_data=keep_data)]
+    say(ended_labs([lab for lab in ended if lab]))
+    if left := [stack.name for stack in Stack.all()]:
+        note(f"Still there: {', '.join(left)}. To end them all: labkit down --all")
+
+
+def ended_labs(names: list[str]) -> str:
+    """Return what to say of the labs that were ended."""
+    if not names:
+        return "No lab was running."
+    return f"The lab {names[0]!r} is down." if len(names) == 1 else f"The labs {', '.join(names)} are down."
+
+
+def status(name: Name = None, every: All = False, as_json: Json = False) -> None:
+    """Show each service's state and URL.
+
+    Exit code 1 unless every service answers.
+
+    \b
+    labkit status --all
+    labkit status --json | python -c 'import json, sys; print(json.load(sys.stdin)["services"]["store"]["url"])'
+    """
+    from labkit.stack import Stack
+
+    if every:
+        _show_all(Stack.all(), as_json=as_json)
+        return
+    stack = Stack.running(name=name)
+    rows = stack.status() if stack else []
+    if as_json:
+        say(json.dumps(_described(stack, rows), indent=2))
+    elif stack:
+        _say_which(stack, name)
+        _show_status(rows)
+    else:
+        say("No lab runs. Start one with: labkit up" if name is None else f"No lab {name} runs.")
+    if not rows or any(row.state != "answering" for row in rows):
+        raise typer.Exit(1)
+
+
+def logs(
+    service: Annotated[
+        str, typer.Argument(metavar="SERVICE", help="redis, store, sidecar, prometheus, or supervisord.")
+    ],
+    name: Name = None,
+    lines: Annotated[int, typer.Option("-n", "--lines", min=1, help="Number of lines, from the end.")] = 50,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Keep printing until Ctrl-C.")] = False,
+) -> None:
+    """Print a service's log.
+
+    Works even after it died or failed to start.
+
+    \b
+    labkit logs store -n 20
+    labkit logs prometheus -f
+    """
+    from labkit.stack.logs import log_of, tail
+
+    path = log_of(service, name=name)
+    if text := tail(path, lines):
+        say(text)
+    if follow:
+        watch(path)
+
+
+def traffic(
+    rate: Annotated[float, typer.Option(metavar="R", help="Requests per second.")] = 20.0,
+    duration: Annotated[float, typer.Option(metavar="SECONDS", help="Duration of the traffic.")] = 30.0,
+    shape: Annotated[
+        Literal["steady", "ramp", "spike"], typer.Option(help="How the rate changes over time.")
+    ] = "steady",
+    name: Name = None,
+    url: Annotated[str | None, typer.Option(metavar="URL", help="URL of a store; by default the lab's.")] = None,
+) -> None:
+    """Send customers through the store.
+
+    Locust sends them; a summary is printed at the end.
+
+    \b
+    labkit traffic --rate 50 --duration 60 --shape spike
+    labkit traffic --url http://127.0.0.1:5050
+    """
+    from labkit.traffic.run import drive
+
+    result = drive(url or _store_of(name), rate=rate, duration=duration, shape=shape)
+    table(("what", "measured"), [(what, f"{value:g}") for what, value in asdict(result).items()])
+
+
+def doctor() -> None:
+    """Check what is installed and what is missing.
+
+    Packages, programs, ports, the lab and Redis: what was found, where, and what to do about the rest. Changes
+    nothing. Exit code 1 if something is missing that the lab cannot get by itself.
+    """
+    from labkit.stack.doctor import examine
+
+    findings = examine()
+    table(("what", "", "found"), [(finding.what, finding.state, finding.detail) for finding in findings])
+    if any(finding.state == "missing" for finding in findings):
+        raise typer.Exit(1)
+
+
+def commands(**options: Any) -> typer.Typer:
+    """Return a command line that has these commands; the options are those of `typer.Typer`."""
+    app = typer.Typer(
+        **options,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    )
+    for command in (up, down, status, logs, traffic, doctor):
+        app.command()(command)
+    return app
+
+
+def labs_table(stacks: Iterable["Stack"]) -> list[tuple[str, ...]]:
+    """Return a row for each lab: its name, how it is, since when, and who started it."""
+    return [
+        (stack.name, stack.state(), strftime("%H:%M:%S", localtime(stack.started)), stack.starter) for stack in stacks
+    ]
+
+
+LABS_HEADS = ("lab", "state", "since", "started by")
+
+
+def _show_all(stacks: list["Stack"], *, as_json: bool) -> None:
+    if as_json:
+        say(json.dumps([_described(stack, stack.look()) for stack in stacks], indent=2))
+    elif stacks:
+        table(LABS_HEADS, labs_table(stacks))
+    else:
+        say("No lab runs. Start one with: labkit up")
+    if not stacks or any(stack.state() != "answering" for stack in stacks):
+        raise typer.Exit(1)
+
+
+def _described(stack: "Stack | None", rows: list["ServiceStatus"]) -> dict[str, Any]:
+    services = {row.service: asdict(row) for row in rows}
+    options = asdict(stack.options) if stack else {}
+    return {"running": stack is not None, "lab": stack.name if stack else "", "options": options, "services": services}
+
+
+def _say_which(stack: "Stack", name: str | None) -> None:
+    """Where there are several, and none was named."""
+    others = [other.name for other in type(stack).all(stack.home) if other.name != stack.name]
+    if others and name is None:
+        note(f"The lab {stack.name!r}. Others: {', '.join(others)}; see one with --name, or --all.")
+
+
+def _store_of(name: str | None) -> str:
+    from labkit.stack import Stack
+
+    stack = Stack.attach(name=name)
+    _say_which(stack, name)
+    return stack.urls["store"]
+
+
+def _show_status(rows: Iterable["ServiceStatus"]) -> None:
+    table(("service", "state", "pid", "URL"), [(row.service, row.state, str(row.pid or ""), row.url) for row in rows])
