@@ -17,6 +17,7 @@ labkit/
     store/         the application that is observed, and the ledger of what it did
     traffic/       customers for the store
     stack/         the real processes: programs, services, faults, labs
+    commands/      what can be done with a lab, in a terminal and by `%lab`
     integrations/  ways in for other people's programs
     experiments/   what is measured, against a truth that is known
     cli/           the command `labkit`

@@ -30,9 +30,9 @@ from labkit.stack.binaries import Program
 from labkit.stack.options import Options, Sidecar
 from labkit.stack.services import services
 from labkit.stack.state import Folder, State
+from tests import ROOT
 from tests.redis_server import SERVERS, RedisServer, free_port, start_server, wait_until
 
-ROOT = Path(__file__).parent.parent
 FILE = resource("configs", "redis", "users.acl")
 SNIPPETS = re.findall(r"```sh\n(.*?)```", (ROOT / "docs/access.md").read_text(encoding="utf-8"), re.DOTALL)
 PASSWORDS = {name: token_hex(16) for name in ("ADMIN", "WRITER", "SIDECAR")}

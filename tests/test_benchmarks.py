@@ -3,11 +3,12 @@
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).parent.parent / "benchmarks"
+from tests import ROOT
+
+FOLDER = ROOT / "benchmarks"
 
 
 def rows(script: str, *options: str) -> dict[str, list[str]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tests.debian_root import run_alone
 from tests.redis_server import wait_until
 
@@ -30,7 +31,7 @@ def test_an_ended_caller_ends_what_it_runs(tmp_path: Path) -> None:
     lock = tmp_path / "lock"
     held = ["flock", "--nonblock", str(lock), "true"]
     call = f"it.run_alone(['flock', {str(lock)!r}, 'sleep', '60'])"
-    caller = subprocess.Popen([sys.executable, "-c", HOLDER + call], cwd=Path(__file__).parent.parent)
+    caller = subprocess.Popen([sys.executable, "-c", HOLDER + call], cwd=ROOT)
     wait_until(lambda: lock.exists() and subprocess.run(held, check=False).returncode == 1, "a lock that is held")
     caller.send_signal(signal.SIGTERM)
     assert caller.wait(30) == 1

@@ -16,8 +16,8 @@ from labkit import RedisMetricsService
 from labkit.cli.app import app
 from labkit.resources import resource
 from labkit.store.app import create_app
+from tests import ROOT
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 TEXTS = {".sh", ".py", ".md", ".lua", ".yml", ".toml", ".txt", ".ipynb", ".json"}

@@ -14,9 +14,9 @@ import nbformat
 import pytest
 
 from labkit.extras import DISTRIBUTION
+from tests import ROOT
 from tests.redis_server import listens, wait_until
 
-ROOT = Path(__file__).parent.parent
 BINDER = ROOT / ".binder"
 DEVCONTAINER = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text())
 # Nothing of the person who runs this is seen, except labkit's cache: that it can be filled is tested elsewhere.

@@ -45,7 +45,7 @@ def test_the_writer_needs_redis_and_nothing_else() -> None:
         (LAB + SIDECAR, "store", "typer", "store"),
         (LAB + SIDECAR, "up", "typer", "lab"),
         (LAB, "store", "fastapi", "store"),
-        (LAB, "up", "yaml", "lab"),
+        (LAB, "up", "psutil", "lab"),
     ],
 )
 def test_a_command_says_which_part_brings_it(absent: tuple[str, ...], command: str, missing: str, extra: str) -> None:

@@ -2,12 +2,13 @@
 
 import os
 import runpy
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-SCRIPT = Path(__file__).parent.parent / "scripts/fresh.py"
+from tests import ROOT
+
+SCRIPT = ROOT / "scripts/fresh.py"
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import re
 import runpy
 import subprocess
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from tests import ROOT
+
 SCRIPT = ROOT / "scripts" / "mutants.py"
 
 

@@ -15,10 +15,11 @@ from labkit import Stack
 from labkit.cli import demo
 from labkit.stack import processes
 from labkit.stack.session import GRACE
+from tests import ROOT
 from tests.course.rerun import run_again
 from tests.redis_server import wait_until
 
-NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 QUICK: dict[str, dict[str, object]] = {
     "00-start-here": {"rate": 10.0, "duration": 4.0, "customers": 5, "sidecar": "redis_exporter"},
     "01-record-and-batch": {"increments": 10_000},

@@ -4,15 +4,14 @@ import json
 import os
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from labkit import RedisMetricsService
 from labkit.stack import binaries
+from tests import ROOT
 from tests.redis_server import RedisServer
 
-ROOT = Path(__file__).parent.parent
 COMMANDS = re.findall(r"^\$ (redis-cli .*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
 
 

@@ -17,10 +17,10 @@ from labkit.stack import binaries
 from labkit.stack.options import Options
 from labkit.stack.services import SERVICES, prometheus_config
 from labkit.stack.state import State
+from tests import ROOT
 from tests.plotting.dashboard_rules import selectors
 from tests.redis_server import wait_until
 
-ROOT = Path(__file__).parent.parent
 RULES = ROOT / "configs/rules"
 FILES = ["labkit.alerts", "labkit.recording"]
 Fields = dict[str, Any]

@@ -14,9 +14,9 @@ import pytest
 import labkit
 from labkit.extras import DISTRIBUTION
 from labkit.notebook.course import FIRST
+from tests import ROOT
 from tests.lab_command import fresh, opened
 
-ROOT = Path(__file__).parent.parent
 PACKAGES = Path(pytest.__file__).parent.parent
 MAGICS = "--InteractiveShellApp.exec_lines=__import__('labkit')"
 CORE = ("redis", "hiredis")

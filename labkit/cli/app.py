@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from labkit.commands.lab import FlushInterval, Ttl, commands
 from labkit.errors import LabkitError
 from labkit.keyspace.connection import DEFAULT_URL, redact
-from labkit.stack.commands import FlushInterval, Ttl, commands
 from labkit.ui.terminal import begins, complain, say, table
 
 app = commands(

@@ -15,7 +15,6 @@ from labkit import Stack
 from labkit.notebook.jupyter import environment
 from tests.redis_server import free_port, wait_until
 
-REPOSITORY = Path(__file__).parent.parent.parent
 _KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 
 

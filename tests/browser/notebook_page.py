@@ -4,10 +4,11 @@ import re
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.jupyter import REPOSITORY, Jupyter
+from tests import ROOT
+from tests.browser.jupyter import Jupyter
 
 READY = 60_000  # ms
-SCREENSHOTS = REPOSITORY / "out" / "screenshots"
+SCREENSHOTS = ROOT / "out" / "screenshots"
 _NUMBERED = re.compile(r"^\[\d+\]:$")
 
 _HAS_IDLE_KERNEL = """() => {

@@ -5,8 +5,8 @@ from typing import Any
 
 from playwright.sync_api import expect
 
+from tests import ROOT
 from tests.browser.conftest import OpenNotebook
-from tests.browser.jupyter import REPOSITORY
 
 PLOTLY = "application/vnd.plotly.v1+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -20,7 +20,7 @@ def is_figure(output: Any) -> bool:
 
 def test_notebook_00_runs_and_every_figure_is_drawn(open_notebook: OpenNotebook, errors: list[str]) -> None:
     """Run All: no cell fails, each figure of the file is on the page with its lines, and the console is quiet."""
-    notebook = open_notebook(path=REPOSITORY / "notebooks" / "00-start-here.ipynb")
+    notebook = open_notebook(path=ROOT / "notebooks" / "00-start-here.ipynb")
     notebook.run_all(timeout=150_000)
     cells = [cell for cell in json.loads(notebook.save())["cells"] if cell["cell_type"] == "code"]
     outputs = [output for cell in cells for output in cell["outputs"]]

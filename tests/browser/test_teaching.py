@@ -19,12 +19,12 @@ from playwright.sync_api import Page, expect
 from labkit import Prometheus, Stack
 from labkit.store.client import status
 from labkit.traffic.tap import Tap
+from tests import ROOT
 from tests.browser.conftest import OpenNotebook
 from tests.browser.film import Film
-from tests.browser.jupyter import REPOSITORY
 from tests.browser.notebook_page import READY, NotebookPage
 
-MANUAL = (REPOSITORY / "docs" / "teaching.md").read_text(encoding="utf-8")
+MANUAL = (ROOT / "docs" / "teaching.md").read_text(encoding="utf-8")
 CELLS = re.findall(r"^```python\n(.*?)^```", MANUAL, re.MULTILINE | re.DOTALL)
 STEPS = dict(re.findall(r"^\| (\d+) \| .+ \| (.+?) \|$", MANUAL.partition("## Sixty minutes")[0], re.MULTILINE))
 START = "import os\nos.environ['LABKIT_HOME'] = {home!r}\n%load_ext labkit\n"
@@ -68,8 +68,8 @@ class Show:
 
     def on_time(self) -> None:
         """Write down what was measured; if so wished, nothing took longer than the manual says."""
-        (REPOSITORY / "out").mkdir(exist_ok=True)
-        (REPOSITORY / "out" / "teaching.json").write_text(json.dumps({"pause": PAUSE, **self.took}, indent=1))
+        (ROOT / "out").mkdir(exist_ok=True)
+        (ROOT / "out" / "teaching.json").write_text(json.dumps({"pause": PAUSE, **self.took}, indent=1))
         if os.environ.get("LABKIT_ON_TIME"):
             stated = {words: float(found[1]) for words in self.took if (found := re.search(r"(\d+) s", words))}
             assert {words: self.took[words] for words, most in stated.items() if self.took[words] > most} == {}
@@ -160,7 +160,7 @@ def redis_is_broken(show: Show) -> None:
     show.press("resume Redis")
     show.sees(13, "Within 4 s the total has caught up", f"{BOX.format('prometheus')} >= {counted}")
     film.roll(5)
-    assert film.save(REPOSITORY / "out" / f"film-{THEME.lower()}.webp") < LARGEST_FILM
+    assert film.save(ROOT / "out" / f"film-{THEME.lower()}.webp") < LARGEST_FILM
 
 
 def the_sidecar_is_broken(show: Show) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import nbformat
 
-ROOT = Path(__file__).parent.parent.parent
+from tests import ROOT
+
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "notebooks").glob("*.md"))]
 

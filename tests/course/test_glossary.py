@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.course.pages import NOTEBOOKS, ROOT, headings, links, prose, text
+from tests import ROOT
+from tests.course.pages import NOTEBOOKS, headings, links, prose, text
 
 GLOSSARY = text(ROOT / "notebooks" / "glossary.md")
 TERMS = [heading for heading in headings(GLOSSARY) if heading != "Glossary"]

@@ -5,7 +5,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from tests.course.pages import NOTEBOOKS, PAGES, ROOT, anchors, links, text
+from tests import ROOT
+from tests.course.pages import NOTEBOOKS, PAGES, anchors, links, text
 
 LOCAL = {"127.0.0.1", "localhost"}
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import papermill
 import pytest
 
-from tests.course.pages import NOTEBOOKS, ROOT, text
+from tests import ROOT
+from tests.course.pages import NOTEBOOKS, text
 
 INDEX = text(ROOT / "notebooks" / "README.md")
 _ROW = re.compile(r"^\| `(\w+)` \| (\w+) \| `([^`]*)` \| (.+) \|$", re.MULTILINE)

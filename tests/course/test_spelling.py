@@ -4,7 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.course.pages import NOTEBOOKS, PAGES, ROOT, text
+from tests import ROOT
+from tests.course.pages import NOTEBOOKS, PAGES, text
 
 # Names of libraries that look like mistakes, in lower case.
 NAMES = "simpy,asend"

@@ -10,7 +10,8 @@ import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 
 from labkit.notebook.exercises.status import LESSONS
-from tests.course.pages import NOTEBOOKS, ROOT, Cell, cells, links, text
+from tests import ROOT
+from tests.course.pages import NOTEBOOKS, Cell, cells, links, text
 
 DRAWS = re.compile(r"\bplot\.[a-z]+\(|\bdashboard\.(?:overview|figures)\(|\blive\(|^%%promql.* --last", re.MULTILINE)
 MAGIC_TITLE = re.compile(r'^%%promql.* --title "(.+?)"')

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests import ROOT
 from tests.docker.engine import Engine
-from tests.docker.files import ROOT
 
 WITHOUT_GRAFANA = "docker-compose.yml:tests/docker/without-grafana.yml"
 STORE, PROMETHEUS = "http://127.0.0.1:5050", "http://127.0.0.1:9090"

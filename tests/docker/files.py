@@ -3,13 +3,13 @@
 import re
 import tomllib
 from collections.abc import Iterator
-from pathlib import Path
 from string import Template
 from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).parents[2]
+from tests import ROOT
+
 Fields = dict[str, Any]
 
 PINS = dict(line.split("=", 1) for line in (ROOT / ".env").read_text().splitlines() if re.match(r"\w+=", line))

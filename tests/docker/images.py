@@ -14,9 +14,10 @@ import tomllib
 from pathlib import Path
 
 from labkit.stack.packages import cache_folder, fetch
+from tests import ROOT
 from tests.debian_root import debootstrap
 from tests.docker.engine import Engine
-from tests.docker.files import BASE, PINS, ROOT
+from tests.docker.files import BASE, PINS
 
 # The Debian of the pinned Python image, and the one that has Prometheus 3.
 RELEASE, NEWEST = "trixie", "sid"

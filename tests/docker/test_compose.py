@@ -4,8 +4,9 @@ import re
 
 import pytest
 
+from tests import ROOT
 from tests.docker.composed_lab import ComposedLab
-from tests.docker.files import ROOT, SIDECARS
+from tests.docker.files import SIDECARS
 from tests.redis_server import wait_until
 
 # The first test may have to make the images.

@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 from labkit.stack.options import Sidecar
-from tests.docker.files import ALL, BASE, COMPOSE, DOCKERFILE, PINS, PYPROJECT, ROOT, SERVICES, SIDECARS, Fields, mounts
+from tests import ROOT
+from tests.docker.files import ALL, BASE, COMPOSE, DOCKERFILE, PINS, PYPROJECT, SERVICES, SIDECARS, Fields, mounts
 
 # Its image holds one program and nothing to check it with.
 UNCHECKED = {"redis_exporter"}

@@ -12,8 +12,8 @@ import pytest
 
 from labkit.integrations.pytest_plugin import SETTINGS
 from labkit.stack.processes import lab_of
+from tests import ROOT
 
-ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "examples" / "testing-your-own"
 GUIDE = (ROOT / "docs" / "testing-your-own.md").read_text(encoding="utf-8")
 OURS = ("LABKIT_", "PYTEST_", "COV_")

@@ -8,7 +8,8 @@ import pytest
 
 from labkit.errors import LabkitError
 from labkit.notebook.course import FIRST, write_course, write_example
-from tests.course.pages import ROOT, links, text
+from tests import ROOT
+from tests.course.pages import links, text
 
 
 def test_the_copy_is_complete(tmp_path: Path) -> None:

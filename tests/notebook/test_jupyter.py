@@ -12,9 +12,9 @@ import pytest
 
 from labkit.notebook.course import FIRST
 from labkit.notebook.jupyter import environment
+from tests import ROOT
 from tests.lab_command import fresh, opened
 
-ROOT = Path(__file__).parent.parent
 LABKIT = (sys.executable, "-m", "labkit")
 
 

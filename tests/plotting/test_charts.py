@@ -11,7 +11,7 @@ import pytest
 from labkit import dashboard, plot
 from labkit.plotting import theme
 from labkit.prometheus.query import Prometheus
-from tests.prometheus.conftest import AWAY, END, HITS, START, STEP
+from tests.prometheus.known_history import AWAY, END, HITS, START, STEP
 
 HISTORY = {"last": END - START, "step": STEP, "end": END}
 UP_OR_DOWN = {0.0: ("down", theme.VERMILION), 1.0: ("up", theme.GREEN)}

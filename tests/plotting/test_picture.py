@@ -13,7 +13,7 @@ from labkit.plotting import theme
 from labkit.plotting.picture import draw
 from labkit.plotting.picture.drawing import LIMIT
 from labkit.prometheus.frames import tidy
-from tests.prometheus.conftest import END, START, STEP
+from tests.prometheus.known_history import END, START, STEP
 
 SVG = "{http://www.w3.org/2000/svg}"
 

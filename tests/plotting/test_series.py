@@ -11,7 +11,7 @@ from labkit import plot
 from labkit.plotting.series import MOST, named, top
 from labkit.prometheus.frames import tidy
 from labkit.prometheus.query import Prometheus
-from tests.prometheus.conftest import END
+from tests.prometheus.known_history import END
 
 
 def pods(count: int) -> pd.DataFrame:

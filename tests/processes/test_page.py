@@ -1,12 +1,11 @@
 """docs/processes.md shows the programs that these tests run."""
 
-from pathlib import Path
-
 import pytest
 
+from tests import ROOT
 from tests.processes.program import PROGRAMS
 
-PAGE = (Path(__file__).parents[2] / "docs" / "processes.md").read_text()
+PAGE = (ROOT / "docs" / "processes.md").read_text()
 
 
 @pytest.mark.parametrize("program", ["wsgi.py", "asgi.py"])

@@ -9,7 +9,7 @@ from labkit.errors import QueryError
 from labkit.notebook.live.asking import Asker
 from labkit.prometheus.frames import tidy
 from labkit.prometheus.query import Prometheus
-from tests.prometheus.conftest import AWAY, BOUNDS, END, START, STEP, STEPS
+from tests.prometheus.known_history import AWAY, BOUNDS, END, START, STEP, STEPS
 
 BASE = {"time": "datetime64[ms, UTC]", "metric": "string", "value": "float64"}
 

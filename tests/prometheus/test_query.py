@@ -9,7 +9,7 @@ import pytest
 
 from labkit.errors import QueryError
 from labkit.prometheus.query import Prometheus, fitting_step, quote, seconds, spelled
-from tests.prometheus.conftest import AWKWARD, END, START
+from tests.prometheus.known_history import AWKWARD, END, START
 from tests.prometheus.prometheus_server import SCRAPE_INTERVAL
 
 

@@ -1,7 +1,6 @@
 """The sidecar over HTTP: the page, its type, and what it says while Redis is away."""
 
 import re
-from pathlib import Path
 from time import perf_counter
 
 import pytest
@@ -13,6 +12,7 @@ from labkit.errors import ConnectionFailed, PortInUse
 from labkit.sidecar.exporter import create_app, serve
 from labkit.sidecar.exposition import CONTENT_TYPE
 from labkit.web.listening import listen
+from tests import ROOT
 from tests.redis_server import RedisServer, free_port, wait_until
 
 SCRAPE_TIMEOUT = 10  # s, that of Prometheus
@@ -35,7 +35,7 @@ def test_the_table_of_metrics_is_what_the_sidecar_says(redis_url: str) -> None:
     """Names and types in docs/sidecar.md are those on the page, and no others."""
     with TestClient(create_app(redis_url)) as client:
         said = set(re.findall(r"^# TYPE (\w+) (\w+)$", client.get("/metrics").text, re.MULTILINE))
-    page = (Path(__file__).parent.parent.parent / "docs" / "sidecar.md").read_text()
+    page = (ROOT / "docs" / "sidecar.md").read_text()
     assert set(re.findall(r"^\| `(\w+)` \| (counter|gauge|histogram) \|", page, re.MULTILINE)) == said
 
 

@@ -6,7 +6,6 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from time import monotonic
 
 import httpx
@@ -19,7 +18,6 @@ from labkit.sidecar.serving import Limits, TlsContext, server
 from labkit.web.listening import listen
 from tests.redis_server import RedisServer, wait_until
 
-ROOT = Path(__file__).parent.parent.parent
 # Far more than the kernel takes from a server for a client that does not read.
 BIG = 16_000_000
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -21,10 +21,10 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 from labkit import RedisMetricsService
 from labkit.sidecar.serving import Limits
 from labkit.stack import binaries
+from tests import ROOT
 from tests.redis_server import RedisServer, wait_until
 from tests.sidecar_process import SidecarProcess
 
-ROOT = Path(__file__).parent.parent.parent
 SERIES = "c_total 3"
 SCRAPE_TIMEOUT = 10  # s, that of Prometheus
 

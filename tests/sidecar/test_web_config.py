@@ -9,6 +9,7 @@ import trustme
 
 from labkit.errors import LabkitError
 from labkit.sidecar.web_config import read_web_config
+from tests import ROOT
 
 HASH = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
 TLS = "tls_server_config: {cert_file: server.pem, key_file: server.key"
@@ -53,7 +54,7 @@ basic_auth_users:
 
 def test_the_example_of_the_documentation(folder: Path) -> None:
     """It can be used as it stands."""
-    page = (Path(__file__).parent.parent.parent / "docs" / "sidecar.md").read_text()
+    page = (ROOT / "docs" / "sidecar.md").read_text()
     config = read_web_config(write(folder, page.partition("```yaml\n")[2].partition("```")[0]))
     assert config.tls
     assert config.tls.verify_mode is ssl.CERT_REQUIRED

@@ -6,7 +6,7 @@ from typing import Any, get_args, get_type_hints
 import typer
 from IPython.core.error import UsageError
 
-from labkit.stack import commands
+from labkit.commands import lab
 from labkit.ui.tables import Html, table
 from labkit.ui.terminal import say
 
@@ -16,7 +16,7 @@ Options = dict[str, Any]
 _SERVICES = ("redis", "store", "sidecar", "prometheus", "supervisord")
 # Click's own, wherever this Typer keeps it.
 _WRONG_USAGE: Any = typer.BadParameter.__bases__
-_GROUP: Any = typer.main.get_command(commands.commands())
+_GROUP: Any = typer.main.get_command(lab.commands())
 
 
 def run(words: Sequence[str]) -> Html | None:
@@ -61,7 +61,7 @@ def _command(name: str) -> Any:
 
 def _choices(command: str, parameter: str) -> list[str]:
     """What a parameter may be, if it is one of a few words."""
-    return [str(choice) for choice in get_args(get_type_hints(getattr(commands, command))[parameter])]
+    return [str(choice) for choice in get_args(get_type_hints(getattr(lab, command))[parameter])]
 
 
 def _up(options: Options) -> Html:
@@ -80,7 +80,7 @@ def _down(options: Options) -> Html:
         ended = [Stack.clear(name=name, keep_data=keep_data)]
     else:
         ended = _own_ended(keep_data=keep_data)
-    said = commands.ended_labs([lab for lab in ended if lab])
+    said = lab.ended_labs([name for name in ended if name])
     return Html(said, said)
 
 
@@ -98,17 +98,17 @@ def _status(options: Options) -> Html | None:
     from labkit.stack import Stack
 
     if options["as_json"]:
-        _printed(commands.status, options)
+        _printed(lab.status, options)
         return None
     if options["every"]:
-        return table(commands.LABS_HEADS, commands.labs_table(Stack.all()))
+        return table(lab.LABS_HEADS, lab.labs_table(Stack.all()))
     stack = Stack.running(name=options["name"])
     said = "No lab runs. Start one: %lab up"
     return stack.table() if stack else Html(said, said)
 
 
 def _logs(options: Options) -> None:
-    _printed(commands.logs, options)
+    _printed(lab.logs, options)
 
 
 def _doctor(_: Options) -> Html:

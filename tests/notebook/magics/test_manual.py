@@ -2,12 +2,12 @@
 
 import re
 from doctest import ELLIPSIS, OutputChecker
-from pathlib import Path
 
 from labkit.notebook.magics.magics import LabkitMagics
+from tests import ROOT
 from tests.notebook.magics.session import Session
 
-MANUAL = (Path(__file__).parent.parent.parent / "docs" / "magics.md").read_text(encoding="utf-8")
+MANUAL = (ROOT / "docs" / "magics.md").read_text(encoding="utf-8")
 # A cell, and below it what it shows, if the page says so.
 EXAMPLE = re.compile(r"^```python\n(.*?)\n```\n(?:\n```text\n(.*?)\n```)?", re.MULTILINE | re.DOTALL)
 

@@ -1,4 +1,4 @@
-"""The commands of the lab: start it, look at it, use it, end it. For a terminal, and behind `%lab` in a notebook."""
+"""The commands of the lab: start it, look at it, use it, end it."""
 
 import json
 from collections.abc import Iterable
