@@ -11,7 +11,7 @@ PYTEST := $(BIN)/pytest
 WORKERS := --numprocesses 3 --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-docker test-versions fresh film soak mutants check bench clean
+.PHONY: help demo lab test test-docker test-versions quick fresh film soak mutants check bench clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ film: $(TEST) ## Film a pause of Redis in a real browser, for the README.
 
 mutants: $(TEST) ## Change flush.lua line by line: does a test fail each time?
 	$(BIN)/python scripts/mutants.py
+
+quick: $(TEST) ## Lint, check the types, and run the tests of what changed since the last commit.
+	@$(BIN)/python scripts/quick.py
 
 check: $(TEST) ## Lint, check the types and the structure.
 	$(BIN)/ruff check .

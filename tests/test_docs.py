@@ -52,6 +52,15 @@ def test_relative_links_lead_somewhere() -> None:
     assert [target for target in targets if not (ROOT / target).exists()] == []
 
 
+def test_files_that_pages_name_exist() -> None:
+    """Who follows a value through docs/architecture.md, or is told which test holds a promise, finds the file."""
+    pattern = re.compile(r"`((?:labkit|lua|tests|scripts|benchmarks|configs)/[\w./-]+)`")
+    named = {name: pattern.findall(text) for name, text in _committed_texts() if name.endswith(".md")}
+    assert "lua/flush.lua" in named["docs/architecture.md"]
+    del named["CHANGELOG.md"]
+    assert {(page, file) for page, files in named.items() for file in files if not (ROOT / file).exists()} == set()
+
+
 def test_the_table_of_metrics_is_what_the_store_records(
     metrics: RedisMetricsService, redis_client: redis.Redis
 ) -> None:

@@ -1,8 +1,10 @@
 """The names that users rely on, the rooms of the package, and what an import costs; pyproject.toml has its layers."""
 
+import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,21 @@ def test_the_tree_is_drawn_as_it_is(text: str) -> None:
     tree = re.search(r"^labkit/\n((?: +\w+/ .*\n)+)", text, re.MULTILINE)
     rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     assert tree and set(re.findall(r"^ +(\w+)/", tree[1], re.MULTILINE)) == rooms
+
+
+def test_modules_and_functions_stay_small() -> None:
+    """No module has more than 350 lines, and no function more than 40, in Python as in the page's scripts."""
+    files = [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.js")]
+    assert [file.name for file in files if len(file.read_text().splitlines()) > 350] == []
+    assert [name for file in PACKAGE.rglob("*.py") for name, lines in _functions(file) if lines > 40] == []
+
+
+def _functions(file: Path) -> Iterator[tuple[str, int]]:
+    """The functions of a file, and how many lines of code each has, without its signature and docstring."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            first = node.body[1 if ast.get_docstring(node) and len(node.body) > 1 else 0]
+            yield f"{file.name}: {node.name}", (node.end_lineno or 0) - first.lineno + 1
 
 
 def test_importing_labkit_loads_nothing_heavy() -> None:
