@@ -148,7 +148,7 @@ def the_sidecar_dies(lesson: Lesson) -> None:
     lesson.sees(row, LOOKS, "`up` 0 within 2 s", lambda: lesson.value("up{job='labkit'}") == 0)
     lesson.sees(row, LOOKS, "all lines have a gap", lambda: lesson.total() == 0)
     lesson.goes_on()
-    lesson.back(row, "`up` is 1 within 3 s", lambda: lesson.value("up{job='labkit'}") == 1)
+    lesson.back(row, "`up` is 1 within 5 s", lambda: lesson.value("up{job='labkit'}") == 1)
     lesson.sees(row, DOES_NOT, "the total behind the gap is right", lesson.is_right())
 
 
@@ -161,7 +161,7 @@ def prometheus_dies(lesson: Lesson) -> None:
     lesson.goes_on()
     lesson.sees(row, DOES_NOT, "Touch Redis or the store", lambda: lesson.in_redis() > before)
     dead_for = monotonic() - dead_from
-    lesson.back(row, "about 2 s", lambda: _answers(lesson))
+    lesson.back(row, "about 1 s", lambda: _answers(lesson))
     lesson.sees(row, LOOKS, "later, a gap in everything", lambda: lesson.gap("up{job='labkit'}") >= dead_for)
     lesson.sees(row, DOES_NOT, "Touch Redis or the store", lesson.is_right())
 
@@ -199,7 +199,7 @@ def the_store_dies(lesson: Lesson) -> None:
     kept, counted = lesson.value("users_total") or 0, lesson.total()
     assert kept > 0
     assert lesson.in_redis() >= acknowledged
-    lesson.back(row, "counters go on", lambda: lesson.total() > counted)
+    lesson.back(row, "counters go on within 8 s", lambda: lesson.total() > counted)
     lesson.sees(row, BACK, "gauges start anew", lambda: 0 < (lesson.value("users_total") or 0) < kept)
 
 
