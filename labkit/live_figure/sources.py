@@ -156,7 +156,7 @@ def _small(panel: Panel, figure: go.Figure) -> go.Figure:
     if panel.kind == "timeseries":
         return figure.update_xaxes(nticks=panel.place.width // 2)
     if panel.kind == "stat":
-        figure.update_annotations(font_size=22)
+        figure.update_annotations(font_size=22, selector={"xanchor": "left"})  # the number, not "no data yet"
         return figure.update_layout(margin={"l": 2, "r": 6, "t": 0, "b": 6})
     # These have names for numbers.
     figure.update_yaxes(automargin=True)
