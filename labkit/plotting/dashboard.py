@@ -100,6 +100,7 @@ class _Source:
     def _series(self, target: Target) -> list[tuple[str, pd.DataFrame]]:
         promql = substitute(target.promql, self.values)
         frame = self.prometheus.query_range(promql, self.window.last, self.window.step, self.end)
+        frame.attrs.clear()  # a panel without data has no room for its query; its title says enough
         if frame.empty:
             return [(target.legend, frame)]
         names = [_name(target.legend, row) for row in frame.to_dict("records")]

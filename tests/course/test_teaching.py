@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.course.pages import NOTEBOOKS, ROOT, cells, text
+from tests import ROOT
+from tests.course.pages import NOTEBOOKS, cells, text
 
 SCRIPT = text(ROOT / "docs" / "teaching.md").partition("## Sixty minutes")[2].partition("\n## ")[0]
 ROWS = {row[0]: row[1:] for row in re.findall(r"^\| (\d+)" + r" \| (.+?)" * 3 + r" \|$", SCRIPT, re.MULTILINE)}

@@ -21,11 +21,11 @@ import redis
 from labkit import Prometheus, QueryError, Stack
 from labkit.experiments import ledger
 from labkit.store.client import status
-from labkit.store.tap import Tap
+from labkit.traffic.tap import Tap
+from tests import ROOT
 from tests.redis_server import wait_until
 
-REPOSITORY = Path(__file__).parent.parent.parent
-MANUAL = (REPOSITORY / "docs" / "teaching.md").read_text(encoding="utf-8")
+MANUAL = (ROOT / "docs" / "teaching.md").read_text(encoding="utf-8")
 TABLE = MANUAL.partition("## What to break")[2].partition("\n## ")[0]
 ROWS = {row[0]: row[1:] for row in re.findall(r"^\|" + r" (.+?) \|" * 5 + "$", TABLE, re.MULTILINE)[1:]}
 HOW, LOOKS, DOES_NOT, BACK = range(4)
@@ -99,8 +99,8 @@ class Lesson:
 
     def on_time(self) -> None:
         """Write down what was measured; if so wished, nothing took longer than the page says."""
-        (REPOSITORY / "out").mkdir(exist_ok=True)
-        (REPOSITORY / "out" / "what-to-break.json").write_text(json.dumps(self.took, indent=1))
+        (ROOT / "out").mkdir(exist_ok=True)
+        (ROOT / "out" / "what-to-break.json").write_text(json.dumps(self.took, indent=1))
         if os.environ.get("LABKIT_ON_TIME"):
             stated = {words: float(found[1]) for words in self.took if (found := re.search(r"(\d+) s\b", words))}
             assert {words: self.took[words] for words, most in stated.items() if self.took[words] > most} == {}

@@ -8,7 +8,7 @@ sources   what to show: a query, the dashboard, a function
 beat      the thread, and when it ends
 attendance  who looks: the views in browsers, and the cells they belong to
 shown     a widget and the picture beside it; shown.js is what the scripts of all widgets begin with
-figure    the widget; live.js and live.css are its other half, in the browser
+figure    the widget; script.js, part.js, live.js and live.css are its other half, in the browser
 ```
 """
 
