@@ -23,6 +23,11 @@ def settle(count):
     print('threads:', threads())
 """
 NEWEST = "document.querySelector('.labkit-live .js-plotly-plot')?.data?.[0]?.x.at(-1)"
+# So many figures, each with points after that time.
+GROW = """([count, after]) => {
+    const plots = [...document.querySelectorAll(".labkit-live .js-plotly-plot")];
+    return plots.length === count && plots.every((plot) => plot.data?.[0]?.x.at(-1) > after);
+}"""
 SIZE = "JSON.stringify(window.jupyterapp.shell.currentWidget.content.model.toJSON()).length"
 PICTURE = 'img[src*="labkit-still"]'
 FITS = """() => {
@@ -123,6 +128,28 @@ def test_it_rests_and_goes_on_by_its_button_and_follows_the_theme(
     light = notebook.page.evaluate(COLOUR)
     notebook.menu("Settings", "Theme", "JupyterLab Dark")
     notebook.page.wait_for_function(f"() => {COLOUR} !== {light!r}", timeout=READY)
+    assert errors == []
+
+
+def test_it_is_live_in_each_of_its_views(
+    open_notebook: OpenNotebook, prometheus: PrometheusServer, errors: list[str]
+) -> None:
+    """Also in a second view of the notebook or its output: they grow and rest together, and one may be closed."""
+    notebook = open_notebook(START.format(url=prometheus.url), "shown()")
+    notebook.run_all()
+    newest(notebook)
+    notebook.menu("File", "New View for Notebook")
+    notebook.page.locator(".labkit-live .lk-foot").first.click(button="right")
+    notebook.page.locator(".lm-Menu-itemLabel").get_by_text("Create New View for Cell Output").click()
+    buttons = notebook.page.locator(".labkit-live .lk-button")
+    expect(buttons).to_have_count(3, timeout=READY)
+    notebook.page.wait_for_function(GROW, arg=[3, newest(notebook)], timeout=READY)
+    for label in ("▶ Go on", "❚❚ Pause"):
+        buttons.last.press("Enter")
+        expect(buttons).to_have_text([label] * 3)
+    notebook.page.evaluate("[...window.jupyterapp.shell.widgets('main')].slice(1).forEach((view) => view.close())")
+    expect(buttons).to_have_count(1)
+    notebook.page.wait_for_function(GROW, arg=[1, newest(notebook)], timeout=READY)
     assert errors == []
 
 
