@@ -6,6 +6,15 @@ function newView() {
   return crypto.randomUUID?.() ?? `${Math.random()}`;
 }
 
+// The picture beside a widget gives way to it, by a style of the widget's own: also in a notebook that is not trusted, and
+// wherever the picture lies. When it is renewed in a notebook that several people have open, it goes to the cell's end.
+function instead(model) {
+  const style = document.createElement("style");
+  const picture = `img[src*="labkit-still-${model.get("picture")}"]`;
+  style.textContent = `.jp-OutputArea-child:has(${picture}) { display: none; }`;
+  return style;
+}
+
 // Whether a kernel is behind it. ipywidgets marks a view that has none when it is made, as in a notebook opened again,
 // and tells of a restart; of a kernel that is shut down, JupyterLab's manager knows.
 function living(model, el) {
