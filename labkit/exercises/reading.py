@@ -56,14 +56,17 @@ def _only(answer: object, column: str, empty: str) -> Any:
         held = held.tolist()
     if isinstance(held, pd.DataFrame | list | tuple | set):
         if isinstance(held, pd.DataFrame) or len(held) != 1:
-            raise NotAnAnswer(_crowd(held, empty))
+            raise NotAnAnswer(_crowd(held, column, empty))
         return next(iter(held))
     return held
 
 
-def _crowd(held: Sized, empty: str) -> str:
+def _crowd(held: Sized, column: str, empty: str) -> str:
     if not len(held):
         return f"It is empty: there is no such thing in the lab. {empty}".strip()
+    if isinstance(held, pd.DataFrame) and len(held) == 1:
+        wanted = f", in a column `{column}`" if column else ""
+        return f"It is a row of several columns; the answer is one of their entries{wanted}."
     return f"It has {len(held)} rows or entries; the answer is a single one."
 
 

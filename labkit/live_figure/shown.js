@@ -6,8 +6,8 @@ function newView() {
   return crypto.randomUUID?.() ?? `${Math.random()}`;
 }
 
-// The picture beside a widget gives way to it, by a style of the widget's own: also in a notebook that is not trusted, and
-// wherever the picture lies. When it is renewed in a notebook that several people have open, it goes to the cell's end.
+// The picture beside a widget gives way to it, wherever it lies: in the other browsers of a notebook that several people
+// have open, JupyterLab puts an output that is renewed at the end of its cell.
 function instead(model) {
   const style = document.createElement("style");
   const picture = `img[src*="labkit-still-${model.get("picture")}"]`;

@@ -2,7 +2,6 @@
 
 import re
 
-import nbformat
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.jupyter import REPOSITORY, Jupyter
@@ -91,12 +90,6 @@ class NotebookPage:
         dirty = self.page.locator(".jp-mod-dirty")
         expect(dirty).to_have_count(0, timeout=READY)
         return self._path.read_text()
-
-    def change(self) -> None:
-        """Change the saved file as another program would: JupyterLab does not trust it any more."""
-        notebook = nbformat.read(self._path, as_version=4)
-        notebook.cells.append(nbformat.v4.new_markdown_cell("Changed."))
-        nbformat.write(notebook, self._path)
 
     def _wait_for_the_splash(self) -> None:
         """It covers the page at the start and when the theme changes; clicks and keys reach nobody."""

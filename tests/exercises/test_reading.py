@@ -1,5 +1,6 @@
 """What is said of an answer that cannot be one: in a sentence, in one line, and whole."""
 
+import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
@@ -30,5 +31,11 @@ def test_what_is_no_number_is_named(answer: object, said: str) -> None:
 
 def test_what_is_no_text_is_named_as_well() -> None:
     """The sentence ends with what is asked for."""
-    with pytest.raises(NotAnAnswer, match="^It is a long `Figure`; the answer is a text"):
+    with pytest.raises(NotAnAnswer, match="It is a long `Figure`; the answer is a text"):
         text(go.Figure())
+
+
+def test_a_row_without_the_column_says_which_is_missing() -> None:
+    """One row is not several: what is wrong are its columns."""
+    with pytest.raises(NotAnAnswer, match="a row of several columns; .* in a column `endpoint`"):
+        text(pd.DataFrame({"metric": ["up"], "value": [1.0]}), "endpoint")
