@@ -37,5 +37,5 @@ def test_what_is_no_text_is_named_as_well() -> None:
 
 def test_a_row_without_the_column_says_which_is_missing() -> None:
     """One row is not several: what is wrong are its columns."""
-    with pytest.raises(NotAnAnswer, match="a row of several columns; .* in a column `endpoint`"):
+    with pytest.raises(NotAnAnswer, match=r"a row of several columns; .* in a column `endpoint`"):
         text(pd.DataFrame({"metric": ["up"], "value": [1.0]}), "endpoint")
