@@ -105,10 +105,10 @@ def test_a_native_table_has_numbers(tmp_path: Path) -> None:
     done = run_pytest(tmp_path, "-rP", "-o", "labkit_flush_interval=2")
     expected = {"scrape_interval": 0.5, "flush_interval": 2.0, "ttl": 77.0, "sidecar": "labkit", "server": "redis"}
     assert f"{expected}" in done.stdout, done.stdout
-    for wrong, expected in (("labkit_ttl = '77'", "a number"), ("labkit_sidecar = 3", "a text")):
+    for wrong, kind in (("labkit_ttl = '77'", "a number"), ("labkit_sidecar = 3", "a text")):
         table.write_text(f"[tool.pytest]\n{wrong}\n")
         told = run_pytest(tmp_path).stdout
-        assert f"{wrong.split()[0]} in pytest's configuration is not {expected}: " in told
+        assert f"{wrong.split()[0]} in pytest's configuration is not {kind}: " in told
         assert "numbers have no quotes, and texts have them" in told
 
 
