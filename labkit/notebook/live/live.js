@@ -114,10 +114,10 @@ function render({ model, el }) {
     el.append(element("div", "labkit-live", {}, notice));
     return () => {};
   }
-  const root = element("div", "labkit-live labkit-shown", { tabIndex: 0 }, page, bar);
+  const root = element("div", "labkit-live", { tabIndex: 0 }, page, bar);
   root.setAttribute("role", "group");
   root.setAttribute("aria-label", `Live figure: ${title}`);
-  el.append(root);
+  el.append(root, instead(model));
 
   const attending = attendance(model, root, alive.check);
   const drawn = drawing(model, plots, attending);

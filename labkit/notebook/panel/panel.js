@@ -211,8 +211,7 @@ function render({ model, el }) {
     el.append(down);
     return () => {};
   }
-  el.classList.add("labkit-shown");
-  el.append(down, parts[0].body, knobs, states, notice);
+  el.append(down, parts[0].body, knobs, states, notice, instead(model));
 
   let before;
   const showReading = () => {
