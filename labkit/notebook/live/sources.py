@@ -64,9 +64,7 @@ def source(what: object, find: Find, every: float, last: float, words: Words = U
     if callable(what):
         return Drawn(what)
     given = what.__name__ if isinstance(what, ModuleType) else repr(what)
-    raise QueryError(
-        f"{given} cannot be live; give PromQL, labkit.dashboard, or a function that returns a figure."
-    )
+    raise QueryError(f"{given} cannot be live; give PromQL, labkit.dashboard, or a function that returns a figure.")
 
 
 class Query:
