@@ -23,6 +23,12 @@ SCALE = """[...document.querySelectorAll(".lk-path svg")].filter((svg) => svg.cl
     .map((svg) => svg.clientWidth / svg.viewBox.baseVal.width).join()"""
 NEWEST = "document.querySelector('.labkit-live .js-plotly-plot')?.data?.[0]?.y.at(-1)"
 
+# What is said for some seconds only, a busy page may never paint.
+LISTEN = """(notice) => {
+    window.notices = [];
+    new MutationObserver(() => window.notices.push(notice.textContent)).observe(notice, { childList: true });
+}"""
+
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
@@ -51,10 +57,10 @@ def press(notebook: NotebookPage, fault: str, service: str) -> None:
     expect(button).to_have_attribute("aria-disabled", "false", timeout=READY)
     button.focus()
     expect(button).to_be_focused()
+    notebook.output(0).locator(".lk-notice").last.evaluate(LISTEN)
     notebook.page.keyboard.press("Enter")
-    expect(notebook.output(0).locator(".lk-notice").last).to_have_text(
-        f"{service.lower()}: {fault}: done", timeout=READY
-    )
+    done = f"{service.lower()}: {fault}: done"
+    notebook.page.wait_for_function(f"() => window.notices.includes({done!r})", timeout=READY)
 
 
 def test_the_plotted_rate_follows_the_slider(notebook: NotebookPage, stack: Stack, errors: list[str]) -> None:
