@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from labkit.keyspace.keys import encode
-from labkit.writer.timing import Timing
+from labkit.writer.options import WriterOptions
 
 # What one call of the script takes, to hold the server for a millisecond or two; a longer operation goes alone.
 SERIES_PER_BATCH, BYTES_PER_BATCH = 64, 48 * 1024
@@ -58,8 +58,8 @@ class Outbox:
     Belongs to the flush thread; nothing here is locked. Others may count what is in it.
     """
 
-    def __init__(self, timing: Timing) -> None:
-        self.retime(timing)
+    def __init__(self, options: WriterOptions) -> None:
+        self.retime(options)
         self._batches: deque[Batch] = deque()
         self.writer, self._next = _new_id(), 1
         self._entry = self.writer
@@ -94,9 +94,9 @@ class Outbox:
         """The number of the next batch: the server can have applied none above those before it."""
         return self._next
 
-    def retime(self, timing: Timing) -> None:
+    def retime(self, options: WriterOptions) -> None:
         """Give new batches these durations; those that wait keep theirs."""
-        self._ttl_ms, self._lease_ms = round(timing.ttl * 1000), round(timing.effective_lease * 1000)
+        self._ttl_ms, self._lease_ms = round(options.ttl * 1000), round(options.effective_lease * 1000)
 
     def add(self, changes: Sequence[Change], metadata: Mapping[str, Any]) -> Batch:
         """Freeze `changes`, each to a different series, into one batch; `metadata` goes with them."""

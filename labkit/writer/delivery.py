@@ -13,7 +13,7 @@ from redis.exceptions import NoScriptError, ResponseError
 from labkit.writer.batch import Batch, Outbox
 from labkit.writer.registry import Registry
 from labkit.writer.scripts import FlushReply, FlushStream, WriteScripts
-from labkit.writer.telemetry import Telemetry
+from labkit.writer.self_metrics import SelfMetrics
 
 log = logging.getLogger("labkit")
 
@@ -26,10 +26,10 @@ class Delivery:
     """Sends one outbox; `where` is the server as logs may show it. Belongs to the flush thread."""
 
     def __init__(
-        self, outbox: Outbox, scripts: WriteScripts, registry: Registry, telemetry: Telemetry, where: str
+        self, outbox: Outbox, scripts: WriteScripts, registry: Registry, self_metrics: SelfMetrics, where: str
     ) -> None:
         self.outbox, self.where = outbox, where
-        self._scripts, self._registry, self._telemetry = scripts, registry, telemetry
+        self._scripts, self._registry, self._self_metrics = scripts, registry, self_metrics
         self._epoch = ""
         # Up to this number, under our current name, batches have been counted as forgotten.
         self._forgotten = 0
@@ -85,12 +85,12 @@ class Delivery:
         batch = self.outbox.first
         skipped = {key: records for key, records in zip(batch.keys, batch.records, strict=True) if key in reply.skipped}
         self._settle(batch, skipped, reply.skipped)
-        self._telemetry.batch("duplicate" if reply.status == "duplicate" else "applied")
+        self._self_metrics.batch("duplicate" if reply.status == "duplicate" else "applied")
         for key, reason in reply.skipped.items():
             if reason == "shared":
                 # As soon as those end who share it in another way, it is ours.
                 self._registry.hurry(key)
-        self._telemetry.fold_histograms(len(reply.folded))
+        self._self_metrics.fold_histograms(len(reply.folded))
         self._let_rest(reply.removed)
         if batch.number > 1 and not reply.known:
             self._was_forgotten(batch.number - 1 - self._forgotten)
@@ -106,10 +106,10 @@ class Delivery:
         for key, records in skipped.items():
             dropped[reasons[key]] += records
         written = sum(batch.records) - dropped.total()
-        self._telemetry.settle(written, dropped, self.outbox.acknowledge)
-        self._telemetry.tell_written(written)
+        self._self_metrics.settle(written, dropped, self.outbox.acknowledge)
+        self._self_metrics.tell_written(written)
         for key, records in skipped.items():
-            self._telemetry.tell_dropped(key, reasons[key], records)
+            self._self_metrics.tell_dropped(key, reasons[key], records)
 
     def _close_gap(self, reply: FlushReply) -> None:
         # Without a fence, the server has lost all it knew about us: what waits is sent again, and applied.
@@ -123,7 +123,7 @@ class Delivery:
         """Drop the oldest batch: the server can never take it. Those behind it go under a new name."""
         batch = self.outbox.first
         self._settle(batch, dict(zip(batch.keys, batch.records, strict=True)), dict.fromkeys(batch.keys, "rejected"))
-        self._telemetry.batch("rejected")
+        self._self_metrics.batch("rejected")
         self._start_over()
 
     def _start_over(self) -> None:
@@ -132,7 +132,7 @@ class Delivery:
 
     def _was_forgotten(self, batches: int) -> None:
         # Lost with the batches: the series that were new in them, and the metadata of their metrics.
-        self._telemetry.batch("forgotten", batches)
+        self._self_metrics.batch("forgotten", batches)
         log.warning("%s came back with an older state and forgot %d batches.", self.where, batches)
         self._write_all_again()
 
@@ -141,10 +141,10 @@ class Delivery:
         waiting = {key for batch in self.outbox for key in batch.keys} if removed else ()
         for key in removed:
             if key not in waiting:
-                self._registry.let_rest(key)
+                self._registry.suppress_refresh(key)
 
     def _were_missing(self, series: int, noticed: bool) -> None:
-        self._telemetry.miss(series)
+        self._self_metrics.miss(series)
         if noticed:
             return
         log.warning(

@@ -52,7 +52,7 @@ class FlushThread:
         self, flusher: Flusher, clients: Sequence[redis.Redis], series: Callable[[], int], is_needed: Callable[[], bool]
     ) -> None:
         self.pid = os.getpid()
-        self.flusher, self.timing = flusher, flusher.timing
+        self.flusher, self.options = flusher, flusher.options
         self._clients, self._series, self._is_needed = clients, series, is_needed
         self._requests: SimpleQueue[Request] = SimpleQueue()
         self._waiting: list[Request] = []
@@ -136,8 +136,8 @@ class FlushThread:
         self.flusher.fold()
         self.flusher.look()
         if asked or not self.flusher.due_in:
-            if self.flusher.timing is not self.timing:
-                self.flusher.retime(self.timing)
+            if self.flusher.options is not self.options:
+                self.flusher.retime(self.options)
             self.flusher.flush()
             if not self.flusher.failures:
                 self._answer(True)

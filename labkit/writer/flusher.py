@@ -12,11 +12,11 @@ from redis.exceptions import RedisError
 from labkit.writer.attempts import Attempts
 from labkit.writer.batch import BYTES_PER_BATCH, SERIES_PER_BATCH, Batch
 from labkit.writer.delivery import Delivery
-from labkit.writer.metrics import NOW, SLICE, Gauge, Metric
+from labkit.writer.instruments import NOW, SLICE, Gauge, Instrument
+from labkit.writer.options import WriterOptions
 from labkit.writer.probe import Probe
 from labkit.writer.registry import Registry, Removal
-from labkit.writer.telemetry import Telemetry, WriterStats
-from labkit.writer.timing import Timing
+from labkit.writer.self_metrics import SelfMetrics, WriterStats
 
 log = logging.getLogger("labkit")
 
@@ -36,21 +36,21 @@ class Flusher:
         self,
         delivery: Delivery,
         registry: Registry,
-        telemetry: Telemetry,
-        timing: Timing,
+        self_metrics: SelfMetrics,
+        options: WriterOptions,
         probe: Probe,
         *,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._delivery, self._registry, self._telemetry = delivery, registry, telemetry
-        self.timing, self._clock = timing, clock
+        self._delivery, self._registry, self._self_metrics = delivery, registry, self_metrics
+        self.options, self._clock = options, clock
         self._outbox = delivery.outbox
         self._removals: dict[Removal, None] = {}
         # Series that are in the batch of this number, if that was made, and when they are due next; to be settled.
-        self._frozen: tuple[int, list[tuple[Metric, float]]] = (0, [])
+        self._frozen: tuple[int, list[tuple[Instrument, float]]] = (0, [])
         self._recorded = self._folded_since_pause = 0
         self._last_flush = clock()
-        self._attempts = Attempts(probe, timing.flush_interval, clock)
+        self._attempts = Attempts(probe, options.flush_interval, clock)
 
     @property
     def failures(self) -> int:
@@ -69,7 +69,7 @@ class Flusher:
 
     def look(self) -> None:
         """While the server is away: ask whether it is back, and if so, have the next flush soon."""
-        self._attempts.look(self.timing.flush_interval)
+        self._attempts.look(self.options.flush_interval)
 
     def fold(self) -> None:
         """Fold the long lists, and let the application run in between."""
@@ -82,12 +82,12 @@ class Flusher:
                 self._fold(one)
             sleep(0)
 
-    def retime(self, timing: Timing) -> None:
+    def retime(self, options: WriterOptions) -> None:
         """Continue with other durations. Entries in shared gauges are renewed at once: theirs may now be too short."""
-        self.timing = timing
-        self._outbox.retime(timing)
+        self.options = options
+        self._outbox.retime(options)
         for series in self._registry.series():
-            if series.declaration.shared != "last":
+            if series.descriptor.shared != "last":
                 series.hurry()
 
     def flush(self) -> float:
@@ -113,7 +113,7 @@ class Flusher:
 
     def stats(self) -> WriterStats:
         """Return what has been done so far; exact while nothing is recorded or flushed."""
-        told, series = self._telemetry, self._registry.series()
+        told, series = self._self_metrics, self._registry.series()
         unfolded = sum(len(one.records) for one in series)
         return WriterStats(
             series=len(series),
@@ -134,7 +134,7 @@ class Flusher:
 
     # Folding and freezing ------------------------------------------------------------------------------------
 
-    def _fold(self, series: Metric) -> None:
+    def _fold(self, series: Instrument) -> None:
         # As many slices as there are now: an application that never pauses must not keep us here.
         for _ in range(0, len(series.records), SLICE):
             self._folded_since_pause += self._fold_slice(series)
@@ -142,7 +142,7 @@ class Flusher:
                 self._folded_since_pause = 0
                 sleep(0)
 
-    def _fold_slice(self, series: Metric) -> int:
+    def _fold_slice(self, series: Instrument) -> int:
         # So that a tick need check nothing else of the many series that did not change.
         series.due_at = min(series.due_at, NOW)
         folded = series.fold()
@@ -154,7 +154,7 @@ class Flusher:
         self._removals |= dict.fromkeys(removals)
         self._forget_departed()
         yield from self._freeze_removals()
-        changes: list[Metric] = []
+        changes: list[Instrument] = []
         for start in range(0, len(series), LOOKED_AT):
             now = self._clock()
             changes += [one for one in series[start : start + LOOKED_AT] if one.records or now >= one.due_at]
@@ -164,8 +164,8 @@ class Flusher:
             sleep(0)
         yield from self._freeze_changes(changes)
 
-    def _freeze_changes(self, some: Sequence[Metric]) -> Iterator[Batch]:
-        frozen, size = list[tuple[Metric, str]](), 0
+    def _freeze_changes(self, some: Sequence[Instrument]) -> Iterator[Batch]:
+        frozen, size = list[tuple[Instrument, str]](), 0
         for series in some:
             self._fold(series)
             operation = series.operation(series.mode)
@@ -180,10 +180,10 @@ class Flusher:
         if frozen:
             yield self._freeze_batch(frozen)
 
-    def _freeze_batch(self, frozen: Sequence[tuple[Metric, str]]) -> Batch:
+    def _freeze_batch(self, frozen: Sequence[tuple[Instrument, str]]) -> Batch:
         now = self._clock()
         due = [now + self._refresh_after(series) for series, _ in frozen]
-        names = {series.declaration.name for series, _ in frozen}
+        names = {series.descriptor.name for series, _ in frozen}
         changes = [(series.key, operation, series.folded) for series, operation in frozen]
         self._frozen = self._outbox.next, list(zip((series for series, _ in frozen), due, strict=True))
         batch = self._outbox.add(changes, self._registry.unannounced(names))
@@ -219,26 +219,26 @@ class Flusher:
             self._drop(child, "removed")
             self._registry.forget_oldest()
 
-    def _drop(self, series: Metric, reason: str) -> None:
+    def _drop(self, series: Instrument, reason: str) -> None:
         if records := series.folded:
-            self._telemetry.settle(0, {reason: records}, series.settle)
-            self._telemetry.tell_dropped(series.key, reason, records)
+            self._self_metrics.settle(0, {reason: records}, series.settle)
+            self._self_metrics.tell_dropped(series.key, reason, records)
 
-    def _refresh_after(self, series: Metric) -> float:
-        return self.timing.refresh_after if series.declaration.shared == "last" else self.timing.renew_after
+    def _refresh_after(self, series: Instrument) -> float:
+        return self.options.refresh_after if series.descriptor.shared == "last" else self.options.renew_after
 
     def _succeeded(self, seconds: float) -> float:
         if self.failures:
             log.warning("%s answers again after %d failed attempts.", self._delivery.where, self.failures)
         now, registry = self._clock(), self._registry
         since, self._last_flush = now - self._last_flush, now
-        wait = self._attempts.succeeded(self.timing.flush_interval)
-        self._telemetry.flush(seconds, since, self._outbox.series, len(registry), registry.overflows)
+        wait = self._attempts.succeeded(self.options.flush_interval)
+        self._self_metrics.flush(seconds, since, self._outbox.series, len(registry), registry.overflows)
         return wait
 
     def _failed(self, error: Exception) -> float:
-        wait = self._attempts.failed(error, self.timing.flush_interval)
-        self._telemetry.batch("failed")
+        wait = self._attempts.failed(error, self.options.flush_interval)
+        self._self_metrics.batch("failed")
         if self.failures == 1:
             log.warning("%s: %s. Recording continues; nothing is lost.", self._delivery.where, self.last_error)
         return wait

@@ -9,7 +9,7 @@ import sys
 from collections import Counter, deque
 from types import BuiltinMethodType, MethodType
 
-from labkit.writer.metrics import Metric
+from labkit.writer.instruments import Instrument
 
 _CONTAINERS = (dict, list, tuple, set, frozenset, deque, MethodType, BuiltinMethodType)
 # What `sys.getrefcount` sees besides: the table of parts, and the item that `map` passes on.
@@ -22,7 +22,7 @@ def is_held(root: object) -> bool:
     In doubt, the answer is yes: where objects have no reference counts, and when another thread is in a metric.
     """
     parts, inside = _walk(root)
-    metrics = [part for part in parts.values() if isinstance(part, Metric)]
+    metrics = [part for part in parts.values() if isinstance(part, Instrument)]
     counts = list(map(sys.getrefcount, metrics))
     return any(count > inside[id(metric)] + _OURS + 1 for metric, count in zip(metrics, counts, strict=True))
 

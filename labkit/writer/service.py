@@ -13,11 +13,11 @@ from labkit.errors import MetricError
 from labkit.keyspace.connection import DEFAULT_URL, endpoint, redact
 from labkit.keyspace.keys import Keys
 from labkit.writer.buckets import bounds_of
-from labkit.writer.declaration import Declaration, Shared, labels_of
-from labkit.writer.metrics import Counter, Gauge, Histogram
+from labkit.writer.descriptor import Descriptor, Shared, labels_of
+from labkit.writer.instruments import Counter, Gauge, Histogram
+from labkit.writer.options import WriterOptions
 from labkit.writer.registry import Registry
-from labkit.writer.telemetry import Telemetry, WriterStats
-from labkit.writer.timing import Timing
+from labkit.writer.self_metrics import SelfMetrics, WriterStats
 from labkit.writer.writer import Writer
 
 
@@ -55,15 +55,15 @@ class RedisMetricsService:
         max_series: int = 100_000,
         lease: float = 60,
     ) -> None:
-        timing, keys = Timing(flush_interval, ttl, lease), Keys(prefix)
+        options, keys = WriterOptions(flush_interval, ttl, lease), Keys(prefix)
         self._registry = Registry(keys, max_series)
         self._writer = Writer(
             endpoint=endpoint(url),
             where=redact(url),
             keys=keys,
             registry=self._registry,
-            telemetry=Telemetry(self),
-            timing=timing,
+            self_metrics=SelfMetrics(self),
+            options=options,
             # Weak, so that the writer can tell when nobody has this service any more.
             service=weakref.ref(self),
         )
@@ -82,7 +82,7 @@ class RedisMetricsService:
         Raises:
             MetricError: a name is not allowed, or the metric is already declared differently.
         """
-        return self._registry.declare(Declaration("counter", name, help, labels_of(labels, name)), Counter)
+        return self._registry.declare(Descriptor("counter", name, help, labels_of(labels, name)), Counter)
 
     def gauge(self, name: str, help: str, labels: Sequence[str] = (), *, shared: Shared = "last") -> Gauge:  # noqa: A002
         """Declare a value that goes up and down; `shared` says how several processes combine in it (see `Gauge`).
@@ -90,7 +90,7 @@ class RedisMetricsService:
         Raises:
             MetricError: as for `counter`.
         """
-        return self._registry.declare(Declaration("gauge", name, help, labels_of(labels, name), shared=shared), Gauge)
+        return self._registry.declare(Descriptor("gauge", name, help, labels_of(labels, name), shared=shared), Gauge)
 
     def histogram(
         self,
@@ -109,7 +109,7 @@ class RedisMetricsService:
             MetricError: as for `counter`, the buckets are not finite and ascending, or the unit has no default.
         """
         bounds, names = bounds_of(buckets, unit, name), labels_of(labels, name)
-        return self._registry.declare(Declaration("histogram", name, help, names, unit, bounds), Histogram)
+        return self._registry.declare(Descriptor("histogram", name, help, names, unit, bounds), Histogram)
 
     # Sending -------------------------------------------------------------------------------------------------
 
@@ -120,7 +120,7 @@ class RedisMetricsService:
         Raises:
             MetricError: it is not above 0 and below `ttl`.
         """
-        return self._writer.timing.flush_interval
+        return self._writer.options.flush_interval
 
     @flush_interval.setter
     def flush_interval(self, seconds: float) -> None:

@@ -19,11 +19,11 @@ from labkit.writer.flush_thread import FlushThread
 from labkit.writer.flusher import Flusher
 from labkit.writer.holders import is_held
 from labkit.writer.lifetime import living, release, watch
+from labkit.writer.options import WriterOptions
 from labkit.writer.probe import Probe, questioner
 from labkit.writer.registry import Registry
 from labkit.writer.scripts import WriteScripts
-from labkit.writer.telemetry import Telemetry, WriterStats
-from labkit.writer.timing import Timing
+from labkit.writer.self_metrics import SelfMetrics, WriterStats
 
 log = logging.getLogger("labkit")
 
@@ -45,12 +45,12 @@ class Writer:
         where: str,
         keys: Keys,
         registry: Registry,
-        telemetry: Telemetry,
-        timing: Timing,
+        self_metrics: SelfMetrics,
+        options: WriterOptions,
         service: Callable[[], object | None],
     ) -> None:
         self._endpoint, self.where, self._keys = endpoint, where, keys
-        self._registry, self._telemetry, self._timing = registry, telemetry, timing
+        self._registry, self._self_metrics, self._options = registry, self_metrics, options
         self._service = service
         self.closed = self._refused = self._named = False
         self._replaced_at: float | None = None
@@ -65,12 +65,12 @@ class Writer:
         return f"RedisMetricsService({self.where!r}, prefix={self._keys.prefix!r}, series={len(self._registry)})"
 
     @property
-    def timing(self) -> Timing:
-        return self._timing
+    def options(self) -> WriterOptions:
+        return self._options
 
     def retime(self, flush_interval: float) -> None:
-        """Send what waits at once, and from then on at this interval; the errors of `Timing`."""
-        self._timing = self._here().timing = replace(self._timing, flush_interval=flush_interval)
+        """Send what waits at once, and from then on at this interval; the errors of `WriterOptions`."""
+        self._options = self._here().options = replace(self._options, flush_interval=flush_interval)
         self._here().ask()
 
     def flush(self, timeout: float) -> None:
@@ -114,7 +114,7 @@ class Writer:
         if self._thread.pid != pid and self._restarts.setdefault(pid, turn) is turn:
             try:
                 self._registry.after_fork()
-                self._telemetry.start()
+                self._self_metrics.start()
                 self._thread.take_apart()
                 self._begin()
             finally:
@@ -144,8 +144,8 @@ class Writer:
     def _begin(self) -> None:
         client, other = self._endpoint.client(), questioner(self._endpoint)
         scripts = WriteScripts(client, self._keys)
-        delivery = Delivery(Outbox(self._timing), scripts, self._registry, self._telemetry, self.where)
-        flusher = Flusher(delivery, self._registry, self._telemetry, self._timing, Probe(other))
+        delivery = Delivery(Outbox(self._options), scripts, self._registry, self._self_metrics, self.where)
+        flusher = Flusher(delivery, self._registry, self._self_metrics, self._options, Probe(other))
         self._thread = FlushThread(flusher, (client, other), self._registry.__len__, self._is_needed)
 
     def _start_thread(self) -> None:

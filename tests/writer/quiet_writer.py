@@ -5,8 +5,8 @@ from typing import Any
 
 from labkit import RedisMetricsService
 from labkit.keyspace.keys import Keys
-from labkit.writer.declaration import Declaration, Shared
-from labkit.writer.metrics import Counter, Gauge, Histogram
+from labkit.writer.descriptor import Descriptor, Shared
+from labkit.writer.instruments import Counter, Gauge, Histogram
 from labkit.writer.registry import Registry
 
 
@@ -17,13 +17,13 @@ class Home:
         self._registry = Registry(Keys("home"), 100)
 
     def counter(self, name: str, help: str, labels: Sequence[str] = ()) -> Counter:  # noqa: A002  as the service
-        return self._registry.declare(Declaration("counter", name, help, tuple(labels)), Counter)
+        return self._registry.declare(Descriptor("counter", name, help, tuple(labels)), Counter)
 
     def gauge(self, name: str, help: str, *, shared: Shared) -> Gauge:  # noqa: A002
-        return self._registry.declare(Declaration("gauge", name, help, shared=shared), Gauge)
+        return self._registry.declare(Descriptor("gauge", name, help, shared=shared), Gauge)
 
     def histogram(self, name: str, help: str, *, buckets: tuple[float, ...], unit: str) -> Histogram:  # noqa: A002
-        return self._registry.declare(Declaration("histogram", name, help, unit=unit, buckets=buckets), Histogram)
+        return self._registry.declare(Descriptor("histogram", name, help, unit=unit, buckets=buckets), Histogram)
 
 
 class QuietWriter(RedisMetricsService):

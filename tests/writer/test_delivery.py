@@ -7,15 +7,15 @@ import redis
 
 from labkit.keyspace.keys import Keys
 from labkit.writer.batch import Batch, Outbox
-from labkit.writer.declaration import Declaration
 from labkit.writer.delivery import Delivery
+from labkit.writer.descriptor import Descriptor
 from labkit.writer.flusher import Flusher
-from labkit.writer.metrics import Counter
+from labkit.writer.instruments import Counter
+from labkit.writer.options import WriterOptions
 from labkit.writer.probe import Probe
 from labkit.writer.registry import Registry
 from labkit.writer.scripts import WriteScripts
-from labkit.writer.telemetry import Telemetry
-from labkit.writer.timing import Timing
+from labkit.writer.self_metrics import SelfMetrics
 from tests.writer.quiet_writer import Home
 
 
@@ -23,11 +23,16 @@ class World:
     """A flusher without a thread, and one counter."""
 
     def __init__(self, client: redis.Redis) -> None:
-        self.client, timing, registry, telemetry = client, Timing(), Registry(Keys(), 1000), Telemetry(Home())
-        self.outbox = Outbox(timing)
-        delivery = Delivery(self.outbox, WriteScripts(client, Keys()), registry, telemetry, "the server")
-        self.flusher = Flusher(delivery, registry, telemetry, timing, Probe(client))
-        self.events = registry.declare(Declaration("counter", "events", "Help."), Counter)
+        self.client, options, registry, self_metrics = (
+            client,
+            WriterOptions(),
+            Registry(Keys(), 1000),
+            SelfMetrics(Home()),
+        )
+        self.outbox = Outbox(options)
+        delivery = Delivery(self.outbox, WriteScripts(client, Keys()), registry, self_metrics, "the server")
+        self.flusher = Flusher(delivery, registry, self_metrics, options, Probe(client))
+        self.events = registry.declare(Descriptor("counter", "events", "Help."), Counter)
 
     def record_and_flush(self, times: int = 1) -> None:
         for _ in range(times):

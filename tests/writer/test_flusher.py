@@ -11,15 +11,15 @@ from labkit.keyspace.connection import connect
 from labkit.keyspace.keys import Keys
 from labkit.writer.backoff import CEILING
 from labkit.writer.batch import Outbox
-from labkit.writer.declaration import Declaration
 from labkit.writer.delivery import Delivery
+from labkit.writer.descriptor import Descriptor
 from labkit.writer.flusher import FOLD_AT, Flusher
-from labkit.writer.metrics import Counter, Gauge, Histogram
+from labkit.writer.instruments import Counter, Gauge, Histogram
+from labkit.writer.options import WriterOptions
 from labkit.writer.probe import Probe
 from labkit.writer.registry import Registry
 from labkit.writer.scripts import WriteScripts
-from labkit.writer.telemetry import Telemetry, WriterStats
-from labkit.writer.timing import Timing
+from labkit.writer.self_metrics import SelfMetrics, WriterStats
 from tests.redis_server import RedisServer, free_port, processor_seconds
 from tests.writer.fault_proxy import FaultProxy
 from tests.writer.quiet_writer import Home
@@ -37,13 +37,15 @@ class World:
     calls: int = 0
 
     def __post_init__(self) -> None:
-        timing, self.registry, telemetry = Timing(), Registry(Keys(), 1000), Telemetry(Home())
-        self.outbox = Outbox(timing)
-        delivery = Delivery(self.outbox, WriteScripts(self.client, Keys()), self.registry, telemetry, "the server")
-        self.flusher = Flusher(delivery, self.registry, telemetry, timing, Probe(self.client), clock=lambda: self.now)
+        options, self.registry, self_metrics = WriterOptions(), Registry(Keys(), 1000), SelfMetrics(Home())
+        self.outbox = Outbox(options)
+        delivery = Delivery(self.outbox, WriteScripts(self.client, Keys()), self.registry, self_metrics, "the server")
+        self.flusher = Flusher(
+            delivery, self.registry, self_metrics, options, Probe(self.client), clock=lambda: self.now
+        )
         declare = self.registry.declare
-        self.events = declare(Declaration("counter", "events", "Help.", ("n",)), Counter)
-        self.took = declare(Declaration("histogram", "took", "Help.", ("n",), "ms", (5.0, 10.0)), Histogram)
+        self.events = declare(Descriptor("counter", "events", "Help.", ("n",)), Counter)
+        self.took = declare(Descriptor("histogram", "took", "Help.", ("n",), "ms", (5.0, 10.0)), Histogram)
 
     def record(self, each: int) -> None:
         """Record this often to each of ten counters and ten histograms, and fold as the flush thread does."""
@@ -105,7 +107,7 @@ def test_an_hour_without_a_server(world: World, own_server: RedisServer, caplog:
     assert stats.seconds_since_flush >= HOUR
     assert "refused" in stats.last_error
     own_server.start()
-    assert world.flush() == Timing().flush_interval
+    assert world.flush() == WriterOptions().flush_interval
     all_is_there(world, own_server)
     gone, back = (record.getMessage() for record in caplog.records)
     assert "nothing is lost" in gone
@@ -136,7 +138,7 @@ def test_no_batch_of_histograms_holds_the_server_up(redis_server: RedisServer, r
     """Of 64 histograms of 300 bounds with something in every bucket: less than 5 ms of its processor's time a batch."""
     world, costs = World(redis_client), []
     bounds = tuple(float(5 * n) for n in range(1, 301))
-    took = world.registry.declare(Declaration("histogram", "long", "Help.", ("n",), "ms", bounds), Histogram)
+    took = world.registry.declare(Descriptor("histogram", "long", "Help.", ("n",), "ms", bounds), Histogram)
     for _ in range(4):
         for child in [took.labels(n=n) for n in range(64)]:
             for bound in bounds:
@@ -151,13 +153,13 @@ def test_no_batch_of_histograms_holds_the_server_up(redis_server: RedisServer, r
 def test_a_removed_gauge_rests_until_it_is_recorded_to(world: World) -> None:
     """Neither another flush interval nor the end of the writer brings back what somebody removed."""
     key = "metrics:gauge:holds"
-    gauge = world.registry.declare(Declaration("gauge", "holds", "Help.", shared="sum"), Gauge)
+    gauge = world.registry.declare(Descriptor("gauge", "holds", "Help.", shared="sum"), Gauge)
     gauge.set(5)
     world.flush()
     assert world.client.exists(key)
-    world.registry.let_rest(key)
+    world.registry.suppress_refresh(key)
     world.client.delete(key)
-    world.flusher.retime(Timing(flush_interval=1))
+    world.flusher.retime(WriterOptions(flush_interval=1))
     world.flush()
     assert not world.client.exists(key)
     world.flusher.finish()

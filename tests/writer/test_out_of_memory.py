@@ -9,10 +9,10 @@ from types import FrameType
 
 import redis
 
-from labkit.writer import batch, delivery, flusher, metrics
+from labkit.writer import batch, delivery, flusher, instruments
 from tests.writer.test_flusher import World
 
-MODULES = {module.__file__ for module in (batch, delivery, flusher, metrics)}
+MODULES = {module.__file__ for module in (batch, delivery, flusher, instruments)}
 
 
 @dataclass

@@ -9,10 +9,13 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Literal, NoReturn, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, cast
 
 from labkit.errors import MetricError
-from labkit.writer.declaration import Declaration
+from labkit.writer.descriptor import Descriptor
+
+if TYPE_CHECKING:
+    from labkit.writer.registry import Registry
 
 # Why a series is written, which decides what the server expects, and whether a removed series comes back:
 # it is new to this writer, something was recorded, all is written again, or only its time to live is renewed.
@@ -23,23 +26,7 @@ NEW, AGAIN, NOW, NEVER = -math.inf, -1.0, 0.0, math.inf
 SLICE = 4096
 
 
-class Owner(Protocol):
-    """Decides which series there are: the registry."""
-
-    def admit(self, metric: "Metric", label_values: tuple[str, ...], given: tuple[object, ...] | None) -> "Metric":
-        """Return the child with these values, or if there is no room, the one that counts the rest.
-
-        From now on it is found by what was `given` to `labels`, if that is not None.
-        """
-
-    def dismiss(self, metric: "Metric", label_values: tuple[str, ...]) -> None:
-        """Remove one child of `metric` from Redis."""
-
-    def dismiss_all(self, metric: "Metric") -> None:
-        """Remove every child of `metric` from Redis, whoever wrote it."""
-
-
-class Metric(ABC):
+class Instrument(ABC):
     """A metric, or one of its children. Only a child, or a metric without labels, holds a series."""
 
     __slots__ = (
@@ -47,8 +34,8 @@ class Metric(ABC):
         "_by_labels",
         "_children",
         "_known_by",
-        "_owner",
-        "declaration",
+        "_registry",
+        "descriptor",
         "due_at",
         "folded",
         "key",
@@ -57,16 +44,16 @@ class Metric(ABC):
     )
 
     def __init__(
-        self, declaration: Declaration, owner: Owner, label_values: tuple[str, ...] = (), key: str = ""
+        self, descriptor: Descriptor, registry: "Registry", label_values: tuple[str, ...] = (), key: str = ""
     ) -> None:
-        self.declaration = declaration
+        self.descriptor = descriptor
         self.label_values = label_values
         self.key = key
         # How many records were folded and not settled yet, and when the series is due even if none was (on the flush
         # thread's clock): at once if it is new, never if it was removed. A tick checks both for every series.
         self.folded = 0
         self.due_at = NEW
-        self._owner = owner
+        self._registry = registry
         self._children: dict[tuple[str, ...], Self] = {}
         self._by_labels: dict[tuple[object, ...], Self] = {}
         # Where a child is in its metric's `_by_labels`, so that it need not be searched for when it leaves.
@@ -76,12 +63,12 @@ class Metric(ABC):
         self._append: Callable[[Any], None] = self.records.append if self.is_series else self._refuse
 
     def __reduce__(self) -> NoReturn:
-        name = self.declaration.name
+        name = self.descriptor.name
         raise MetricError(f"{name} cannot be pickled or copied: make a service per process, and declare it there.")
 
     @property
     def is_series(self) -> bool:
-        return len(self.label_values) == len(self.declaration.labels)
+        return len(self.label_values) == len(self.descriptor.labels)
 
     def labels(self, *values: object, **labels: object) -> Self:
         """Return the child with these label values, given by position or by name. Look it up once and keep it.
@@ -103,15 +90,15 @@ class Metric(ABC):
         if not plain and (child := self._children.get(key)) is not None:
             return child
         given = (tuple(labels.items()) if labels else values) if plain else None
-        return cast(Self, self._owner.admit(self, key, given))
+        return cast(Self, self._registry.admit(self, key, given))
 
     def _label_values(self, values: tuple[object, ...], labels: Mapping[str, object]) -> tuple[str, ...]:
-        names = self.declaration.labels
+        names = self.descriptor.labels
         if self.label_values or not names:
-            raise MetricError(f"{self.declaration.name} has no (more) labels: record to it directly.")
+            raise MetricError(f"{self.descriptor.name} has no (more) labels: record to it directly.")
         if (values and labels) or (set(labels) != set(names) if labels else len(values) != len(names)):
             given = ", ".join(labels) or f"{len(values)} values"
-            raise MetricError(f"{self.declaration.name} has the labels ({', '.join(names)}), but was given {given}.")
+            raise MetricError(f"{self.descriptor.name} has the labels ({', '.join(names)}), but was given {given}.")
         # What `str` returns may be of a class of its own, with methods that would run where the registry is locked.
         return tuple(str.__str__(str(value)) for value in ([labels[name] for name in names] if labels else values))
 
@@ -124,7 +111,7 @@ class Metric(ABC):
         Raises:
             MetricError: as for `labels`.
         """
-        self._owner.dismiss(self, self._label_values(values, labels))
+        self._registry.remove(self, self._label_values(values, labels))
 
     def clear(self) -> None:
         """Remove every child from Redis, whichever processes wrote it; see `remove`.
@@ -134,8 +121,8 @@ class Metric(ABC):
         Raises:
             MetricError: the metric has no labels.
         """
-        self._label_values(("",) * len(self.declaration.labels), {})
-        self._owner.dismiss_all(self)
+        self._label_values(("",) * len(self.descriptor.labels), {})
+        self._registry.remove_all(self)
 
     def children(self) -> list[Self]:
         """Return every child. A copy: other threads may add to it meanwhile."""
@@ -174,7 +161,7 @@ class Metric(ABC):
             self.due_at = AGAIN
 
     def _refuse(self, _: object) -> None:
-        name, names = self.declaration.name, self.declaration.labels
+        name, names = self.descriptor.name, self.descriptor.labels
         example = ", ".join(f"{label}=…" for label in names)
         raise MetricError(f"{name} has labels: record to a child, {name}.labels({example}).")
 

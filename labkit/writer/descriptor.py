@@ -30,7 +30,7 @@ _LONGEST_TEXT = 10_000
 
 
 @dataclass(frozen=True)
-class Declaration:
+class Descriptor:
     """What a metric is: everything that must match when it is declared again.
 
     Raises:

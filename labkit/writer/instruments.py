@@ -11,29 +11,32 @@ A metric without labels is recorded to directly; one with labels hands out child
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from labkit.errors import MetricError
 from labkit.writer.amounts import number_of
-from labkit.writer.declaration import Declaration
-from labkit.writer.metric import AGAIN, NEVER, NEW, NOW, SLICE, Metric, Mode, Owner
+from labkit.writer.descriptor import Descriptor
+from labkit.writer.instrument import AGAIN, NEVER, NEW, NOW, SLICE, Instrument, Mode
 from labkit.writer.timer import PER_SECOND, Timer
 
-__all__ = ["AGAIN", "KINDS", "NEVER", "NEW", "NOW", "SLICE", "Counter", "Gauge", "Histogram", "Metric", "Mode"]
+if TYPE_CHECKING:
+    from labkit.writer.registry import Registry
+
+__all__ = ["AGAIN", "KINDS", "NEVER", "NEW", "NOW", "SLICE", "Counter", "Gauge", "Histogram", "Instrument", "Mode"]
 
 # The most common amount. CPython has one object for it, so `is` recognizes it; elsewhere it takes the usual path.
 _ONE = 1
 
 
-class Counter(Metric):
+class Counter(Instrument):
     """A total that only grows."""
 
     __slots__ = ("_add",)
 
     def __init__(
-        self, declaration: Declaration, owner: Owner, label_values: tuple[str, ...] = (), key: str = ""
+        self, descriptor: Descriptor, registry: "Registry", label_values: tuple[str, ...] = (), key: str = ""
     ) -> None:
-        super().__init__(declaration, owner, label_values, key)
+        super().__init__(descriptor, registry, label_values, key)
         self._add = 0.0
 
     def inc(self, amount: float = 1) -> None:
@@ -46,7 +49,7 @@ class Counter(Metric):
             return self._append(amount)
         if type(amount) is int and amount >= 0 and amount <= 2**53:
             return self._append(amount)
-        number = number_of(amount, self.declaration.name, at_least=0)
+        number = number_of(amount, self.descriptor.name, at_least=0)
         return self._append(number)
 
     def fold(self) -> int:
@@ -67,7 +70,7 @@ class Counter(Metric):
         self._add = 0.0
 
 
-class Gauge(Metric):
+class Gauge(Instrument):
     """A value that goes up and down.
 
     With several processes, `shared` says what the one series in Prometheus holds: the value set `last`, or the
@@ -78,9 +81,9 @@ class Gauge(Metric):
     __slots__ = ("_add", "_own", "_set")
 
     def __init__(
-        self, declaration: Declaration, owner: Owner, label_values: tuple[str, ...] = (), key: str = ""
+        self, descriptor: Descriptor, registry: "Registry", label_values: tuple[str, ...] = (), key: str = ""
     ) -> None:
-        super().__init__(declaration, owner, label_values, key)
+        super().__init__(descriptor, registry, label_values, key)
         self._own: float | None = None
         self._set: float | None = None
         self._add = 0.0
@@ -95,7 +98,7 @@ class Gauge(Metric):
             return self._append((value,))
         if type(value) is int and value >= -(2**53) and value <= 2**53:
             return self._append((value,))
-        number = number_of(value, self.declaration.name)
+        number = number_of(value, self.descriptor.name)
         return self._append((number,))
 
     def inc(self, amount: float = 1) -> None:
@@ -104,14 +107,14 @@ class Gauge(Metric):
             return self._append(amount)
         if type(amount) is int and amount >= -(2**53) and amount <= 2**53:
             return self._append(amount)
-        number = number_of(amount, self.declaration.name)
+        number = number_of(amount, self.descriptor.name)
         return self._append(number)
 
     def dec(self, amount: float = 1) -> None:
         """Subtract `amount`, any finite number; the same errors as `set`."""
         # An unsigned integer would wrap around, so it becomes a number first.
         if type(amount) is not float and type(amount) is not int:
-            amount = number_of(amount, self.declaration.name)
+            amount = number_of(amount, self.descriptor.name)
         self.inc(-amount)
 
     def fold(self) -> int:
@@ -132,7 +135,7 @@ class Gauge(Metric):
     def operation(self, mode: Mode) -> str | None:
         if self._overflowed():
             return None
-        shared, own, value = self.declaration.shared, self._own, self._set
+        shared, own, value = self.descriptor.shared, self._own, self._set
         if shared != "last":
             operation = f'["shared","{mode}","{shared}"'
             return f"{operation}]" if own is None else f"{operation},{own!r}]"
@@ -153,20 +156,20 @@ class Gauge(Metric):
 
     def withdraw(self) -> None:
         """From the next flush on, hold nothing in a shared gauge."""
-        if self.declaration.shared != "last" and self._own is not None:
+        if self.descriptor.shared != "last" and self._own is not None:
             self._own = None
             self.hurry()
 
 
-class Histogram(Metric):
+class Histogram(Instrument):
     """How often values fell at or below each bound, with their sum and count."""
 
     __slots__ = ("_counts", "_sum")
 
     def __init__(
-        self, declaration: Declaration, owner: Owner, label_values: tuple[str, ...] = (), key: str = ""
+        self, descriptor: Descriptor, registry: "Registry", label_values: tuple[str, ...] = (), key: str = ""
     ) -> None:
-        super().__init__(declaration, owner, label_values, key)
+        super().__init__(descriptor, registry, label_values, key)
         # Buckets, counted from 1, that something fell into.
         self._counts: dict[int, int] = {}
         self._sum = 0.0
@@ -181,7 +184,7 @@ class Histogram(Metric):
             return self._append(value)
         if type(value) is int and value >= -(2**53) and value <= 2**53:
             return self._append(value)
-        number = number_of(value, self.declaration.name)
+        number = number_of(value, self.descriptor.name)
         return self._append(number)
 
     def time(self) -> "Timer":
@@ -190,9 +193,9 @@ class Histogram(Metric):
         Raises:
             MetricError: the unit is not one of time.
         """
-        unit = self.declaration.unit
+        unit = self.descriptor.unit
         if unit not in PER_SECOND:
-            raise MetricError(f"{self.declaration.name} has the unit {unit!r}; to time, it must be s, ms, us or ns.")
+            raise MetricError(f"{self.descriptor.name} has the unit {unit!r}; to time, it must be s, ms, us or ns.")
         return Timer(self.observe, PER_SECOND[unit])
 
     def fold(self) -> int:
@@ -204,7 +207,7 @@ class Histogram(Metric):
         return n
 
     def _count(self, chunk: list[float], counts: dict[int, int]) -> None:
-        bounds, below = self.declaration.buckets, 0
+        bounds, below = self.descriptor.buckets, 0
         if len(chunk) < len(bounds):
             for value in chunk:
                 bucket = bisect_left(bounds, value) + 1
@@ -222,7 +225,7 @@ class Histogram(Metric):
         if not math.isfinite(self._sum):
             return None
         adds = [number for pair in sorted(self._counts.items()) for number in pair]
-        return f'["histogram","{mode}","{self.declaration.bounds_text}",{adds},{self._sum!r}]'
+        return f'["histogram","{mode}","{self.descriptor.bounds_text}",{adds},{self._sum!r}]'
 
     def settle(self) -> None:
         self.folded, self._sum, self._counts = 0, 0.0, {}
@@ -232,7 +235,7 @@ class Histogram(Metric):
         self._counts, self._sum = {}, 0.0
 
 
-KINDS: Final[Mapping[str, type[Metric]]] = {"counter": Counter, "gauge": Gauge, "histogram": Histogram}
+KINDS: Final[Mapping[str, type[Instrument]]] = {"counter": Counter, "gauge": Gauge, "histogram": Histogram}
 
 
 def _total(chunk: list[float]) -> float:

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from labkit.errors import MetricError
 from labkit.keyspace.keys import Keys
-from labkit.writer.declaration import Declaration
-from labkit.writer.metric import Metric
-from labkit.writer.metrics import Counter, Gauge, Histogram
+from labkit.writer.descriptor import Descriptor
+from labkit.writer.instrument import Instrument
+from labkit.writer.instruments import Counter, Gauge, Histogram
 from labkit.writer.registry import Registry
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False, width=32)
@@ -27,18 +27,18 @@ def registry(max_series: int = 100) -> Registry:
 
 def counter(*labels: str, within: Registry | None = None) -> Counter:
     metrics = registry() if within is None else within
-    return metrics.declare(Declaration("counter", "events", "Help.", labels), Counter)
+    return metrics.declare(Descriptor("counter", "events", "Help.", labels), Counter)
 
 
 def gauge() -> Gauge:
-    return registry().declare(Declaration("gauge", "depth", "Help."), Gauge)
+    return registry().declare(Descriptor("gauge", "depth", "Help."), Gauge)
 
 
 def histogram(*bounds: float, unit: str = "") -> Histogram:
-    return registry().declare(Declaration("histogram", "took", "Help.", (), unit, bounds), Histogram)
+    return registry().declare(Descriptor("histogram", "took", "Help.", (), unit, bounds), Histogram)
 
 
-def taken(series: Metric) -> list[Any]:
+def taken(series: Instrument) -> list[Any]:
     """The operation that goes to Redis, without its mode; then it starts from zero."""
     series.fold()
     kind, mode, *rest = json.loads(series.operation("record") or "")
@@ -144,7 +144,7 @@ class OutOfMemory:
 
 
 @pytest.mark.parametrize("make", [counter, gauge, histogram])
-def test_a_fold_that_fails_gives_up_no_record(make: Callable[[], Metric]) -> None:
+def test_a_fold_that_fails_gives_up_no_record(make: Callable[[], Instrument]) -> None:
     """All stay where they are, to be folded once there is memory again; an operation alone changes nothing."""
     series = make()
     series.records[:] = [1.0, OutOfMemory(), 2.0]

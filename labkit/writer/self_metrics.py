@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from labkit.writer.metrics import Counter, Gauge, Histogram
+from labkit.writer.instruments import Counter, Gauge, Histogram
 
 log = logging.getLogger("labkit")
 
@@ -68,14 +68,14 @@ class WriterStats:
 
 
 class Declares(Protocol):
-    """What telemetry needs from the service: to declare metrics."""
+    """What the self-metrics need from the service: to declare metrics."""
 
     def counter(self, name: str, help: str, labels: list[str] = ..., /) -> Counter: ...  # noqa: A002  as the service
     def gauge(self, name: str, help: str, /, *, shared: Literal["sum", "max"]) -> Gauge: ...  # noqa: A002
     def histogram(self, name: str, help: str, /, *, buckets: tuple[float, ...], unit: str) -> Histogram: ...  # noqa: A002
 
 
-class Telemetry:
+class SelfMetrics:
     """Counts what happens to batches and records. Belongs to the flush thread."""
 
     def __init__(self, service: Declares) -> None:

@@ -9,7 +9,7 @@ SHORTEST, LONGEST = 0.001, 10 * 365 * 86400.0
 
 
 @dataclass(frozen=True)
-class Timing:
+class WriterOptions:
     """The durations of one writer, in seconds.
 
     Attributes:
