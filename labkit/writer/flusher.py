@@ -12,7 +12,8 @@ from redis.exceptions import RedisError
 from labkit.writer.attempts import Attempts
 from labkit.writer.batch import BYTES_PER_BATCH, SERIES_PER_BATCH, Batch
 from labkit.writer.delivery import Delivery
-from labkit.writer.instruments import NOW, SLICE, Gauge, Instrument
+from labkit.writer.instrument import SLICE, Instrument
+from labkit.writer.instruments import Gauge
 from labkit.writer.options import WriterOptions
 from labkit.writer.probe import Probe
 from labkit.writer.registry import Registry, Removal
@@ -143,8 +144,6 @@ class Flusher:
                 sleep(0)
 
     def _fold_slice(self, series: Instrument) -> int:
-        # So that a tick need check nothing else of the many series that did not change.
-        series.due_at = min(series.due_at, NOW)
         folded = series.fold()
         self._recorded += folded
         return folded
@@ -168,7 +167,7 @@ class Flusher:
         frozen, size = list[tuple[Instrument, str]](), 0
         for series in some:
             self._fold(series)
-            operation = series.operation(series.mode)
+            operation = series.collect()
             if operation is None:
                 self._drop(series, "overflow")
                 continue
@@ -197,8 +196,7 @@ class Flusher:
         number, frozen = self._frozen
         while frozen and number < self._outbox.next:
             series, due_at = frozen[-1]
-            series.settle()
-            series.due_at = due_at
+            series.settle(due_at)
             frozen.pop()
 
     def _freeze_removals(self) -> list[Batch]:
@@ -221,7 +219,7 @@ class Flusher:
 
     def _drop(self, series: Instrument, reason: str) -> None:
         if records := series.folded:
-            self._self_metrics.settle(0, {reason: records}, series.settle)
+            self._self_metrics.settle(0, {reason: records}, series.reset)
             self._self_metrics.tell_dropped(series.key, reason, records)
 
     def _refresh_after(self, series: Instrument) -> float:

@@ -9,7 +9,7 @@ import sys
 from collections import Counter, deque
 from types import BuiltinMethodType, MethodType
 
-from labkit.writer.instruments import Instrument
+from labkit.writer.instrument import Instrument
 
 _CONTAINERS = (dict, list, tuple, set, frozenset, deque, MethodType, BuiltinMethodType)
 # What `sys.getrefcount` sees besides: the table of parts, and the item that `map` passes on.

@@ -1,15 +1,17 @@
-"""Record: what counters, gauges and histograms have in common: children by label values, and records that wait.
+"""Record: what counters, gauges and histograms have in common: children by label values, and what is pending.
 
 A record waits in a plain list, to which appending is atomic: no lock, no I/O, and never an exception because Redis is
-away. The flush thread folds the list (`fold`), writes what it found as an operation (`operation`), and starts again
-from zero (`settle`) once that is safe in a batch: whatever fails on the way, no record is lost.
+away. The flush thread folds the list into an aggregate (`fold`), writes that as an operation (`collect`), and starts
+again from zero (`settle`) once it is safe in a batch: whatever fails on the way, no record is lost.
+
+Only an instrument changes what it has pending and when it is due; others read that, and call its methods.
 """
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self
 
 from labkit.errors import MetricError
 from labkit.writer.descriptor import Descriptor
@@ -30,7 +32,9 @@ class Instrument(ABC):
     """A metric, or one of its children. Only a child, or a metric without labels, holds a series."""
 
     __slots__ = (
+        "_aggregate",
         "_append",
+        "_by_label",
         "_by_labels",
         "_children",
         "_known_by",
@@ -42,21 +46,23 @@ class Instrument(ABC):
         "label_values",
         "records",
     )
+    # What no records add up to. Aggregates are replaced, never changed.
+    ZERO: ClassVar[Any]
 
     def __init__(
         self, descriptor: Descriptor, registry: "Registry", label_values: tuple[str, ...] = (), key: str = ""
     ) -> None:
-        self.descriptor = descriptor
-        self.label_values = label_values
-        self.key = key
-        # How many records were folded and not settled yet, and when the series is due even if none was (on the flush
-        # thread's clock): at once if it is new, never if it was removed. A tick checks both for every series.
-        self.folded = 0
-        self.due_at = NEW
+        self.descriptor, self.label_values, self.key = descriptor, label_values, key
         self._registry = registry
+        # How many records were folded and not settled yet, what they add up to, and when the series is due even if
+        # there are none (on the flush thread's clock): at once if it is new, never if it was removed. A tick reads
+        # `records` and `due_at` of every series.
+        self.folded, self._aggregate, self.due_at = 0, self.ZERO, NEW
         self._children: dict[tuple[str, ...], Self] = {}
+        # The short cuts of `labels`: by one name and its value, and by all that was given.
+        self._by_label: dict[tuple[object, ...], Self] = {}
         self._by_labels: dict[tuple[object, ...], Self] = {}
-        # Where a child is in its metric's `_by_labels`, so that it need not be searched for when it leaves.
+        # Where a child is in its metric's short cuts, so that it need not be searched for when it leaves.
         self._known_by: tuple[tuple[object, ...], ...] = ()
         # What was recorded and not folded yet.
         self.records: list[Any] = []
@@ -78,6 +84,13 @@ class Instrument(ABC):
         Raises:
             MetricError: labels are missing, unknown or given twice.
         """
+        if len(labels) == 1:
+            # Most metrics have one label. The pair is the key that takes the least time to make.
+            pair = labels.popitem()
+            try:
+                return self._by_label[pair]
+            except (KeyError, TypeError):
+                return self._look_up(values, dict((pair,)))
         try:
             return self._by_labels[tuple(labels.items()) if labels else values]
         except (KeyError, TypeError):
@@ -89,8 +102,8 @@ class Instrument(ABC):
         plain = all(type(text) is str for text in (*values, *labels, *labels.values()))
         if not plain and (child := self._children.get(key)) is not None:
             return child
-        given = (tuple(labels.items()) if labels else values) if plain else None
-        return cast(Self, self._registry.admit(self, key, given))
+        given = (*labels.items(),) if labels else values
+        return self._registry.admit(self, key, given if plain else None)
 
     def _label_values(self, values: tuple[object, ...], labels: Mapping[str, object]) -> tuple[str, ...]:
         names = self.descriptor.labels
@@ -134,12 +147,15 @@ class Instrument(ABC):
         if given is not None:
             self._by_labels[given] = child
             child._known_by += (given,)
+            if len(given) == 1 and isinstance(given[0], tuple):
+                self._by_label[given[0]] = child
 
     def leave(self, child: Self) -> None:
         """Let go of a child. What is still recorded to it goes to the one that takes its place."""
         self._children.pop(child.label_values, None)
         for given in child._known_by:
             self._by_labels.pop(given, None)
+            self._by_label.pop(given[0], None)
         # Refers to the values only: a child that referred to itself would wait for the garbage collector.
         child._append = partial(self._pass_on, child.label_values)
 
@@ -149,6 +165,13 @@ class Instrument(ABC):
     def shut(self, instead: Callable[[object], None]) -> None:
         """From now on, pass what is recorded to `instead`."""
         self._append = instead
+
+    def _refuse(self, _: object) -> None:
+        name, names = self.descriptor.name, self.descriptor.labels
+        example = ", ".join(f"{label}=…" for label in names)
+        raise MetricError(f"{name} has labels: record to a child, {name}.labels({example}).")
+
+    # When it is due --------------------------------------------------------------------------------------------------
 
     def hurry(self) -> None:
         """Be due now, unless somebody removed this series: only a new record brings it back."""
@@ -160,10 +183,9 @@ class Instrument(ABC):
         if self.due_at not in (NEVER, NEW):
             self.due_at = AGAIN
 
-    def _refuse(self, _: object) -> None:
-        name, names = self.descriptor.name, self.descriptor.labels
-        example = ", ".join(f"{label}=…" for label in names)
-        raise MetricError(f"{name} has labels: record to a child, {name}.labels({example}).")
+    def suppress_refresh(self) -> None:
+        """Be due no more, because somebody removed this series, until something is recorded to it."""
+        self.due_at = NEVER
 
     @property
     def mode(self) -> Mode:
@@ -175,40 +197,45 @@ class Instrument(ABC):
             return "record"
         return "again" if self.due_at == AGAIN else "refresh"
 
-    def _chunk(self) -> list[Any]:
-        # A slice is small, because the application waits for the interpreter while it is folded.
-        return self.records[:SLICE]
+    # What is pending: flush thread only ------------------------------------------------------------------------------
 
-    def _give_up(self, n: int) -> None:
-        # Called when all is computed, so that a MemoryError leaves the records where they are. Other threads only ever
-        # append, so what is beyond n stays for the next time.
-        folded = self.folded + n
-        del self.records[:n]
-        self.folded = folded
+    def fold(self) -> int:
+        """Add the oldest records, at most `SLICE`, to the aggregate; return how many."""
+        # A slice is small, because the application waits for the interpreter while it is folded. All is computed before
+        # anything changes, so that a MemoryError leaves the records where they are. Other threads only ever append.
+        chunk = self.records[:SLICE]
+        n = len(chunk)
+        if n:
+            aggregate, folded, due_at = self._add_up(chunk), self.folded + n, min(self.due_at, NOW)
+            del self.records[:n]
+            self._aggregate, self.folded, self.due_at = aggregate, folded, due_at
+        return n
 
-    def _forget_pending(self) -> None:
+    def collect(self) -> str | None:
+        """Return the operation (see lua/flush.lua) that brings Redis up to date, and change nothing.
+
+        None if what was recorded adds up to more than a double can hold.
+        """
+        return self._operation(self.mode)
+
+    def settle(self, due_at: float) -> None:
+        """What was collected is in a batch: start again from zero, and be due at that time."""
+        self.reset()
+        self.due_at = due_at
+
+    def reset(self) -> None:
+        """What was folded is in a batch, or is dropped: start again from zero."""
+        self._aggregate, self.folded = self.ZERO, 0
+
+    def forget(self) -> None:
+        """Drop all that is pending: after a fork it belongs to the parent."""
         self.records.clear()
-        self.folded = 0
+        self._aggregate, self.folded = self.ZERO, 0
         self.write_again()
 
     @abstractmethod
-    def fold(self) -> int:
-        """Add what was recorded, at most `SLICE` of it, to what waits to be sent; return how much.
-
-        Flush thread only.
-        """
+    def _add_up(self, chunk: list[Any]) -> Any:
+        """Return the aggregate with these records added, of which there is at least one."""
 
     @abstractmethod
-    def operation(self, mode: Mode) -> str | None:
-        """Return the operation (see lua/flush.lua) that brings Redis up to date, and change nothing.
-
-        None if what was recorded adds up to more than a double can hold. Flush thread only.
-        """
-
-    @abstractmethod
-    def settle(self) -> None:
-        """What was folded is in a batch, or was dropped: start again from zero, wholly or not. Flush thread only."""
-
-    @abstractmethod
-    def forget(self) -> None:
-        """Drop all that was recorded and not settled: after a fork it belongs to the parent."""
+    def _operation(self, mode: Mode) -> str | None: ...

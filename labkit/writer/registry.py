@@ -11,7 +11,7 @@ from typing import TypeVar, cast
 from labkit.errors import MetricError
 from labkit.keyspace.keys import Keys
 from labkit.writer.descriptor import OVERFLOW, Descriptor
-from labkit.writer.instrument import NEVER, Instrument
+from labkit.writer.instrument import Instrument
 from labkit.writer.instruments import KINDS
 
 log = logging.getLogger("labkit")
@@ -133,7 +133,7 @@ class Registry:
         """Somebody removed this series: it is not due until something is recorded to it. Flush thread only."""
         series = self._series.get(key)
         if series is not None:
-            series.due_at = NEVER
+            series.suppress_refresh()
 
     def hurry(self, key: str) -> None:
         """This series is due at the next flush, unless somebody removed it. Flush thread only."""

@@ -15,7 +15,8 @@ from hypothesis.extra import numpy as stnp
 from labkit.errors import MetricError
 from labkit.keyspace.keys import Keys
 from labkit.writer.descriptor import Descriptor
-from labkit.writer.instruments import Counter, Gauge, Histogram, Instrument
+from labkit.writer.instrument import Instrument
+from labkit.writer.instruments import Counter, Gauge, Histogram
 from labkit.writer.registry import Registry
 
 INTEGERS = st.one_of(stnp.integer_dtypes(), stnp.unsigned_integer_dtypes(), stnp.boolean_dtypes())
@@ -95,7 +96,7 @@ def test_what_is_no_number_is_refused_at_the_call(value: Any) -> None:
         record(1)
         with pytest.raises(MetricError, match=metric.descriptor.name):
             record(value)
-        assert (metric.fold(), metric.operation("record") is None) == (1, False)
+        assert (metric.fold(), metric.collect() is None) == (1, False)
 
 
 class Odd:
@@ -131,4 +132,4 @@ def test_an_unsigned_integer_does_not_wrap_around() -> None:
     dec(-10)
     dec(np.uint8(1))
     depth.fold()
-    assert depth.operation("record") == '["gauge","record",9.0,9.0]'
+    assert depth.collect() == '["gauge","new",9.0,9.0]'

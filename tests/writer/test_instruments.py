@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from labkit.errors import MetricError
 from labkit.keyspace.keys import Keys
 from labkit.writer.descriptor import Descriptor
-from labkit.writer.instrument import Instrument
+from labkit.writer.instrument import NOW, Instrument
 from labkit.writer.instruments import Counter, Gauge, Histogram
 from labkit.writer.registry import Registry
 
@@ -41,9 +41,8 @@ def histogram(*bounds: float, unit: str = "") -> Histogram:
 def taken(series: Instrument) -> list[Any]:
     """The operation that goes to Redis, without its mode; then it starts from zero."""
     series.fold()
-    kind, mode, *rest = json.loads(series.operation("record") or "")
-    assert mode == "record"
-    series.settle()
+    kind, _, *rest = json.loads(series.collect() or "")
+    series.settle(due_at=NOW)
     return [kind, *rest]
 
 
@@ -130,8 +129,8 @@ def test_more_than_a_double_holds_is_dropped() -> None:
     events.inc(1.7e308)
     events.inc(1.7e308)
     events.fold()
-    assert events.operation("record") is None
-    events.settle()
+    assert events.collect() is None
+    events.reset()
     events.inc()
     assert taken(events) == ["counter", 1]
 
@@ -153,5 +152,5 @@ def test_a_fold_that_fails_gives_up_no_record(make: Callable[[], Instrument]) ->
     assert (len(series.records), series.folded) == (3, 0)
     series.records[1] = 3.0
     assert (series.fold(), series.folded) == (3, 3)
-    assert series.operation("record") == series.operation("record")
-    assert "6.0" in (series.operation("record") or "")
+    assert series.collect() == series.collect()
+    assert "6.0" in (series.collect() or "")

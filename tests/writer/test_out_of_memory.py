@@ -9,10 +9,10 @@ from types import FrameType
 
 import redis
 
-from labkit.writer import batch, delivery, flusher, instruments
+from labkit.writer import batch, delivery, flusher, instrument, instruments
 from tests.writer.test_flusher import World
 
-MODULES = {module.__file__ for module in (batch, delivery, flusher, instruments)}
+MODULES = {module.__file__ for module in (batch, delivery, flusher, instrument, instruments)}
 
 
 @dataclass

@@ -20,7 +20,8 @@ from labkit.keyspace.keys import Keys
 from labkit.keyspace.script import Script
 from labkit.writer.batch import Outbox
 from labkit.writer.descriptor import Descriptor
-from labkit.writer.instruments import SLICE, Histogram
+from labkit.writer.instrument import SLICE
+from labkit.writer.instruments import Histogram
 from labkit.writer.options import WriterOptions
 from labkit.writer.registry import Registry
 from labkit.writer.scripts import WriteScripts
@@ -134,6 +135,6 @@ def test_millions_folded_in_memory() -> None:
         took.observe(value)
     while took.fold():
         pass
-    *_, adds, total = json.loads(took.operation("record") or "")
+    *_, adds, total = json.loads(took.collect() or "")
     assert sum(adds[1::2]) == len(values)
     off_by_at_most(total, values, roundings=len(values) // SLICE + 1)

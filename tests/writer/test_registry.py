@@ -148,9 +148,8 @@ def test_a_forked_child_brings_back_nothing_that_was_removed() -> None:
     removed, other = events.children()
     for child in (removed, other):
         child.fold()
-        child.settle()
-        child.due_at = NOW
-    removed.due_at = NEVER
+        child.settle(due_at=NOW)
+    removed.suppress_refresh()
     events._registry.after_fork()
     assert (removed.due_at, other.mode) == (NEVER, "again")
 
