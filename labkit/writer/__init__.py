@@ -10,9 +10,11 @@ batch         what is sent, frozen and numbered, and the outbox that keeps it
 scripts       lua/flush.lua, which applies a batch at most once
 delivery      batches on their way, and what became of them
 attempts      when to try again: after a backoff, or once a probe has found that the server is back
-flusher       fold, freeze, deliver: what the flush thread does
+collector     what was recorded becomes batches
+worker        the thread with the clock: collect, deliver, try again
 self_metrics  what the writer says about itself
+writer        all of it in one process: starts anew after a fork, ends with the last flush
 lifetime      forks, exits, children
-service       RedisMetricsService: all of it, with its thread
+service       RedisMetricsService: what an application declares and closes
 ```
 """

@@ -59,7 +59,8 @@ class Outbox:
     """
 
     def __init__(self, options: WriterOptions) -> None:
-        self.retime(options)
+        # The durations of new batches; those that wait keep theirs.
+        self.options = options
         self._batches: deque[Batch] = deque()
         self.writer, self._next = _new_id(), 1
         self._entry = self.writer
@@ -94,16 +95,12 @@ class Outbox:
         """The number of the next batch: the server can have applied none above those before it."""
         return self._next
 
-    def retime(self, options: WriterOptions) -> None:
-        """Give new batches these durations; those that wait keep theirs."""
-        self._ttl_ms, self._lease_ms = round(options.ttl * 1000), round(options.effective_lease * 1000)
-
     def add(self, changes: Sequence[Change], metadata: Mapping[str, Any]) -> Batch:
         """Freeze `changes`, each to a different series, into one batch; `metadata` goes with them."""
         keys, operations, records = zip(*changes, strict=True)
         text = f"[{','.join(operations)}]"
         shared = tuple(key for key, operation, _ in changes if operation.startswith(_SHARED))
-        times = (self._ttl_ms, self._lease_ms)
+        times = (round(self.options.ttl * 1000), round(self.options.effective_lease * 1000))
         batch = Batch(self.writer, self._entry, self._next, *times, keys, text, records, _json(metadata), shared)
         following = self._next + 1
         # The last that can fail.

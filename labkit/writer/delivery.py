@@ -4,7 +4,6 @@ docs/protocol.md says why nothing is lost and nothing is counted twice.
 """
 
 import logging
-from collections import Counter as Totals
 from collections.abc import Iterator, Mapping
 from itertools import chain
 
@@ -28,7 +27,7 @@ class Delivery:
     def __init__(
         self, outbox: Outbox, scripts: WriteScripts, registry: Registry, self_metrics: SelfMetrics, where: str
     ) -> None:
-        self.outbox, self.where = outbox, where
+        self.outbox, self.where, self.client = outbox, where, scripts.client
         self._scripts, self._registry, self._self_metrics = scripts, registry, self_metrics
         self._epoch = ""
         # Up to this number, under our current name, batches have been counted as forgotten.
@@ -83,15 +82,14 @@ class Delivery:
 
     def _acknowledge(self, reply: FlushReply) -> None:
         batch = self.outbox.first
-        skipped = {key: records for key, records in zip(batch.keys, batch.records, strict=True) if key in reply.skipped}
-        self._settle(batch, skipped, reply.skipped)
+        self._settle(reply.skipped)
         self._self_metrics.batch("duplicate" if reply.status == "duplicate" else "applied")
         for key, reason in reply.skipped.items():
             if reason == "shared":
                 # As soon as those end who share it in another way, it is ours.
                 self._registry.hurry(key)
         self._self_metrics.fold_histograms(len(reply.folded))
-        self._let_rest(reply.removed)
+        self._suppress_refresh(reply.removed)
         if batch.number > 1 and not reply.known:
             self._was_forgotten(batch.number - 1 - self._forgotten)
             self._forgotten = batch.number - 1
@@ -100,16 +98,13 @@ class Delivery:
         if reply.missing:
             self._were_missing(len(reply.missing), batch.number < self._again_from)
 
-    def _settle(self, batch: Batch, skipped: Mapping[str, int], reasons: Mapping[str, str]) -> None:
-        """Account for the records of the oldest batch, of which some were skipped, and forget it."""
-        dropped = Totals[str]()
-        for key, records in skipped.items():
-            dropped[reasons[key]] += records
-        written = sum(batch.records) - dropped.total()
+    def _settle(self, skipped: Mapping[str, str]) -> None:
+        """Account for the records of the oldest batch, of which series were `skipped` for a reason, and forget it."""
+        batch = self.outbox.first
+        records = zip(batch.keys, batch.records, strict=True)
+        dropped = [(key, skipped[key], count) for key, count in records if key in skipped]
+        written = sum(batch.records) - sum(count for *_, count in dropped)
         self._self_metrics.settle(written, dropped, self.outbox.acknowledge)
-        self._self_metrics.tell_written(written)
-        for key, records in skipped.items():
-            self._self_metrics.tell_dropped(key, reasons[key], records)
 
     def _close_gap(self, reply: FlushReply) -> None:
         # Without a fence, the server has lost all it knew about us: what waits is sent again, and applied.
@@ -121,8 +116,7 @@ class Delivery:
 
     def _set_aside(self) -> None:
         """Drop the oldest batch: the server can never take it. Those behind it go under a new name."""
-        batch = self.outbox.first
-        self._settle(batch, dict(zip(batch.keys, batch.records, strict=True)), dict.fromkeys(batch.keys, "rejected"))
+        self._settle(dict.fromkeys(self.outbox.first.keys, "rejected"))
         self._self_metrics.batch("rejected")
         self._start_over()
 
@@ -136,7 +130,7 @@ class Delivery:
         log.warning("%s came back with an older state and forgot %d batches.", self.where, batches)
         self._write_all_again()
 
-    def _let_rest(self, removed: tuple[str, ...]) -> None:
+    def _suppress_refresh(self, removed: tuple[str, ...]) -> None:
         # What was recorded since may be in a batch that waits, and brings the series back.
         waiting = {key for batch in self.outbox for key in batch.keys} if removed else ()
         for key in removed:

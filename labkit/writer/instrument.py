@@ -60,7 +60,7 @@ class Instrument(ABC):
         self.folded, self._aggregate, self.due_at = 0, self.ZERO, NEW
         self._children: dict[tuple[str, ...], Self] = {}
         # The short cuts of `labels`: by one name and its value, and by all that was given.
-        self._by_label: dict[tuple[object, ...], Self] = {}
+        self._by_label: dict[object, Self] = {}
         self._by_labels: dict[tuple[object, ...], Self] = {}
         # Where a child is in its metric's short cuts, so that it need not be searched for when it leaves.
         self._known_by: tuple[tuple[object, ...], ...] = ()

@@ -10,10 +10,13 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from labkit.errors import FlushError
 from labkit.writer import celery, uwsgi
+
+if TYPE_CHECKING:
+    from labkit.writer.writer import Writer
 
 log = logging.getLogger("labkit")
 
@@ -22,31 +25,21 @@ log = logging.getLogger("labkit")
 TIMEOUT, SECOND_CHANCE = 5.0, 1.0
 
 
-class Living(Protocol):
-    """What is closed at the end of its process, and starts anew in a child."""
-
-    def start_anew(self) -> None:
-        """Forget what belongs to the parent; only this thread has survived. Does nothing if that was done."""
-
-    def close(self, timeout: float = ..., /) -> None:
-        """Flush for the last time, within `timeout` seconds; does nothing if that was done."""
+_living: set["Writer"] = set()
 
 
-_living: set[Living] = set()
-
-
-def watch(service: Living) -> None:
-    """From now on, `service` starts anew in forked children, and is closed when its process ends."""
-    _living.add(service)
+def watch(writer: "Writer") -> None:
+    """From now on, `writer` starts anew in forked children, and is closed when its process ends."""
+    _living.add(writer)
     _join_others()
 
 
-def release(service: Living) -> None:
-    """Forget `service`: it is closed."""
-    _living.discard(service)
+def release(writer: "Writer") -> None:
+    """Forget `writer`: it is closed."""
+    _living.discard(writer)
 
 
-def living() -> list[Living]:
+def living() -> list["Writer"]:
     """Return those that are watched. A copy: others may come and go meanwhile."""
     return list(_living)
 
@@ -61,24 +54,24 @@ def close_all() -> None:
 
 
 def _close_each(timeout: float) -> None:
-    for service in living():
+    for writer in living():
         try:
-            service.close(timeout)
+            writer.close(timeout)
         except FlushError as error:
             log.warning("Lost at exit: %s", error)
         except Exception:
             # The others must be closed nevertheless.
-            log.exception("%r could not be closed at exit.", service)
+            log.exception("%r could not be closed at exit.", writer)
 
 
 def start_all_anew() -> None:
     """This process is a new one, made by a fork."""
-    for service in living():
+    for writer in living():
         try:
-            service.start_anew()
+            writer.start_anew()
         except Exception:
             # The others must start nevertheless.
-            log.exception("%r could not start anew after a fork; its next flush, stats or labels tries again.", service)
+            log.exception("%r could not start anew after a fork; its next flush, stats or labels tries again.", writer)
     _join_others()
     if _MULTIPROCESSING in _joined:
         _close_at_the_end_of_a_child()

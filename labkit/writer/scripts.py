@@ -72,7 +72,7 @@ class WriteScripts:
     """What a writer may call: `flush.lua` and `scan.lua`."""
 
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
-        self._client, self._keys = client, keys
+        self.client, self._keys = client, keys
         self._flush, self._scan = Script("flush.lua"), Script("scan.lua")
 
     @contextmanager
@@ -82,7 +82,7 @@ class WriteScripts:
         Raises:
             redis.RedisError, OSError: Redis is away.
         """
-        pool = self._client.connection_pool
+        pool = self.client.connection_pool
         connection = pool.get_connection()
         stream = FlushStream(connection, self._flush.sha, self._keys)
         try:
@@ -95,7 +95,7 @@ class WriteScripts:
 
     def load(self) -> None:
         """Give the server the script, after it answered NOSCRIPT."""
-        self._client.script_load(self._flush.text)
+        self.client.script_load(self._flush.text)
 
     def keys_like(self, pattern: str) -> list[str]:
         """Return the series keys in the index that match, in small steps."""
@@ -109,10 +109,10 @@ class WriteScripts:
     def _step(self, cursor: bytes, pattern: str) -> tuple[bytes, list[bytes]]:
         arguments = (1, self._keys.index, cursor, pattern, ENTRIES_PER_STEP)
         try:
-            reply = self._client.evalsha(self._scan.sha, *arguments)
+            reply = self.client.evalsha(self._scan.sha, *arguments)
         except NoScriptError:
-            self._client.script_load(self._scan.text)
-            reply = self._client.evalsha(self._scan.sha, *arguments)
+            self.client.script_load(self._scan.text)
+            reply = self.client.evalsha(self._scan.sha, *arguments)
         return cast(tuple[bytes, list[bytes]], reply)
 
 

@@ -1,15 +1,18 @@
 """What the writer knows about itself: as numbers for `RedisMetricsService.stats()`, and as metrics of its own.
 
-The metrics travel like all others, so Prometheus shows the state of the writer when it last wrote.
+Everything is counted once; before each flush the metrics are brought up to what was counted. They travel like all
+others, so Prometheus shows the state of the writer when it last wrote.
 """
 
 import logging
 from collections import Counter as Totals
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
+from labkit.writer.descriptor import Descriptor, Shared
 from labkit.writer.instruments import Counter, Gauge, Histogram
+from labkit.writer.registry import Registry
 
 log = logging.getLogger("labkit")
 
@@ -27,6 +30,10 @@ _REMEDIES = {
     "rejected": "The server could not read the batch it was in: please report this.",
     "overflow": "What was recorded adds up to more than a double can hold.",
 }
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+
+# A series that is dropped: its key, why, and how many records that costs.
+Drop = tuple[str, str, int]
 
 
 @dataclass(frozen=True)
@@ -67,89 +74,63 @@ class WriterStats:
     last_error: str
 
 
-class Declares(Protocol):
-    """What the self-metrics need from the service: to declare metrics."""
-
-    def counter(self, name: str, help: str, labels: list[str] = ..., /) -> Counter: ...  # noqa: A002  as the service
-    def gauge(self, name: str, help: str, /, *, shared: Literal["sum", "max"]) -> Gauge: ...  # noqa: A002
-    def histogram(self, name: str, help: str, /, *, buckets: tuple[float, ...], unit: str) -> Histogram: ...  # noqa: A002
-
-
 class SelfMetrics:
-    """Counts what happens to batches and records. Belongs to the flush thread."""
+    """Counts what happens to batches and records, and shows it in metrics of `registry`. Flush thread only."""
 
-    def __init__(self, service: Declares) -> None:
-        self._batches = service.counter(
-            "labkit_writer_batches_total", "Batches sent to Redis, by outcome.", ["outcome"]
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._outcomes = self._counter("batches_total", "Batches sent to Redis, by outcome.", "outcome")
+        self._records = self._counter("records_total", "Recorded values, by whether Redis has them.", "outcome")
+        self._reasons = self._counter(
+            "series_dropped_total", "Changes to a series that Redis could not take, by reason.", "reason"
         )
-        self._records = service.counter(
-            "labkit_writer_records_total", "Recorded values, by whether Redis has them.", ["outcome"]
+        self._folded = self._counter(
+            "histograms_folded_total", "Histogram changes folded into the other bounds that Redis holds."
         )
-        self._dropped = service.counter(
-            "labkit_writer_series_dropped_total",
-            "Changes to a series that Redis could not take, by reason.",
-            ["reason"],
-        )
-        self._histograms_folded = service.counter(
-            "labkit_writer_histograms_folded_total",
-            "Histogram changes folded into the other bounds that Redis holds.",
-        )
-        self._missing = service.counter(
-            "labkit_writer_series_missing_total",
+        self._missing = self._counter(
+            "series_missing_total",
             "Series that Redis should have held and did not: expired early, evicted, or deleted by hand.",
         )
-        self._overflows = service.gauge(
-            "labkit_writer_overflows", "Lookups of new label sets that found max_series reached.", shared="sum"
+        self._overflows = self._gauge("overflows", "Lookups of new label sets that found max_series reached.", "sum")
+        self._pending = self._gauge("pending_series", "Series waiting for an answer from Redis.", "sum")
+        self._series = self._gauge("series", "Series held by the living writers.", "sum")
+        self._age = self._gauge(
+            "last_flush_age_seconds", "Time between the two latest acknowledged flushes, of the slowest writer.", "max"
         )
-        self._pending = service.gauge(
-            "labkit_writer_pending_series", "Series waiting for an answer from Redis.", shared="sum"
-        )
-        self._series = service.gauge("labkit_writer_series", "Series held by the living writers.", shared="sum")
-        self._age = service.gauge(
-            "labkit_writer_last_flush_age_seconds",
-            "Time between the two latest acknowledged flushes, of the slowest writer.",
-            shared="max",
-        )
-        self._seconds = service.histogram(
-            "labkit_writer_flush_seconds",
-            "Time to build, send and get acknowledged all that was recorded in one interval.",
-            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
-            unit="s",
-        )
-        # Visible at zero from the start, so that the first of each is an increase.
-        for outcome in OUTCOMES:
-            self._batches.labels(outcome=outcome)
-        for fate in ("written", "dropped"):
-            self._records.labels(outcome=fate)
-        for reason in REASONS:
-            self._dropped.labels(reason=reason)
+        took = "Time to build, send and get acknowledged all that was recorded in one interval."
+        described = Descriptor("histogram", "labkit_writer_flush_seconds", took, unit="s", buckets=_SECONDS)
+        self._seconds = registry.declare(described, Histogram)
         self.start()
+        # Visible at zero from the start, so that the first of each is an increase.
+        for metric, value, _ in self._counted():
+            if value:
+                metric.labels(value)
 
     def start(self) -> None:
         """Count from zero: at the start, and in a child process after a fork."""
         self.batches: Totals[Outcome] = Totals(dict.fromkeys(OUTCOMES, 0))
-        self.dropped: Totals[str] = Totals()
+        self.dropped, self._dropped_changes = Totals[str](), Totals[str]()
         self._complained: set[str] = set()
         self.written = self.missing = self.histograms_folded = self.flushes = 0
         self.flush_seconds = 0.0
+        self._shown = Totals[tuple[str, str]]()
 
     def batch(self, outcome: Outcome, count: int = 1) -> None:
         self.batches[outcome] += count
-        self._batches.labels(outcome=outcome).inc(count)
 
-    def settle(self, written: int, dropped: Mapping[str, int], forget: Callable[[], object]) -> None:
+    def settle(self, written: int, dropped: Sequence[Drop], forget: Callable[[], object]) -> None:
         """Account for records, and `forget` where they waited: both, or neither if that fails."""
-        total, totals = self.written + written, self.dropped + Totals(dropped)
+        total, records, changes = self.written + written, self.dropped.copy(), self._dropped_changes.copy()
+        for _, reason, count in dropped:
+            changes[reason] += 1
+            if count:
+                records[reason] += count
         forget()
-        self.written, self.dropped = total, totals
+        self.written, self.dropped, self._dropped_changes = total, records, changes
+        for key, reason, _ in dropped:
+            self._complain(key, reason)
 
-    def tell_written(self, records: int) -> None:
-        self._records.labels(outcome="written").inc(records)
-
-    def tell_dropped(self, key: str, reason: str, records: int) -> None:
-        """Show a change that is dropped; the log names each series once."""
-        self._dropped.labels(reason=reason).inc()
-        self._records.labels(outcome="dropped").inc(records)
+    def _complain(self, key: str, reason: str) -> None:
         if key not in self._complained and reason != "removed":
             self._complained.add(key)
             log.warning("%s could not be written: %s. %s", key, reason, _REMEDIES.get(reason, _FOREIGN))
@@ -157,12 +138,9 @@ class SelfMetrics:
     def miss(self, series: int) -> None:
         """Count series that Redis should have held."""
         self.missing += series
-        self._missing.inc(series)
 
     def fold_histograms(self, count: int) -> None:
-        if count:
-            self.histograms_folded += count
-            self._histograms_folded.inc(count)
+        self.histograms_folded += count
 
     def flush(self, seconds: float, since_last: float, pending: int, series: int, overflows: int) -> None:
         """Count an acknowledged flush."""
@@ -173,3 +151,27 @@ class SelfMetrics:
         self._pending.set(pending)
         self._series.set(series)
         self._overflows.set(overflows)
+
+    def show(self) -> None:
+        """Bring the counters up to what was counted."""
+        for metric, value, total in self._counted():
+            if new := total - self._shown[metric.key, value]:
+                (metric.labels(value) if value else metric).inc(new)
+                self._shown[metric.key, value] = total
+
+    def _counted(self) -> Iterator[tuple[Counter, str, int]]:
+        """Yield each counter with the value of its label, if it has one, and what was counted."""
+        for outcome in OUTCOMES:
+            yield self._outcomes, outcome, self.batches[outcome]
+        for reason in REASONS:
+            yield self._reasons, reason, self._dropped_changes[reason]
+        yield self._records, "written", self.written
+        yield self._records, "dropped", self.dropped.total()
+        yield self._folded, "", self.histograms_folded
+        yield self._missing, "", self.missing
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return self._registry.declare(Descriptor("counter", f"labkit_writer_{name}", text, labels), Counter)
+
+    def _gauge(self, name: str, text: str, shared: Shared) -> Gauge:
+        return self._registry.declare(Descriptor("gauge", f"labkit_writer_{name}", text, shared=shared), Gauge)

@@ -5,7 +5,7 @@ to Redis every `flush_interval`, as batches that are applied at most once.
 """
 
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import NoReturn, Self
 
@@ -45,6 +45,9 @@ class RedisMetricsService:
         MetricError: an option is invalid.
     """
 
+    # What makes the metrics of the writer about itself, and where they are.
+    _self_metrics: Callable[[Registry], SelfMetrics] = SelfMetrics
+
     def __init__(  # noqa: PLR0913  one option, one parameter
         self,
         url: str = DEFAULT_URL,
@@ -62,7 +65,7 @@ class RedisMetricsService:
             where=redact(url),
             keys=keys,
             registry=self._registry,
-            self_metrics=SelfMetrics(self),
+            self_metrics=self._self_metrics(self._registry),
             options=options,
             # Weak, so that the writer can tell when nobody has this service any more.
             service=weakref.ref(self),
@@ -120,11 +123,11 @@ class RedisMetricsService:
         Raises:
             MetricError: it is not above 0 and below `ttl`.
         """
-        return self._writer.options.flush_interval
+        return self._writer.flush_interval
 
     @flush_interval.setter
     def flush_interval(self, seconds: float) -> None:
-        self._writer.retime(seconds)
+        self._writer.flush_interval = seconds
 
     def flush(self, timeout: float = 10.0) -> None:
         """Return once everything recorded before this call is acknowledged by Redis.

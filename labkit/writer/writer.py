@@ -15,8 +15,6 @@ from labkit.keyspace.connection import Endpoint
 from labkit.keyspace.keys import Keys
 from labkit.writer.batch import Outbox
 from labkit.writer.delivery import Delivery
-from labkit.writer.flush_thread import FlushThread
-from labkit.writer.flusher import Flusher
 from labkit.writer.holders import is_held
 from labkit.writer.lifetime import living, release, watch
 from labkit.writer.options import WriterOptions
@@ -24,6 +22,7 @@ from labkit.writer.probe import Probe, questioner
 from labkit.writer.registry import Registry
 from labkit.writer.scripts import WriteScripts
 from labkit.writer.self_metrics import SelfMetrics, WriterStats
+from labkit.writer.worker import Worker
 
 log = logging.getLogger("labkit")
 
@@ -56,7 +55,7 @@ class Writer:
         self._replaced_at: float | None = None
         self._restarts: dict[int, object] = {}
         self._begin()
-        self._thread.start()
+        self._worker.start()
         registry.notice = self._here
         self._replace_others()
         watch(self)
@@ -65,44 +64,45 @@ class Writer:
         return f"RedisMetricsService({self.where!r}, prefix={self._keys.prefix!r}, series={len(self._registry)})"
 
     @property
-    def options(self) -> WriterOptions:
-        return self._options
+    def flush_interval(self) -> float:
+        return self._options.flush_interval
 
-    def retime(self, flush_interval: float) -> None:
-        """Send what waits at once, and from then on at this interval; the errors of `WriterOptions`."""
-        self._options = self._here().options = replace(self._options, flush_interval=flush_interval)
-        self._here().ask()
+    @flush_interval.setter
+    def flush_interval(self, seconds: float) -> None:
+        worker = self._here()
+        self._options = worker.options = replace(self._options, flush_interval=seconds)
+        worker.ask()
 
     def flush(self, timeout: float) -> None:
         """Return once everything recorded before this call is acknowledged; the errors of the service's `flush`."""
         if self.closed:
             raise FlushError("The service is closed: new records are discarded.")
-        thread = self._here()
-        if thread.is_current:
+        worker = self._here()
+        if worker.is_current:
             raise FlushError("The flush thread cannot wait for itself: flush from another one.")
-        if not thread.ask().wait(timeout):
+        if not worker.ask().wait(timeout):
             raise FlushError(f"{self._why_not(timeout)} The writer keeps what was recorded and keeps trying.")
 
     def close(self, timeout: float = 5.0) -> None:
         """Flush for the last time and end; the errors of the service's `close`."""
         if self.closed:
             return
-        deadline, thread = monotonic() + timeout, self._here()
+        deadline, worker = monotonic() + timeout, self._here()
         # An exception such as Ctrl-C leaves the service open here: closing is tried again at exit.
-        served = thread.is_current or thread.ask().wait(timeout)
+        served = worker.is_current or worker.ask().wait(timeout)
         if self.closed:
             # A signal handler closed it meanwhile.
             return
         self._registry.close(self._too_late)
-        thread.stop()
+        worker.stop()
         self.closed = True
         release(self)
-        thread.join(deadline - monotonic())
+        worker.join(deadline - monotonic())
         if not served:
             raise FlushError(f"{self._why_not(timeout)} What it did not acknowledge is lost.")
 
     def stats(self) -> WriterStats:
-        return self._here().flusher.stats()
+        return self._here().stats()
 
     def start_anew(self) -> None:
         """Start in this process, if that was not done: neither threads nor sockets survive a fork, and what waits
@@ -111,25 +111,25 @@ class Writer:
         pid, turn = os.getpid(), object()
         # Whoever comes first does it, be it a thread or a signal handler; others find it done. A lock might have been
         # held at the moment of the fork.
-        if self._thread.pid != pid and self._restarts.setdefault(pid, turn) is turn:
+        if self._worker.pid != pid and self._restarts.setdefault(pid, turn) is turn:
             try:
                 self._registry.after_fork()
                 self._self_metrics.start()
-                self._thread.take_apart()
+                self._worker.take_apart()
                 self._begin()
             finally:
                 del self._restarts[pid]
-        if not self._thread.is_started:
+        if not self._worker.is_started:
             self._start_thread()
 
     # ---------------------------------------------------------------------------------------------------------------
 
-    def _here(self) -> FlushThread:
+    def _here(self) -> Worker:
         """Return the flush thread of this process. Here it is noticed that the process is another one: a program that
         forks in C, such as uWSGI, runs none of Python's hooks.
         """
-        if self._thread.pid != os.getpid():
-            pending = self._thread.flusher.stats().pending
+        if self._worker.pid != os.getpid():
+            pending = self._worker.stats().pending
             log.warning(
                 "%r has found itself in another process, forked without Python's hooks. It starts anew here; %d "
                 "records from before are not sent, because nobody can tell which of them are the parent's.",
@@ -137,30 +137,29 @@ class Writer:
                 pending,
             )
             self.start_anew()
-        elif not self._thread.is_started:
+        elif not self._worker.is_started:
             self._start_thread()
-        return self._thread
+        return self._worker
 
     def _begin(self) -> None:
-        client, other = self._endpoint.client(), questioner(self._endpoint)
-        scripts = WriteScripts(client, self._keys)
+        scripts = WriteScripts(self._endpoint.client(), self._keys)
         delivery = Delivery(Outbox(self._options), scripts, self._registry, self._self_metrics, self.where)
-        flusher = Flusher(delivery, self._registry, self._self_metrics, self._options, Probe(other))
-        self._thread = FlushThread(flusher, (client, other), self._registry.__len__, self._is_needed)
+        probe = Probe(questioner(self._endpoint))
+        self._worker = Worker(self._registry, self._self_metrics, delivery, probe, is_needed=self._is_needed)
 
     def _start_thread(self) -> None:
         try:
-            self._thread.start()
+            self._worker.start()
         except RuntimeError as error:
             log.warning("%r has no thread to send with: %s. The next flush, stats or labels tries again.", self, error)
 
     def _why_not(self, timeout: float) -> str:
-        last_error = self._thread.flusher.last_error or "no answer yet"
+        last_error = self._worker.last_error or "no answer yet"
         return f"{self.where} did not acknowledge everything within {timeout:g} s ({last_error}). Is the server up?"
 
     def _too_late(self, _: object) -> None:
         # The last flush still records its own metrics.
-        if not self._thread.is_current and not self._refused:
+        if not self._worker.is_current and not self._refused:
             self._refused = True
             log.warning("The service is closed: new records are discarded.")
 
@@ -168,7 +167,7 @@ class Writer:
 
     def _replace_others(self) -> None:
         for other in living():
-            if isinstance(other, Writer) and other._does_the_same_as(self) and other._replaced_at is None:
+            if other._does_the_same_as(self) and other._replaced_at is None:
                 other._replaced_at = monotonic()
 
     def _does_the_same_as(self, other: "Writer") -> bool:
@@ -178,7 +177,7 @@ class Writer:
         """Asked by the flush thread: not if another one was made, and nobody has this one or any of its metrics."""
         if self._replaced_at is None:
             return True
-        if self._service() is None and not is_held(self._thread.flusher):
+        if self._service() is None and not is_held(self._worker):
             release(self)
             return False
         if not self._named and monotonic() - self._replaced_at > PATIENCE:

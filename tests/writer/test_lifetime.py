@@ -13,7 +13,6 @@ from tests.redis_server import wait_until
 from tests.writer.quiet_writer import QuietWriter, accounts_are_settled
 from tests.writer.scrape import Scrape, sidecar
 
-SHORT = {"flush_interval": 0.05, "ttl": 0.9}
 MORTAL = """
 import sys, time
 from labkit import RedisMetricsService
@@ -52,7 +51,7 @@ def test_a_child_is_on_the_page_before_its_first_increment(writer: QuietWriter, 
 def test_the_living_stay_and_the_dead_go(redis_url: str, redis_client: redis.Redis, scrape: Scrape) -> None:
     """No scrape misses an idle series of a living writer; that of a writer killed with -9 goes after its ttl."""
     mortal = subprocess.Popen([sys.executable, "-c", MORTAL, redis_url], stdout=subprocess.PIPE)
-    with QuietWriter(redis_url, **SHORT) as living, mortal:
+    with QuietWriter(redis_url, flush_interval=0.05, ttl=0.9) as living, mortal:
         living.counter("idle", "Help.").inc(3)
         living.flush()
         assert mortal.stdout

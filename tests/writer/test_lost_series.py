@@ -13,7 +13,7 @@ from tests.redis_server import RedisServer
 from tests.writer.fault_proxy import FaultProxy
 from tests.writer.quiet_writer import QuietWriter, accounts_are_settled
 from tests.writer.test_flush_lua import batch, replies
-from tests.writer.test_flusher import World
+from tests.writer.test_worker import World
 
 MANY = 3000
 

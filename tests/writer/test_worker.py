@@ -11,25 +11,26 @@ from labkit.keyspace.connection import connect
 from labkit.keyspace.keys import Keys
 from labkit.writer.backoff import CEILING
 from labkit.writer.batch import Outbox
+from labkit.writer.collector import FOLD_AT
 from labkit.writer.delivery import Delivery
 from labkit.writer.descriptor import Descriptor
-from labkit.writer.flusher import FOLD_AT, Flusher
 from labkit.writer.instruments import Counter, Gauge, Histogram
 from labkit.writer.options import WriterOptions
 from labkit.writer.probe import Probe
 from labkit.writer.registry import Registry
 from labkit.writer.scripts import WriteScripts
-from labkit.writer.self_metrics import SelfMetrics, WriterStats
+from labkit.writer.self_metrics import WriterStats
+from labkit.writer.worker import Worker
 from tests.redis_server import RedisServer, free_port, processor_seconds
 from tests.writer.fault_proxy import FaultProxy
-from tests.writer.quiet_writer import Home
+from tests.writer.quiet_writer import kept_at_home
 
 HOUR = 3600.0
 
 
 @dataclass
 class World:
-    """A flusher, what it sends, and a clock that only the test moves."""
+    """A worker without its thread, what it sends, and a clock that only the test moves."""
 
     client: redis.Redis
     now: float = 0.0
@@ -37,12 +38,10 @@ class World:
     calls: int = 0
 
     def __post_init__(self) -> None:
-        options, self.registry, self_metrics = WriterOptions(), Registry(Keys(), 1000), SelfMetrics(Home())
+        options, self.registry, self_metrics = WriterOptions(), Registry(Keys(), 1000), kept_at_home()
         self.outbox = Outbox(options)
         delivery = Delivery(self.outbox, WriteScripts(self.client, Keys()), self.registry, self_metrics, "the server")
-        self.flusher = Flusher(
-            delivery, self.registry, self_metrics, options, Probe(self.client), clock=lambda: self.now
-        )
+        self.worker = Worker(self.registry, self_metrics, delivery, Probe(self.client), clock=lambda: self.now)
         declare = self.registry.declare
         self.events = declare(Descriptor("counter", "events", "Help.", ("n",)), Counter)
         self.took = declare(Descriptor("histogram", "took", "Help.", ("n",), "ms", (5.0, 10.0)), Histogram)
@@ -55,24 +54,24 @@ class World:
                 counter.inc(0.5)
                 histogram.observe(7.5)
         self.calls += 20 * each
-        self.flusher.fold()
+        self.worker.fold()
 
     def flush(self) -> float:
         """Flush, and let the time pass until the next."""
-        wait = self.flusher.flush()
+        wait = self.worker.flush()
         self.now += wait
         return wait
 
     def stats(self) -> WriterStats:
-        """What the flusher says about itself, which must account for every call that was made here."""
-        stats = self.flusher.stats()
+        """What the worker says about itself, which must account for every call that was made here."""
+        stats = self.worker.stats()
         assert stats.recorded == self.calls == stats.written + sum(stats.dropped.values()) + stats.pending
         return stats
 
 
 @pytest.fixture
 def world(own_server: RedisServer) -> Iterator[World]:
-    """A flusher whose server can be stopped, after its first flush."""
+    """A worker whose server can be stopped, after its first flush."""
     with connect(own_server.url) as client:
         world = World(client)
         world.record(each=1)
@@ -159,10 +158,10 @@ def test_a_removed_gauge_rests_until_it_is_recorded_to(world: World) -> None:
     assert world.client.exists(key)
     world.registry.suppress_refresh(key)
     world.client.delete(key)
-    world.flusher.retime(WriterOptions(flush_interval=1))
+    world.worker.options = WriterOptions(flush_interval=1)
     world.flush()
     assert not world.client.exists(key)
-    world.flusher.finish()
+    world.worker.finish()
     assert not world.client.exists(key)
 
 
