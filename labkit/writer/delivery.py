@@ -12,7 +12,7 @@ from redis.exceptions import NoScriptError, ResponseError
 from labkit.writer.batch import Batch, Outbox
 from labkit.writer.registry import Registry
 from labkit.writer.scripts import FlushReply, FlushStream, WriteScripts
-from labkit.writer.self_metrics import SelfMetrics
+from labkit.writer.self_metrics import Outcome, SelfMetrics
 
 log = logging.getLogger("labkit")
 
@@ -57,7 +57,7 @@ class Delivery:
         """Return whether all is acknowledged; if not, the server is missing a batch, and needs the outbox again."""
         with self._scripts.stream() as stream:
             for batch in chain(self.outbox, fresh):
-                stream.send(batch, self.outbox.oldest)
+                stream.send(batch, self.outbox.first.number)
                 if stream.in_flight == IN_FLIGHT and not self._receive(stream):
                     return False
             while stream.in_flight:
@@ -83,20 +83,20 @@ class Delivery:
     def _acknowledge(self, reply: FlushReply) -> None:
         batch = self.outbox.first
         self._settle(reply.skipped)
-        self._self_metrics.batch("duplicate" if reply.status == "duplicate" else "applied")
-        for key, reason in reply.skipped.items():
-            if reason == "shared":
-                # As soon as those end who share it in another way, it is ours.
-                self._registry.hurry(key)
-        self._self_metrics.fold_histograms(len(reply.folded))
+        outcome: Outcome = "duplicate" if reply.status == "duplicate" else "applied"
+        self._self_metrics.batch(outcome, folded=len(reply.folded), missing=len(reply.missing))
+        # As soon as those end who share it in another way, it is ours.
+        for series in self._registry.find(key for key, reason in reply.skipped.items() if reason == "shared"):
+            series.hurry()
         self._suppress_refresh(reply.removed)
         if batch.number > 1 and not reply.known:
             self._was_forgotten(batch.number - 1 - self._forgotten)
             self._forgotten = batch.number - 1
         if reply.epoch != self._epoch:
             self._meet(reply.epoch)
-        if reply.missing:
-            self._were_missing(len(reply.missing), batch.number < self._again_from)
+        # A batch from before the series were written again only shows the same loss.
+        if reply.missing and batch.number >= self._again_from:
+            self._were_missing(len(reply.missing))
 
     def _settle(self, skipped: Mapping[str, str]) -> None:
         """Account for the records of the oldest batch, of which series were `skipped` for a reason, and forget it."""
@@ -110,7 +110,7 @@ class Delivery:
         # Without a fence, the server has lost all it knew about us: what waits is sent again, and applied.
         if reply.fence is not None:
             # A fence below what was acknowledged proves that nothing waiting here was applied.
-            forgotten = self.outbox.oldest - 1 - reply.fence
+            forgotten = self.outbox.first.number - 1 - reply.fence
             self._start_over()
             self._was_forgotten(forgotten)
 
@@ -133,14 +133,10 @@ class Delivery:
     def _suppress_refresh(self, removed: tuple[str, ...]) -> None:
         # What was recorded since may be in a batch that waits, and brings the series back.
         waiting = {key for batch in self.outbox for key in batch.keys} if removed else ()
-        for key in removed:
-            if key not in waiting:
-                self._registry.suppress_refresh(key)
+        for series in self._registry.find(key for key in removed if key not in waiting):
+            series.suppress_refresh()
 
-    def _were_missing(self, series: int, noticed: bool) -> None:
-        self._self_metrics.miss(series)
-        if noticed:
-            return
+    def _were_missing(self, series: int) -> None:
         log.warning(
             "%s lacked %d series that it should have held: expired early, evicted or deleted. All are written again.",
             self.where,

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from labkit.errors import FlushError
-from labkit.writer import celery, uwsgi
 
 if TYPE_CHECKING:
     from labkit.writer.writer import Writer
@@ -124,11 +123,35 @@ def _close_after(threads: Sequence[threading.Thread]) -> None:
     close_all()
 
 
-_MULTIPROCESSING = "multiprocessing.util"
+# Other people's servers -----------------------------------------------------------------------------------------
+
+
+def _join_celery() -> None:
+    # The processes of a prefork pool end with os._exit, after this one signal; those that are replaced, too.
+    sys.modules[_CELERY].worker_process_shutdown.connect(lambda **_: close_all(), weak=False)
+
+
+def _join_uwsgi() -> None:
+    # It forks in C, so Python's hooks do not run. It calls one hook, which somebody else may have set.
+    uwsgi = sys.modules[_UWSGI]
+    before = getattr(uwsgi, "post_fork_hook", None)
+
+    def post_fork_hook() -> None:
+        if before:
+            before()
+        start_all_anew()
+
+    uwsgi.post_fork_hook = post_fork_hook  # type: ignore[attr-defined]  # it is read by uWSGI
+    options = {option.decode() if isinstance(option, bytes) else option for option in uwsgi.opt}
+    if not {"enable-threads", "threads"} & options:
+        log.error("uWSGI lets no thread run, so nothing is sent before a worker ends: start it with --enable-threads.")
+
+
+_MULTIPROCESSING, _CELERY, _UWSGI = "multiprocessing.util", "celery.signals", "uwsgi"
 _OTHERS: dict[str, Callable[[], None]] = {
     _MULTIPROCESSING: _join_multiprocessing,
-    celery.MODULE: lambda: celery.join(close_all),
-    uwsgi.MODULE: lambda: uwsgi.join(start_all_anew),
+    _CELERY: _join_celery,
+    _UWSGI: _join_uwsgi,
 }
 # A child inherits it together with what it stands for.
 _joined: set[str] = set()

@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from threading import RLock
 from time import sleep
@@ -129,17 +129,9 @@ class Registry:
         for series in self.series():
             series.write_again()
 
-    def suppress_refresh(self, key: str) -> None:
-        """Somebody removed this series: it is not due until something is recorded to it. Flush thread only."""
-        series = self._series.get(key)
-        if series is not None:
-            series.suppress_refresh()
-
-    def hurry(self, key: str) -> None:
-        """This series is due at the next flush, unless somebody removed it. Flush thread only."""
-        series = self._series.get(key)
-        if series is not None:
-            series.hurry()
+    def find(self, keys: Iterable[str]) -> list[Instrument]:
+        """Return those series with these keys that there are."""
+        return [series for key in keys if (series := self._series.get(key))]
 
     def close(self, too_late: Callable[[object], None]) -> None:
         """From now on, what is recorded goes to `too_late` instead."""

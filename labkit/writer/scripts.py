@@ -48,9 +48,8 @@ class FlushStream:
         Raises:
             redis.ConnectionError, redis.TimeoutError: what arrived is unknown; send it again.
         """
-        keys = self._keys
-        names = [keys.state, keys.index, keys.meta, keys.removed, keys.fences, keys.writers, *batch.keys]
-        names += [name for key in batch.shared for name in keys.of_writers(key)]
+        names = [*self._keys.bookkeeping, *batch.keys]
+        names += [name for key in batch.shared for name in self._keys.of_writers(key)]
         encoded = [name.encode(errors=FOREIGN) for name in names]
         command = ("EVALSHA", self._sha, len(names), *encoded, *batch.arguments(oldest))
         self._connection.send_packed_command(self._connection.pack_command(*command))

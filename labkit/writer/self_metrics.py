@@ -115,8 +115,11 @@ class SelfMetrics:
         self.flush_seconds = 0.0
         self._shown = Totals[tuple[str, str]]()
 
-    def batch(self, outcome: Outcome, count: int = 1) -> None:
+    def batch(self, outcome: Outcome, count: int = 1, *, folded: int = 0, missing: int = 0) -> None:
+        """Count batches; histograms folded into other bounds, and series that Redis should have held, come with one."""
         self.batches[outcome] += count
+        self.histograms_folded += folded
+        self.missing += missing
 
     def settle(self, written: int, dropped: Sequence[Drop], forget: Callable[[], object]) -> None:
         """Account for records, and `forget` where they waited: both, or neither if that fails."""
@@ -134,13 +137,6 @@ class SelfMetrics:
         if key not in self._complained and reason != "removed":
             self._complained.add(key)
             log.warning("%s could not be written: %s. %s", key, reason, _REMEDIES.get(reason, _FOREIGN))
-
-    def miss(self, series: int) -> None:
-        """Count series that Redis should have held."""
-        self.missing += series
-
-    def fold_histograms(self, count: int) -> None:
-        self.histograms_folded += count
 
     def flush(self, seconds: float, since_last: float, pending: int, series: int, overflows: int) -> None:
         """Count an acknowledged flush."""

@@ -6,14 +6,13 @@ to Redis every `flush_interval`, as batches that are applied at most once.
 
 import weakref
 from collections.abc import Callable, Iterable, Sequence
-from types import TracebackType
 from typing import NoReturn, Self
 
 from labkit.errors import MetricError
 from labkit.keyspace.connection import DEFAULT_URL, endpoint, redact
 from labkit.keyspace.keys import Keys
 from labkit.writer.buckets import bounds_of
-from labkit.writer.descriptor import Descriptor, Shared, labels_of
+from labkit.writer.descriptor import Descriptor, Shared
 from labkit.writer.instruments import Counter, Gauge, Histogram
 from labkit.writer.options import WriterOptions
 from labkit.writer.registry import Registry
@@ -85,7 +84,7 @@ class RedisMetricsService:
         Raises:
             MetricError: a name is not allowed, or the metric is already declared differently.
         """
-        return self._registry.declare(Descriptor("counter", name, help, labels_of(labels, name)), Counter)
+        return self._registry.declare(Descriptor("counter", name, help, labels), Counter)
 
     def gauge(self, name: str, help: str, labels: Sequence[str] = (), *, shared: Shared = "last") -> Gauge:  # noqa: A002
         """Declare a value that goes up and down; `shared` says how several processes combine in it (see `Gauge`).
@@ -93,7 +92,7 @@ class RedisMetricsService:
         Raises:
             MetricError: as for `counter`.
         """
-        return self._registry.declare(Descriptor("gauge", name, help, labels_of(labels, name), shared=shared), Gauge)
+        return self._registry.declare(Descriptor("gauge", name, help, labels, shared=shared), Gauge)
 
     def histogram(
         self,
@@ -111,8 +110,8 @@ class RedisMetricsService:
         Raises:
             MetricError: as for `counter`, the buckets are not finite and ascending, or the unit has no default.
         """
-        bounds, names = bounds_of(buckets, unit, name), labels_of(labels, name)
-        return self._registry.declare(Descriptor("histogram", name, help, names, unit, bounds), Histogram)
+        bounds = bounds_of(buckets, unit, name)
+        return self._registry.declare(Descriptor("histogram", name, help, labels, unit, bounds), Histogram)
 
     # Sending -------------------------------------------------------------------------------------------------
 
@@ -152,7 +151,5 @@ class RedisMetricsService:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

@@ -156,7 +156,7 @@ def test_a_removed_gauge_rests_until_it_is_recorded_to(world: World) -> None:
     gauge.set(5)
     world.flush()
     assert world.client.exists(key)
-    world.registry.suppress_refresh(key)
+    gauge.suppress_refresh()
     world.client.delete(key)
     world.worker.options = WriterOptions(flush_interval=1)
     world.flush()
