@@ -35,6 +35,8 @@ class Endpoint:
 
     connection_class: type[redis.Connection]
     options: Mapping[str, Any]
+    # The URL as logs may show it.
+    shown: str
 
     def client(self) -> redis.Redis:
         """Return a client; nothing is sent yet."""
@@ -64,7 +66,7 @@ def endpoint(url: str, *, timeout: float = 2.0) -> Endpoint:
             given["tls"] = Tls(tls)
         except ValueError as error:
             raise _refusal(url, str(error)) from None
-    return Endpoint(connection_class, _bounded(timeout) | given)
+    return Endpoint(connection_class, _bounded(timeout) | given, redact(url))
 
 
 def connect(url: str, *, timeout: float = 2.0) -> redis.Redis:

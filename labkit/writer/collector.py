@@ -44,7 +44,7 @@ class Collector:
         """Fold the long lists, and let the application run in between."""
         self.settle()
         # Here, and not only at a flush, which may fail for hours while children come and go.
-        self._forget_departed()
+        self._forget_removed()
         for some in self._in_steps(self._registry.series()):
             for long in [series for series in some if len(series.records) >= FOLD_AT]:
                 self._fold(long)
@@ -68,7 +68,7 @@ class Collector:
         """
         removals, _, every = self._registry.snapshot()
         self._removals |= dict.fromkeys(removals)
-        self._forget_departed()
+        self._forget_removed()
         yield from self._freeze_removals()
         due: list[Instrument] = []
         for some in self._in_steps(every):
@@ -83,7 +83,7 @@ class Collector:
         """Write this writer's entries in shared gauges again: their lease may be too short now."""
         for series in self._registry.series():
             if series.descriptor.shared != "last":
-                series.hurry()
+                series.make_due()
 
     def withdraw(self) -> None:
         """With the next flush, this writer's entries in shared gauges end."""
@@ -151,12 +151,12 @@ class Collector:
     def _keys_of(self, removal: Removal) -> list[str]:
         return [removal.key, *(self._keys_like(removal.pattern) if removal.pattern else ())]
 
-    def _forget_departed(self) -> None:
-        for child in self._registry.departed():
+    def _forget_removed(self) -> None:
+        for child in self._registry.removed_children():
             while child.records:
                 self._fold_slice(child)
             self._drop(child, "removed")
-            self._registry.forget_oldest()
+            self._registry.forget_oldest_removed()
 
     def _drop(self, series: Instrument, reason: str) -> None:
         if series.folded:

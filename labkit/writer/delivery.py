@@ -87,7 +87,7 @@ class Delivery:
         self._self_metrics.batch(outcome, folded=len(reply.folded), missing=len(reply.missing))
         # As soon as those end who share it in another way, it is ours.
         for series in self._registry.find(key for key, reason in reply.skipped.items() if reason == "shared"):
-            series.hurry()
+            series.make_due()
         self._suppress_refresh(reply.removed)
         if batch.number > 1 and not reply.known:
             self._was_forgotten(batch.number - 1 - self._forgotten)

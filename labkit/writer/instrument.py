@@ -103,7 +103,7 @@ class Instrument(ABC):
         if not plain and (child := self._children.get(key)) is not None:
             return child
         given = (*labels.items(),) if labels else values
-        return self._registry.admit(self, key, given if plain else None)
+        return self._registry.find_or_make(self, key, given if plain else None)
 
     def _label_values(self, values: tuple[object, ...], labels: Mapping[str, object]) -> tuple[str, ...]:
         names = self.descriptor.labels
@@ -141,7 +141,7 @@ class Instrument(ABC):
         """Return every child. A copy: other threads may add to it meanwhile."""
         return list(self._children.values())
 
-    def adopt(self, child: Self, given: tuple[object, ...] | None) -> None:
+    def add_child(self, child: Self, given: tuple[object, ...] | None) -> None:
         """Find this child by its label values from now on, and by what was `given` to `labels`."""
         self._children[child.label_values] = child
         if given is not None:
@@ -150,7 +150,7 @@ class Instrument(ABC):
             if len(given) == 1 and isinstance(given[0], tuple):
                 self._by_label[given[0]] = child
 
-    def leave(self, child: Self) -> None:
+    def detach(self, child: Self) -> None:
         """Let go of a child. What is still recorded to it goes to the one that takes its place."""
         self._children.pop(child.label_values, None)
         for given in child._known_by:
@@ -162,7 +162,7 @@ class Instrument(ABC):
     def _pass_on(self, label_values: tuple[str, ...], record: object) -> None:
         self.labels(*label_values)._append(record)
 
-    def shut(self, instead: Callable[[object], None]) -> None:
+    def redirect(self, instead: Callable[[object], None]) -> None:
         """From now on, pass what is recorded to `instead`."""
         self._append = instead
 
@@ -173,13 +173,13 @@ class Instrument(ABC):
 
     # When it is due --------------------------------------------------------------------------------------------------
 
-    def hurry(self) -> None:
+    def make_due(self) -> None:
         """Be due now, unless somebody removed this series: only a new record brings it back."""
         if self.due_at != NEVER:
             self.due_at = min(self.due_at, NOW)
 
     def write_again(self) -> None:
-        """Be due now, as a server may have lost this series; but not if somebody removed it, see `hurry`."""
+        """Be due now, as a server may have lost this series; but not if somebody removed it, see `make_due`."""
         if self.due_at not in (NEVER, NEW):
             self.due_at = AGAIN
 

@@ -121,7 +121,7 @@ class Gauge(Instrument):
         value, add, own = self._aggregate
         if self.descriptor.shared != "last" and own is not None:
             self._aggregate = (value, add, None)
-            self.hurry()
+            self.make_due()
 
 
 class Histogram(Instrument):

@@ -55,12 +55,12 @@ class Registry:
         self._series: dict[str, Instrument] = {}
         # What was removed and not sent yet, each key once however often it was removed, and the children that went.
         self._removals: dict[Removal, None] = {}
-        self._departed: deque[Instrument] = deque()
+        self._removed_children: deque[Instrument] = deque()
         # The metrics whose metadata was sent.
         self._announced: set[str] = set()
         self._too_late: Callable[[object], None] | None = None
         # Called before a series is made: the moment to see that this is another process. See `Writer`.
-        self.notice: Callable[[], object] = lambda: None
+        self.before_new_series: Callable[[], object] = lambda: None
         self.overflows = 0
 
     def __len__(self) -> int:
@@ -100,17 +100,17 @@ class Registry:
         Flush thread only.
         """
         # In this order: what is created after a removal must not be sent before it, nor what it removed after it.
-        series, removals, departed = self.series(), self._drain_removals(), self.departed()
-        gone = set(departed)
-        return removals, departed, [one for one in series if one not in gone] if gone else series
+        series, removals, detached = self.series(), self._drain_removals(), self.removed_children()
+        gone = set(detached)
+        return removals, detached, [one for one in series if one not in gone] if gone else series
 
-    def departed(self) -> list[Instrument]:
+    def removed_children(self) -> list[Instrument]:
         """Return the children that were removed and not forgotten yet, oldest first. Flush thread only."""
-        return list(self._departed)
+        return list(self._removed_children)
 
-    def forget_oldest(self) -> None:
+    def forget_oldest_removed(self) -> None:
         """The oldest of those that were removed is in the accounts. Flush thread only."""
-        self._departed.popleft()
+        self._removed_children.popleft()
 
     def _drain_removals(self) -> list[Removal]:
         return [self._removals.popitem()[0] for _ in range(len(self._removals))]
@@ -138,28 +138,28 @@ class Registry:
         # In this order: a series that is made meanwhile is in the list, or sees that it is too late.
         self._too_late = too_late
         for series in self.series():
-            series.shut(too_late)
+            series.redirect(too_late)
 
     def after_fork(self) -> None:
         """What the parent recorded is the parent's to send; this process writes every series again."""
         self._lock = RLock()
         self._removals.clear()
-        self._departed.clear()
+        self._removed_children.clear()
         self._announced.clear()
         self.overflows = 0
         for series in self.series():
             series.forget()
 
-    def admit(self, metric: M, label_values: tuple[str, ...], given: tuple[object, ...] | None) -> M:
+    def find_or_make(self, metric: M, label_values: tuple[str, ...], given: tuple[object, ...] | None) -> M:
         """Return the series of `metric` with these values; beyond `max_series`, the one that counts the rest.
 
         From now on the metric finds it by what was `given` to its `labels`, if that is not None.
         """
-        self.notice()
+        self.before_new_series()
         with self._lock:
             overflows = self.overflows
-            series = self._found_or_made(metric, label_values)
-            metric.adopt(series, given if series.label_values == label_values else None)
+            series = self._find_or_make(metric, label_values)
+            metric.add_child(series, given if series.label_values == label_values else None)
             first = self.overflows > overflows == 0
         # Not under the lock: a log handler may record, or wait for a thread that does.
         if first:
@@ -176,7 +176,7 @@ class Registry:
         """Remove one series of `metric` from Redis, and from this process if it is here."""
         key = self._key(metric.descriptor, label_values)
         with self._lock:
-            self._depart(metric, self._series.get(key))
+            self._detach(metric, self._series.get(key))
             self._remove(metric, key)
 
     def remove_all(self, metric: M) -> None:
@@ -185,21 +185,21 @@ class Registry:
         for start in range(0, len(children), REMOVED_AT_ONCE):
             with self._lock:
                 for child in children[start : start + REMOVED_AT_ONCE]:
-                    self._depart(metric, child)
+                    self._detach(metric, child)
             sleep(0)
         # A child whose label values are all empty has the metric's own key.
         self._remove(metric, self._key(declared, ()), self._keys.of_metric(declared.kind, declared.name))
 
-    def _depart(self, metric: M, series: Instrument | None) -> None:
+    def _detach(self, metric: M, series: Instrument | None) -> None:
         if series is not None and self._series.get(series.key) is series:
             del self._series[series.key]
-            metric.leave(cast(M, series))
-            self._departed.append(series)
+            metric.detach(cast(M, series))
+            self._removed_children.append(series)
 
     def _remove(self, metric: Instrument, key: str, pattern: str = "") -> None:
         self._removals[Removal(key, pattern, metric.descriptor.shared != "last")] = None
 
-    def _found_or_made(self, metric: M, label_values: tuple[str, ...]) -> M:
+    def _find_or_make(self, metric: M, label_values: tuple[str, ...]) -> M:
         # Label values that differ only in what a key cannot hold are one series.
         key = self._key(metric.descriptor, label_values)
         series = self._series.get(key)
@@ -207,12 +207,12 @@ class Registry:
             rest = (OVERFLOW,) * len(label_values)
             if len(self._series) >= self._max_series and label_values != rest:
                 self.overflows += 1
-                return self._found_or_made(metric, rest)
+                return self._find_or_make(metric, rest)
             # The first one counts: a signal handler may have made the same series since.
             made = KINDS[metric.descriptor.kind](metric.descriptor, self, label_values, key)
             series = self._series.setdefault(key, made)
         if self._too_late:
-            series.shut(self._too_late)
+            series.redirect(self._too_late)
         return cast(M, series)
 
     def _key(self, declared: Descriptor, label_values: Sequence[str]) -> str:

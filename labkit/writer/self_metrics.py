@@ -1,6 +1,6 @@
 """What the writer knows about itself: as numbers for `RedisMetricsService.stats()`, and as metrics of its own.
 
-Everything is counted once; before each flush the metrics are brought up to what was counted. They travel like all
+Everything is counted once; after each flush the metrics are brought up to what was counted. They travel like all
 others, so Prometheus shows the state of the writer when it last wrote.
 """
 
@@ -147,9 +147,15 @@ class SelfMetrics:
         self._pending.set(pending)
         self._series.set(series)
         self._overflows.set(overflows)
+        self._show()
 
-    def show(self) -> None:
-        """Bring the counters up to what was counted."""
+    def fail(self) -> None:
+        """Count an attempt to flush that failed."""
+        self.batch("failed")
+        self._show()
+
+    def _show(self) -> None:
+        """Bring the counters up to what was counted; the next flush sends them."""
         for metric, value, total in self._counted():
             if new := total - self._shown[metric.key, value]:
                 (metric.labels(value) if value else metric).inc(new)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn, Self
 
 from labkit.errors import MetricError
-from labkit.keyspace.connection import DEFAULT_URL, endpoint, redact
+from labkit.keyspace.connection import DEFAULT_URL, endpoint
 from labkit.keyspace.keys import Keys
 from labkit.writer.buckets import bounds_of
 from labkit.writer.descriptor import Descriptor, Shared
@@ -61,7 +61,6 @@ class RedisMetricsService:
         self._registry = Registry(keys, max_series)
         self._writer = Writer(
             endpoint=endpoint(url),
-            where=redact(url),
             keys=keys,
             registry=self._registry,
             self_metrics=self._self_metrics(self._registry),

@@ -205,7 +205,6 @@ class Worker:
         try:
             self._collector.settle()
             self._use_options()
-            self._self_metrics.show()
             self._delivery.deliver(self._collector.freeze())
         except (RedisError, OSError) as error:
             return self._failed(error)
@@ -230,7 +229,7 @@ class Worker:
 
     def _failed(self, error: Exception) -> float:
         wait = self._attempts.failed(error, self.options.flush_interval)
-        self._self_metrics.batch("failed")
+        self._self_metrics.fail()
         if self._attempts.failures == 1:
             log.warning("%s: %s. Recording continues; nothing is lost.", self._delivery.where, self.last_error)
         return wait

@@ -34,21 +34,20 @@ PATIENCE = 10.0
 class Writer:
     """Sends what is recorded to `registry`, from the process that it is in.
 
-    `where` is the server as logs may show it; `service` returns the service object while there is one.
+    `service` returns the service object while there is one.
     """
 
     def __init__(  # noqa: PLR0913  what it is made of
         self,
         *,
         endpoint: Endpoint,
-        where: str,
         keys: Keys,
         registry: Registry,
         self_metrics: SelfMetrics,
         options: WriterOptions,
         service: Callable[[], object | None],
     ) -> None:
-        self._endpoint, self.where, self._keys = endpoint, where, keys
+        self._endpoint, self._where, self._keys = endpoint, endpoint.shown, keys
         self._registry, self._self_metrics, self._options = registry, self_metrics, options
         self._service = service
         self.closed = self._refused = self._named = False
@@ -56,12 +55,12 @@ class Writer:
         self._restarts: dict[int, object] = {}
         self._begin()
         self._worker.start()
-        registry.notice = self._here
+        registry.before_new_series = self._current_worker
         self._replace_others()
         watch(self)
 
     def __repr__(self) -> str:
-        return f"RedisMetricsService({self.where!r}, prefix={self._keys.prefix!r}, series={len(self._registry)})"
+        return f"RedisMetricsService({self._where!r}, prefix={self._keys.prefix!r}, series={len(self._registry)})"
 
     @property
     def flush_interval(self) -> float:
@@ -69,7 +68,7 @@ class Writer:
 
     @flush_interval.setter
     def flush_interval(self, seconds: float) -> None:
-        worker = self._here()
+        worker = self._current_worker()
         self._options = worker.options = replace(self._options, flush_interval=seconds)
         worker.ask()
 
@@ -77,7 +76,7 @@ class Writer:
         """Return once everything recorded before this call is acknowledged; the errors of the service's `flush`."""
         if self.closed:
             raise FlushError("The service is closed: new records are discarded.")
-        worker = self._here()
+        worker = self._current_worker()
         if worker.is_current:
             raise FlushError("The flush thread cannot wait for itself: flush from another one.")
         if not worker.ask().wait(timeout):
@@ -87,7 +86,7 @@ class Writer:
         """Flush for the last time and end; the errors of the service's `close`."""
         if self.closed:
             return
-        deadline, worker = monotonic() + timeout, self._here()
+        deadline, worker = monotonic() + timeout, self._current_worker()
         # An exception such as Ctrl-C leaves the service open here: closing is tried again at exit.
         served = worker.is_current or worker.ask().wait(timeout)
         if self.closed:
@@ -102,7 +101,7 @@ class Writer:
             raise FlushError(f"{self._why_not(timeout)} What it did not acknowledge is lost.")
 
     def stats(self) -> WriterStats:
-        return self._here().stats()
+        return self._current_worker().stats()
 
     def start_anew(self) -> None:
         """Start in this process, if that was not done: neither threads nor sockets survive a fork, and what waits
@@ -124,7 +123,7 @@ class Writer:
 
     # ---------------------------------------------------------------------------------------------------------------
 
-    def _here(self) -> Worker:
+    def _current_worker(self) -> Worker:
         """Return the flush thread of this process. Here it is noticed that the process is another one: a program that
         forks in C, such as uWSGI, runs none of Python's hooks.
         """
@@ -143,7 +142,7 @@ class Writer:
 
     def _begin(self) -> None:
         scripts = WriteScripts(self._endpoint.client(), self._keys)
-        delivery = Delivery(Outbox(self._options), scripts, self._registry, self._self_metrics, self.where)
+        delivery = Delivery(Outbox(self._options), scripts, self._registry, self._self_metrics, self._where)
         probe = Probe(questioner(self._endpoint))
         self._worker = Worker(self._registry, self._self_metrics, delivery, probe, is_needed=self._is_needed)
 
@@ -155,7 +154,7 @@ class Writer:
 
     def _why_not(self, timeout: float) -> str:
         last_error = self._worker.last_error or "no answer yet"
-        return f"{self.where} did not acknowledge everything within {timeout:g} s ({last_error}). Is the server up?"
+        return f"{self._where} did not acknowledge everything within {timeout:g} s ({last_error}). Is the server up?"
 
     def _too_late(self, _: object) -> None:
         # The last flush still records its own metrics.
@@ -171,7 +170,7 @@ class Writer:
                 other._replaced_at = monotonic()
 
     def _does_the_same_as(self, other: "Writer") -> bool:
-        return (self.where, self._keys.prefix) == (other.where, other._keys.prefix)
+        return (self._where, self._keys.prefix) == (other._where, other._keys.prefix)
 
     def _is_needed(self) -> bool:
         """Asked by the flush thread: not if another one was made, and nobody has this one or any of its metrics."""
