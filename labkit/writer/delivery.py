@@ -27,8 +27,8 @@ class Delivery:
     def __init__(
         self, outbox: Outbox, scripts: WriteScripts, registry: Registry, self_metrics: SelfMetrics, where: str
     ) -> None:
-        self.outbox, self.where, self.client = outbox, where, scripts.client
-        self._scripts, self._registry, self._self_metrics = scripts, registry, self_metrics
+        self.outbox, self.scripts, self.where = outbox, scripts, where
+        self._registry, self._self_metrics = registry, self_metrics
         self._epoch = ""
         # Up to this number, under our current name, batches have been counted as forgotten.
         self._forgotten = 0
@@ -46,16 +46,12 @@ class Delivery:
                 if self._send(fresh):
                     return
             except NoScriptError:
-                self._scripts.load()
+                self.scripts.load()
         raise ResponseError("it keeps forgetting scripts or batches; do several servers share its address?")
-
-    def keys_like(self, pattern: str) -> list[str]:
-        """Return the keys of series in Redis that match; the same errors as `deliver`."""
-        return self._scripts.keys_like(pattern)
 
     def _send(self, fresh: Iterator[Batch]) -> bool:
         """Return whether all is acknowledged; if not, the server is missing a batch, and needs the outbox again."""
-        with self._scripts.stream() as stream:
+        with self.scripts.stream() as stream:
             for batch in chain(self.outbox, fresh):
                 stream.send(batch, self.outbox.first.number)
                 if stream.in_flight == IN_FLIGHT and not self._receive(stream):

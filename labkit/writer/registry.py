@@ -100,7 +100,9 @@ class Registry:
         Flush thread only.
         """
         # In this order: what is created after a removal must not be sent before it, nor what it removed after it.
-        series, removals, detached = self.series(), self._drain_removals(), self.removed_children()
+        series = self.series()
+        removals = [self._removals.popitem()[0] for _ in range(len(self._removals))]
+        detached = self.removed_children()
         gone = set(detached)
         return removals, detached, [one for one in series if one not in gone] if gone else series
 
@@ -111,9 +113,6 @@ class Registry:
     def forget_oldest_removed(self) -> None:
         """The oldest of those that were removed is in the accounts. Flush thread only."""
         self._removed_children.popleft()
-
-    def _drain_removals(self) -> list[Removal]:
-        return [self._removals.popitem()[0] for _ in range(len(self._removals))]
 
     def unannounced(self, names: set[str]) -> dict[str, dict[str, str]]:
         """Return what `<prefix>.meta` is to hold for those of these metrics that were not announced yet."""

@@ -52,7 +52,7 @@ class Worker:
         self.outbox = delivery.outbox
         # Used from the next flush on: until then, batches and their due times go by those that the outbox has.
         self.options = self.outbox.options
-        self._collector = Collector(registry, self.outbox, self_metrics, delivery.keys_like, clock)
+        self._collector = Collector(registry, self.outbox, self_metrics, delivery.scripts.keys_like, clock)
         self._attempts = Attempts(probe, self.options.flush_interval, clock)
         self._last_flush = clock()
         self._requests: SimpleQueue[Request] = SimpleQueue()
@@ -108,7 +108,7 @@ class Worker:
 
     def take_apart(self) -> None:
         """Close its connections; in a forked child, too, which has inherited those of its parent."""
-        for client in (self._delivery.client, self._probe.client):
+        for client in (self._delivery.scripts.client, self._probe.client):
             take_apart(client)
 
     def stats(self) -> WriterStats:

@@ -166,11 +166,9 @@ class Writer:
 
     def _replace_others(self) -> None:
         for other in living():
-            if other._does_the_same_as(self) and other._replaced_at is None:
+            same = (other._where, other._keys.prefix) == (self._where, self._keys.prefix)
+            if same and other._replaced_at is None:
                 other._replaced_at = monotonic()
-
-    def _does_the_same_as(self, other: "Writer") -> bool:
-        return (self._where, self._keys.prefix) == (other._where, other._keys.prefix)
 
     def _is_needed(self) -> bool:
         """Asked by the flush thread: not if another one was made, and nobody has this one or any of its metrics."""
