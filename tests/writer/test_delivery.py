@@ -6,31 +6,20 @@ import pytest
 import redis
 
 from labkit.keyspace.keys import Keys
-from labkit.writer.batch import Batch, Outbox
-from labkit.writer.delivery import Delivery
+from labkit.writer.batch import Batch
 from labkit.writer.descriptor import Descriptor
 from labkit.writer.instruments import Counter
-from labkit.writer.options import WriterOptions
-from labkit.writer.probe import Probe
 from labkit.writer.registry import Registry
-from labkit.writer.scripts import WriteScripts
-from labkit.writer.worker import Worker
-from tests.writer.quiet_writer import kept_at_home
+from tests.writer.quiet_writer import without_thread
 
 
 class World:
     """A worker without its thread, and one counter."""
 
     def __init__(self, client: redis.Redis) -> None:
-        self.client, options, registry, self_metrics = (
-            client,
-            WriterOptions(),
-            Registry(Keys(), 1000),
-            kept_at_home(),
-        )
-        self.outbox = Outbox(options)
-        delivery = Delivery(self.outbox, WriteScripts(client, Keys()), registry, self_metrics, "the server")
-        self.worker = Worker(registry, self_metrics, delivery, Probe(client))
+        self.client, registry = client, Registry(Keys(), 1000)
+        self.worker = without_thread(client, registry)
+        self.outbox = self.worker.outbox
         self.events = registry.declare(Descriptor("counter", "events", "Help."), Counter)
 
     def record_and_flush(self, times: int = 1) -> None:

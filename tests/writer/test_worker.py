@@ -10,20 +10,15 @@ import redis
 from labkit.keyspace.connection import connect
 from labkit.keyspace.keys import Keys
 from labkit.writer.backoff import CEILING
-from labkit.writer.batch import Outbox
 from labkit.writer.collector import FOLD_AT
-from labkit.writer.delivery import Delivery
 from labkit.writer.descriptor import Descriptor
 from labkit.writer.instruments import Counter, Gauge, Histogram
 from labkit.writer.options import WriterOptions
-from labkit.writer.probe import Probe
 from labkit.writer.registry import Registry
-from labkit.writer.scripts import WriteScripts
 from labkit.writer.self_metrics import WriterStats
-from labkit.writer.worker import Worker
 from tests.redis_server import RedisServer, free_port, processor_seconds
 from tests.writer.fault_proxy import FaultProxy
-from tests.writer.quiet_writer import kept_at_home
+from tests.writer.quiet_writer import without_thread
 
 HOUR = 3600.0
 
@@ -38,10 +33,9 @@ class World:
     calls: int = 0
 
     def __post_init__(self) -> None:
-        options, self.registry, self_metrics = WriterOptions(), Registry(Keys(), 1000), kept_at_home()
-        self.outbox = Outbox(options)
-        delivery = Delivery(self.outbox, WriteScripts(self.client, Keys()), self.registry, self_metrics, "the server")
-        self.worker = Worker(self.registry, self_metrics, delivery, Probe(self.client), clock=lambda: self.now)
+        self.registry = Registry(Keys(), 1000)
+        self.worker = without_thread(self.client, self.registry, clock=lambda: self.now)
+        self.outbox = self.worker.outbox
         declare = self.registry.declare
         self.events = declare(Descriptor("counter", "events", "Help.", ("n",)), Counter)
         self.took = declare(Descriptor("histogram", "took", "Help.", ("n",), "ms", (5.0, 10.0)), Histogram)
