@@ -36,8 +36,7 @@ class Instrument(ABC):
     __slots__ = (
         "_aggregate",
         "_append",
-        "_by_label",
-        "_by_labels",
+        "_by_name",
         "_children",
         "_known_by",
         "_registry",
@@ -60,11 +59,10 @@ class Instrument(ABC):
         # there are none (on the flush thread's clock): at once if it is new, never if it was removed. A tick reads
         # `records` and `due_at` of every series.
         self.folded, self._aggregate, self.due_at = 0, self.ZERO, NEW
-        # By label values, and the short cuts of `labels`: by one name and its value, and by all that was given.
-        self._children: dict[tuple[str, ...], Self] = _NOTHING if self.is_series else {}
-        self._by_label: dict[object, Self] = _NOTHING if self.is_series else {}
-        self._by_labels: dict[tuple[object, ...], Self] = _NOTHING if self.is_series else {}
-        # Where a child is in its metric's short cuts, so that it need not be searched for when it leaves.
+        # By label values, and by what `labels` was given by name: the pair of one label, or a tuple of several pairs.
+        self._children: dict[tuple[object, ...], Self] = _NOTHING if self.is_series else {}
+        self._by_name: dict[tuple[object, ...], Self] = _NOTHING if self.is_series else {}
+        # Where a child is in its metric's `_by_name`, so that it need not be searched for when it is removed.
         self._known_by: tuple[tuple[object, ...], ...] = ()
         # What was recorded and not folded yet.
         self.records: list[Any] = []
@@ -90,22 +88,21 @@ class Instrument(ABC):
             # Most metrics have one label. The pair is the key that takes the least time to make.
             pair = labels.popitem()
             try:
-                return self._by_label[pair]
+                return self._by_name[pair]
             except (KeyError, TypeError):
                 return self._look_up(values, dict((pair,)))
         try:
-            return self._by_labels[tuple(labels.items()) if labels else values]
+            return self._by_name[tuple(labels.items())] if labels else self._children[values]
         except (KeyError, TypeError):
             return self._look_up(values, labels)
 
     def _look_up(self, values: tuple[object, ...], labels: Mapping[str, object]) -> Self:
-        key = self._label_values(values, labels)
+        key, given = self._label_values(values, labels), tuple(labels.items())
         # 1, 1.0 and True are one key of a dict but three label values: only plain text may take the short cut.
-        plain = all(type(text) is str for text in (*values, *labels, *labels.values()))
-        if not plain and (child := self._children.get(key)) is not None:
-            return child
-        given = (*labels.items(),) if labels else values
-        return self._registry.find_or_make(self, key, given if plain else None)
+        if not given or any(type(text) is not str for pair in given for text in pair):
+            child = self._children.get(key)
+            return self._registry.find_or_make(self, key, None) if child is None else child
+        return self._registry.find_or_make(self, key, given if len(given) > 1 else given[0])
 
     def _label_values(self, values: tuple[object, ...], labels: Mapping[str, object]) -> tuple[str, ...]:
         names = self.descriptor.labels
@@ -147,17 +144,14 @@ class Instrument(ABC):
         """Find this child by its label values from now on, and by what was `given` to `labels`."""
         self._children[child.label_values] = child
         if given is not None:
-            self._by_labels[given] = child
+            self._by_name[given] = child
             child._known_by += (given,)
-            if len(given) == 1 and isinstance(given[0], tuple):
-                self._by_label[given[0]] = child
 
     def detach(self, child: Self) -> None:
         """Let go of a child. What is still recorded to it goes to the one that takes its place."""
         self._children.pop(child.label_values, None)
         for given in child._known_by:
-            self._by_labels.pop(given, None)
-            self._by_label.pop(given[0], None)
+            self._by_name.pop(given, None)
         # Refers to the values only: a child that referred to itself would wait for the garbage collector.
         child._append = partial(self._pass_on, child.label_values)
 
