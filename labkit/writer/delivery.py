@@ -69,7 +69,7 @@ class Delivery:
             self._set_aside()
         elif reply.fence is not None and reply.fence >= self.outbox.next:
             # Somebody else's: it says nothing about our batches.
-            log.warning("%s holds a fence of this writer that it never sent; it takes a new id.", self.where)
+            log.warning("%s holds a fence of this writer that it never sent; the writer takes a new id.", self.where)
             self._start_over()
         else:
             self._acknowledge(reply)

@@ -1,7 +1,7 @@
 """Batch: whether anybody may still record to a writer whose service object is gone.
 
-A metric can be kept without the service that it came from, and the writer holds all its metrics itself. So references
-are counted, as the garbage collector does it: those that come from within, and those that there are.
+A metric can outlive the service that declared it, and the writer itself refers to all its metrics. So references are
+counted as the garbage collector does it: if there are more than those from within the writer, somebody else has one.
 """
 
 import gc
