@@ -50,8 +50,8 @@ if TYPE_CHECKING:
     from labkit.plotting import dashboard
     from labkit.prometheus.query import Prometheus
     from labkit.stack import Stack
+    from labkit.writer.self_metrics import WriterStats
     from labkit.writer.service import RedisMetricsService
-    from labkit.writer.telemetry import WriterStats
 
     __version__: str
 
@@ -81,7 +81,7 @@ _LAZY = {
     "Prometheus": "labkit.prometheus.query",
     "RedisMetricsService": "labkit.writer.service",
     "Stack": "labkit.stack",
-    "WriterStats": "labkit.writer.telemetry",
+    "WriterStats": "labkit.writer.self_metrics",
     "controls": "labkit.notebook.panel",
     "live": "labkit.notebook.live",
 }

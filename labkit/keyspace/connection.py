@@ -29,12 +29,15 @@ _LOOKS = f"one looks like {DEFAULT_URL!r}; the scheme is redis, rediss or unix; 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where Redis answers: a URL that was understood, with its certificates read, so that clients can be made at any
-    time; in a forked child, too, that may no longer read them.
+    """Where Redis answers: a URL that was checked, with its certificates read.
+
+    Clients can be made from it at any time, even in a forked child that may no longer read the files.
     """
 
     connection_class: type[redis.Connection]
     options: Mapping[str, Any]
+    # The URL as logs may show it.
+    shown: str
 
     def client(self) -> redis.Redis:
         """Return a client; nothing is sent yet."""
@@ -42,7 +45,7 @@ class Endpoint:
 
 
 def endpoint(url: str, *, timeout: float = 2.0) -> Endpoint:
-    """Understand `url`. `timeout` (s) bounds connecting and every reply.
+    """Check and parse `url`. `timeout` (s) bounds connecting and every reply.
 
     The password may be in the URL or in the environment variable `LABKIT_REDIS_PASSWORD`; the URL's takes precedence.
     With `rediss://`, the options `ssl_ca_certs`, `ssl_certfile` and `ssl_keyfile` name the certificates.
@@ -64,11 +67,11 @@ def endpoint(url: str, *, timeout: float = 2.0) -> Endpoint:
             given["tls"] = Tls(tls)
         except ValueError as error:
             raise _refusal(url, str(error)) from None
-    return Endpoint(connection_class, _bounded(timeout) | given)
+    return Endpoint(connection_class, _bounded(timeout) | given, redact(url))
 
 
 def connect(url: str, *, timeout: float = 2.0) -> redis.Redis:
-    """Return a client for `url`, as `endpoint` understands it; nothing is sent yet."""
+    """Return a client for `url`, as `endpoint` parses it; nothing is sent yet."""
     return endpoint(url, timeout=timeout).client()
 
 
@@ -106,7 +109,7 @@ def redact(url: str) -> str:
         # The password has a character that ends the host, and nobody can tell where the password ends.
         return f"{parts.scheme}://***"
     query = f"?{'&'.join(map(_shown, parts.query.split('&')))}" if parts.query else ""
-    return f"{parts.scheme}://{_place(parts)}{parts.path}{query}{'#***' if parts.fragment else ''}"
+    return f"{parts.scheme}://{_shown_address(parts)}{parts.path}{query}{'#***' if parts.fragment else ''}"
 
 
 def _tidy(url: str) -> str:
@@ -127,7 +130,7 @@ def _bounded(timeout: float) -> dict[str, Any]:
     }
 
 
-def _place(parts: SplitResult) -> str:
+def _shown_address(parts: SplitResult) -> str:
     user, at, host = parts.netloc.rpartition("@")
     name, colon, _ = user.partition(":")
     if name and not colon and _PASSWORD not in os.environb:
@@ -185,11 +188,11 @@ def _objections_to_options(shown: str, scheme: str, options: Mapping[str, str]) 
     if not re.fullmatch(r"\d{1,9}", options.get("db", "0")):
         yield "db must be the number of a database"
     for name in ("socket_timeout", "socket_connect_timeout"):
-        if not _is_patience(options.get(name, "1")):
+        if not _is_timeout(options.get(name, "1")):
             yield f"{name} must be a number of seconds above 0 and at most 3600"
 
 
-def _is_patience(text: str) -> bool:
+def _is_timeout(text: str) -> bool:
     try:
         return 0 < float(text) <= 3600
     except ValueError:

@@ -27,6 +27,11 @@ KINDS = ("counter", "gauge", "histogram")
 # Bytes; a sidecar shows no series with a longer one, because each key costs the server time wherever it is listed.
 LONGEST_KEY = 8 * 1024
 
+
+def _beside(name: str) -> property:
+    return property(lambda keys: f"{keys.prefix}.{name}")
+
+
 _PREFIX = re.compile(r"[a-zA-Z0-9_.-]+")
 _ENCODED = re.compile(r"[%,\x01-\x1f\x7f]")
 
@@ -40,34 +45,17 @@ class Keys:
     """
 
     prefix: str = "metrics"
+    state, index, meta = _beside("state"), _beside("index"), _beside("meta")
+    removed, fences, writers = _beside("removed"), _beside("fences"), _beside("writers")
 
     def __post_init__(self) -> None:
         if not _PREFIX.fullmatch(self.prefix):
             raise MetricError(f"{self.prefix!r} is not a valid key prefix; use letters, digits, '_', '.' and '-'.")
 
     @property
-    def index(self) -> str:
-        return f"{self.prefix}.index"
-
-    @property
-    def meta(self) -> str:
-        return f"{self.prefix}.meta"
-
-    @property
-    def state(self) -> str:
-        return f"{self.prefix}.state"
-
-    @property
-    def removed(self) -> str:
-        return f"{self.prefix}.removed"
-
-    @property
-    def fences(self) -> str:
-        return f"{self.prefix}.fences"
-
-    @property
-    def writers(self) -> str:
-        return f"{self.prefix}.writers"
+    def bookkeeping(self) -> tuple[str, str, str, str, str, str]:
+        """The keys that every batch needs, in the order in which `flush.lua` takes them."""
+        return self.state, self.index, self.meta, self.removed, self.fences, self.writers
 
     def of_writers(self, series: str) -> tuple[str, str]:
         """Return where the writers of a shared gauge have their entries and their leases, for the key of the series."""

@@ -85,7 +85,7 @@ class Tls:
 
 
 class TlsConnection(redis.Connection):
-    """A connection that asks `tls` how to trust, each time it connects."""
+    """A connection that reads its certificates anew each time it connects."""
 
     def __init__(self, *, tls: Tls, **options: Any) -> None:
         self._tls = tls

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from labkit.keyspace.keys import encode
-from labkit.writer.timing import Timing
+from labkit.writer.options import WriterOptions
 
 # What one call of the script takes, to hold the server for a millisecond or two; a longer operation goes alone.
 SERIES_PER_BATCH, BYTES_PER_BATCH = 64, 48 * 1024
@@ -58,10 +58,12 @@ class Outbox:
     Belongs to the flush thread; nothing here is locked. Others may count what is in it.
     """
 
-    def __init__(self, timing: Timing) -> None:
-        self.retime(timing)
+    def __init__(self, options: WriterOptions) -> None:
+        # The durations of new batches; those that wait keep theirs.
+        self.options = options
         self._batches: deque[Batch] = deque()
-        self.writer, self._next = _new_id(), 1
+        # Under the number `next` goes the next batch: the server can have applied none from there on.
+        self.writer, self.next = _new_id(), 1
         self._entry = self.writer
 
     def __len__(self) -> int:
@@ -84,31 +86,18 @@ class Outbox:
         """The oldest batch; only if there is one."""
         return self._batches[0]
 
-    @property
-    def oldest(self) -> int:
-        """The number of the oldest batch; only if there is one."""
-        return self.first.number
-
-    @property
-    def next(self) -> int:
-        """The number of the next batch: the server can have applied none above those before it."""
-        return self._next
-
-    def retime(self, timing: Timing) -> None:
-        """Give new batches these durations; those that wait keep theirs."""
-        self._ttl_ms, self._lease_ms = round(timing.ttl * 1000), round(timing.effective_lease * 1000)
-
     def add(self, changes: Sequence[Change], metadata: Mapping[str, Any]) -> Batch:
         """Freeze `changes`, each to a different series, into one batch; `metadata` goes with them."""
         keys, operations, records = zip(*changes, strict=True)
         text = f"[{','.join(operations)}]"
+        described = json.dumps(metadata, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         shared = tuple(key for key, operation, _ in changes if operation.startswith(_SHARED))
-        times = (self._ttl_ms, self._lease_ms)
-        batch = Batch(self.writer, self._entry, self._next, *times, keys, text, records, _json(metadata), shared)
-        following = self._next + 1
+        times = (round(self.options.ttl * 1000), round(self.options.effective_lease * 1000))
+        batch = Batch(self.writer, self._entry, self.next, *times, keys, text, records, described, shared)
+        following = self.next + 1
         # The last that can fail.
         self._batches.append(batch)
-        self._next = following
+        self.next = following
         return batch
 
     def acknowledge(self) -> Batch:
@@ -119,11 +108,7 @@ class Outbox:
         """Continue under a new name; only if the server has proved that it applied nothing of what waits here."""
         writer = _new_id()
         waiting = deque(replace(batch, writer=writer, number=n) for n, batch in enumerate(self._batches, 1))
-        self.writer, self._batches, self._next = writer, waiting, len(waiting) + 1
-
-
-def _json(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        self.writer, self._batches, self.next = writer, waiting, len(waiting) + 1
 
 
 def _new_id() -> str:

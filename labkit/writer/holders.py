@@ -1,7 +1,7 @@
 """Batch: whether anybody may still record to a writer whose service object is gone.
 
-A metric can be kept without the service that it came from, and the writer holds all its metrics itself. So references
-are counted, as the garbage collector does it: those that come from within, and those that there are.
+A metric can outlive the service that declared it, and the writer itself refers to all its metrics. So references are
+counted as the garbage collector does it: if there are more than those from within the writer, somebody else has one.
 """
 
 import gc
@@ -9,7 +9,7 @@ import sys
 from collections import Counter, deque
 from types import BuiltinMethodType, MethodType
 
-from labkit.writer.metrics import Metric
+from labkit.writer.instrument import Instrument
 
 _CONTAINERS = (dict, list, tuple, set, frozenset, deque, MethodType, BuiltinMethodType)
 # What `sys.getrefcount` sees besides: the table of parts, and the item that `map` passes on.
@@ -22,7 +22,7 @@ def is_held(root: object) -> bool:
     In doubt, the answer is yes: where objects have no reference counts, and when another thread is in a metric.
     """
     parts, inside = _walk(root)
-    metrics = [part for part in parts.values() if isinstance(part, Metric)]
+    metrics = [part for part in parts.values() if isinstance(part, Instrument)]
     counts = list(map(sys.getrefcount, metrics))
     return any(count > inside[id(metric)] + _OURS + 1 for metric, count in zip(metrics, counts, strict=True))
 

@@ -10,10 +10,12 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from labkit.errors import FlushError
-from labkit.writer import celery, uwsgi
+
+if TYPE_CHECKING:
+    from labkit.writer.writer import Writer
 
 log = logging.getLogger("labkit")
 
@@ -22,31 +24,21 @@ log = logging.getLogger("labkit")
 TIMEOUT, SECOND_CHANCE = 5.0, 1.0
 
 
-class Living(Protocol):
-    """What is closed at the end of its process, and starts anew in a child."""
-
-    def start_anew(self) -> None:
-        """Forget what belongs to the parent; only this thread has survived. Does nothing if that was done."""
-
-    def close(self, timeout: float = ..., /) -> None:
-        """Flush for the last time, within `timeout` seconds; does nothing if that was done."""
+_living: set["Writer"] = set()
 
 
-_living: set[Living] = set()
-
-
-def watch(service: Living) -> None:
-    """From now on, `service` starts anew in forked children, and is closed when its process ends."""
-    _living.add(service)
+def watch(writer: "Writer") -> None:
+    """From now on, `writer` starts anew in forked children, and is closed when its process ends."""
+    _living.add(writer)
     _join_others()
 
 
-def release(service: Living) -> None:
-    """Forget `service`: it is closed."""
-    _living.discard(service)
+def release(writer: "Writer") -> None:
+    """Forget `writer`: it is closed."""
+    _living.discard(writer)
 
 
-def living() -> list[Living]:
+def living() -> list["Writer"]:
     """Return those that are watched. A copy: others may come and go meanwhile."""
     return list(_living)
 
@@ -61,24 +53,24 @@ def close_all() -> None:
 
 
 def _close_each(timeout: float) -> None:
-    for service in living():
+    for writer in living():
         try:
-            service.close(timeout)
+            writer.close(timeout)
         except FlushError as error:
             log.warning("Lost at exit: %s", error)
         except Exception:
             # The others must be closed nevertheless.
-            log.exception("%r could not be closed at exit.", service)
+            log.exception("%r could not be closed at exit.", writer)
 
 
 def start_all_anew() -> None:
     """This process is a new one, made by a fork."""
-    for service in living():
+    for writer in living():
         try:
-            service.start_anew()
+            writer.start_anew()
         except Exception:
             # The others must start nevertheless.
-            log.exception("%r could not start anew after a fork; its next flush, stats or labels tries again.", service)
+            log.exception("%r could not start anew after a fork; its next flush, stats or labels tries again.", writer)
     _join_others()
     if _MULTIPROCESSING in _joined:
         _close_at_the_end_of_a_child()
@@ -131,11 +123,35 @@ def _close_after(threads: Sequence[threading.Thread]) -> None:
     close_all()
 
 
-_MULTIPROCESSING = "multiprocessing.util"
+# Other people's servers -----------------------------------------------------------------------------------------
+
+
+def _join_celery() -> None:
+    # The processes of a prefork pool end with os._exit, after this one signal; those that are replaced, too.
+    sys.modules[_CELERY].worker_process_shutdown.connect(lambda **_: close_all(), weak=False)
+
+
+def _join_uwsgi() -> None:
+    # It forks in C, so Python's hooks do not run. It calls one hook, which somebody else may have set.
+    uwsgi = sys.modules[_UWSGI]
+    before = getattr(uwsgi, "post_fork_hook", None)
+
+    def post_fork_hook() -> None:
+        if before:
+            before()
+        start_all_anew()
+
+    uwsgi.post_fork_hook = post_fork_hook  # type: ignore[attr-defined]  # it is read by uWSGI
+    options = {option.decode() if isinstance(option, bytes) else option for option in uwsgi.opt}
+    if not {"enable-threads", "threads"} & options:
+        log.error("uWSGI lets no thread run, so nothing is sent before a worker ends: start it with --enable-threads.")
+
+
+_MULTIPROCESSING, _CELERY, _UWSGI = "multiprocessing.util", "celery.signals", "uwsgi"
 _OTHERS: dict[str, Callable[[], None]] = {
     _MULTIPROCESSING: _join_multiprocessing,
-    celery.MODULE: lambda: celery.join(close_all),
-    uwsgi.MODULE: lambda: uwsgi.join(start_all_anew),
+    _CELERY: _join_celery,
+    _UWSGI: _join_uwsgi,
 }
 # A child inherits it together with what it stands for.
 _joined: set[str] = set()

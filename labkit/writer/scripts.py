@@ -48,9 +48,8 @@ class FlushStream:
         Raises:
             redis.ConnectionError, redis.TimeoutError: what arrived is unknown; send it again.
         """
-        keys = self._keys
-        names = [keys.state, keys.index, keys.meta, keys.removed, keys.fences, keys.writers, *batch.keys]
-        names += [name for key in batch.shared for name in keys.of_writers(key)]
+        names = [*self._keys.bookkeeping, *batch.keys]
+        names += [name for key in batch.shared for name in self._keys.of_writers(key)]
         encoded = [name.encode(errors=FOREIGN) for name in names]
         command = ("EVALSHA", self._sha, len(names), *encoded, *batch.arguments(oldest))
         self._connection.send_packed_command(self._connection.pack_command(*command))
@@ -72,7 +71,7 @@ class WriteScripts:
     """What a writer may call: `flush.lua` and `scan.lua`."""
 
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
-        self._client, self._keys = client, keys
+        self.client, self._keys = client, keys
         self._flush, self._scan = Script("flush.lua"), Script("scan.lua")
 
     @contextmanager
@@ -82,7 +81,7 @@ class WriteScripts:
         Raises:
             redis.RedisError, OSError: Redis is away.
         """
-        pool = self._client.connection_pool
+        pool = self.client.connection_pool
         connection = pool.get_connection()
         stream = FlushStream(connection, self._flush.sha, self._keys)
         try:
@@ -95,7 +94,7 @@ class WriteScripts:
 
     def load(self) -> None:
         """Give the server the script, after it answered NOSCRIPT."""
-        self._client.script_load(self._flush.text)
+        self.client.script_load(self._flush.text)
 
     def keys_like(self, pattern: str) -> list[str]:
         """Return the series keys in the index that match, in small steps."""
@@ -109,10 +108,10 @@ class WriteScripts:
     def _step(self, cursor: bytes, pattern: str) -> tuple[bytes, list[bytes]]:
         arguments = (1, self._keys.index, cursor, pattern, ENTRIES_PER_STEP)
         try:
-            reply = self._client.evalsha(self._scan.sha, *arguments)
+            reply = self.client.evalsha(self._scan.sha, *arguments)
         except NoScriptError:
-            self._client.script_load(self._scan.text)
-            reply = self._client.evalsha(self._scan.sha, *arguments)
+            self.client.script_load(self._scan.text)
+            reply = self.client.evalsha(self._scan.sha, *arguments)
         return cast(tuple[bytes, list[bytes]], reply)
 
 

@@ -5,19 +5,18 @@ to Redis every `flush_interval`, as batches that are applied at most once.
 """
 
 import weakref
-from collections.abc import Iterable, Sequence
-from types import TracebackType
+from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn, Self
 
 from labkit.errors import MetricError
-from labkit.keyspace.connection import DEFAULT_URL, endpoint, redact
+from labkit.keyspace.connection import DEFAULT_URL, endpoint
 from labkit.keyspace.keys import Keys
 from labkit.writer.buckets import bounds_of
-from labkit.writer.declaration import Declaration, Shared, labels_of
-from labkit.writer.metrics import Counter, Gauge, Histogram
+from labkit.writer.descriptor import Descriptor, Shared
+from labkit.writer.instruments import Counter, Gauge, Histogram
+from labkit.writer.options import WriterOptions
 from labkit.writer.registry import Registry
-from labkit.writer.telemetry import Telemetry, WriterStats
-from labkit.writer.timing import Timing
+from labkit.writer.self_metrics import SelfMetrics, WriterStats
 from labkit.writer.writer import Writer
 
 
@@ -45,6 +44,9 @@ class RedisMetricsService:
         MetricError: an option is invalid.
     """
 
+    # What makes the metrics of the writer about itself, and where they are.
+    _self_metrics: Callable[[Registry], SelfMetrics] = SelfMetrics
+
     def __init__(  # noqa: PLR0913  one option, one parameter
         self,
         url: str = DEFAULT_URL,
@@ -55,15 +57,14 @@ class RedisMetricsService:
         max_series: int = 100_000,
         lease: float = 60,
     ) -> None:
-        timing, keys = Timing(flush_interval, ttl, lease), Keys(prefix)
+        options, keys = WriterOptions(flush_interval, ttl, lease), Keys(prefix)
         self._registry = Registry(keys, max_series)
         self._writer = Writer(
             endpoint=endpoint(url),
-            where=redact(url),
             keys=keys,
             registry=self._registry,
-            telemetry=Telemetry(self),
-            timing=timing,
+            self_metrics=self._self_metrics(self._registry),
+            options=options,
             # Weak, so that the writer can tell when nobody has this service any more.
             service=weakref.ref(self),
         )
@@ -82,7 +83,7 @@ class RedisMetricsService:
         Raises:
             MetricError: a name is not allowed, or the metric is already declared differently.
         """
-        return self._registry.declare(Declaration("counter", name, help, labels_of(labels, name)), Counter)
+        return self._registry.declare(Descriptor("counter", name, help, labels), Counter)
 
     def gauge(self, name: str, help: str, labels: Sequence[str] = (), *, shared: Shared = "last") -> Gauge:  # noqa: A002
         """Declare a value that goes up and down; `shared` says how several processes combine in it (see `Gauge`).
@@ -90,7 +91,7 @@ class RedisMetricsService:
         Raises:
             MetricError: as for `counter`.
         """
-        return self._registry.declare(Declaration("gauge", name, help, labels_of(labels, name), shared=shared), Gauge)
+        return self._registry.declare(Descriptor("gauge", name, help, labels, shared=shared), Gauge)
 
     def histogram(
         self,
@@ -108,8 +109,8 @@ class RedisMetricsService:
         Raises:
             MetricError: as for `counter`, the buckets are not finite and ascending, or the unit has no default.
         """
-        bounds, names = bounds_of(buckets, unit, name), labels_of(labels, name)
-        return self._registry.declare(Declaration("histogram", name, help, names, unit, bounds), Histogram)
+        bounds = bounds_of(buckets, unit, name)
+        return self._registry.declare(Descriptor("histogram", name, help, labels, unit, bounds), Histogram)
 
     # Sending -------------------------------------------------------------------------------------------------
 
@@ -120,11 +121,11 @@ class RedisMetricsService:
         Raises:
             MetricError: it is not above 0 and below `ttl`.
         """
-        return self._writer.timing.flush_interval
+        return self._writer.flush_interval
 
     @flush_interval.setter
     def flush_interval(self, seconds: float) -> None:
-        self._writer.retime(seconds)
+        self._writer.flush_interval = seconds
 
     def flush(self, timeout: float = 10.0) -> None:
         """Return once everything recorded before this call is acknowledged by Redis.
@@ -149,7 +150,5 @@ class RedisMetricsService:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

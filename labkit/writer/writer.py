@@ -15,15 +15,14 @@ from labkit.keyspace.connection import Endpoint
 from labkit.keyspace.keys import Keys
 from labkit.writer.batch import Outbox
 from labkit.writer.delivery import Delivery
-from labkit.writer.flush_thread import FlushThread
-from labkit.writer.flusher import Flusher
 from labkit.writer.holders import is_held
 from labkit.writer.lifetime import living, release, watch
+from labkit.writer.options import WriterOptions
 from labkit.writer.probe import Probe, questioner
 from labkit.writer.registry import Registry
 from labkit.writer.scripts import WriteScripts
-from labkit.writer.telemetry import Telemetry, WriterStats
-from labkit.writer.timing import Timing
+from labkit.writer.self_metrics import SelfMetrics, WriterStats
+from labkit.writer.worker import Worker
 
 log = logging.getLogger("labkit")
 
@@ -35,74 +34,74 @@ PATIENCE = 10.0
 class Writer:
     """Sends what is recorded to `registry`, from the process that it is in.
 
-    `where` is the server as logs may show it; `service` returns the service object while there is one.
+    `service` returns the service object while there is one.
     """
 
     def __init__(  # noqa: PLR0913  what it is made of
         self,
         *,
         endpoint: Endpoint,
-        where: str,
         keys: Keys,
         registry: Registry,
-        telemetry: Telemetry,
-        timing: Timing,
+        self_metrics: SelfMetrics,
+        options: WriterOptions,
         service: Callable[[], object | None],
     ) -> None:
-        self._endpoint, self.where, self._keys = endpoint, where, keys
-        self._registry, self._telemetry, self._timing = registry, telemetry, timing
+        self._endpoint, self._where, self._keys = endpoint, endpoint.shown, keys
+        self._registry, self._self_metrics, self._options = registry, self_metrics, options
         self._service = service
         self.closed = self._refused = self._named = False
         self._replaced_at: float | None = None
         self._restarts: dict[int, object] = {}
         self._begin()
-        self._thread.start()
-        registry.notice = self._here
+        self._worker.start()
+        registry.before_new_series = self._current_worker
         self._replace_others()
         watch(self)
 
     def __repr__(self) -> str:
-        return f"RedisMetricsService({self.where!r}, prefix={self._keys.prefix!r}, series={len(self._registry)})"
+        return f"RedisMetricsService({self._where!r}, prefix={self._keys.prefix!r}, series={len(self._registry)})"
 
     @property
-    def timing(self) -> Timing:
-        return self._timing
+    def flush_interval(self) -> float:
+        return self._options.flush_interval
 
-    def retime(self, flush_interval: float) -> None:
-        """Send what waits at once, and from then on at this interval; the errors of `Timing`."""
-        self._timing = self._here().timing = replace(self._timing, flush_interval=flush_interval)
-        self._here().ask()
+    @flush_interval.setter
+    def flush_interval(self, seconds: float) -> None:
+        worker = self._current_worker()
+        self._options = worker.options = replace(self._options, flush_interval=seconds)
+        worker.ask()
 
     def flush(self, timeout: float) -> None:
         """Return once everything recorded before this call is acknowledged; the errors of the service's `flush`."""
         if self.closed:
             raise FlushError("The service is closed: new records are discarded.")
-        thread = self._here()
-        if thread.is_current:
+        worker = self._current_worker()
+        if worker.is_current:
             raise FlushError("The flush thread cannot wait for itself: flush from another one.")
-        if not thread.ask().wait(timeout):
+        if not worker.ask().wait(timeout):
             raise FlushError(f"{self._why_not(timeout)} The writer keeps what was recorded and keeps trying.")
 
     def close(self, timeout: float = 5.0) -> None:
         """Flush for the last time and end; the errors of the service's `close`."""
         if self.closed:
             return
-        deadline, thread = monotonic() + timeout, self._here()
+        deadline, worker = monotonic() + timeout, self._current_worker()
         # An exception such as Ctrl-C leaves the service open here: closing is tried again at exit.
-        served = thread.is_current or thread.ask().wait(timeout)
+        served = worker.is_current or worker.ask().wait(timeout)
         if self.closed:
             # A signal handler closed it meanwhile.
             return
         self._registry.close(self._too_late)
-        thread.stop()
+        worker.stop()
         self.closed = True
         release(self)
-        thread.join(deadline - monotonic())
+        worker.join(deadline - monotonic())
         if not served:
             raise FlushError(f"{self._why_not(timeout)} What it did not acknowledge is lost.")
 
     def stats(self) -> WriterStats:
-        return self._here().flusher.stats()
+        return self._current_worker().stats()
 
     def start_anew(self) -> None:
         """Start in this process, if that was not done: neither threads nor sockets survive a fork, and what waits
@@ -111,25 +110,25 @@ class Writer:
         pid, turn = os.getpid(), object()
         # Whoever comes first does it, be it a thread or a signal handler; others find it done. A lock might have been
         # held at the moment of the fork.
-        if self._thread.pid != pid and self._restarts.setdefault(pid, turn) is turn:
+        if self._worker.pid != pid and self._restarts.setdefault(pid, turn) is turn:
             try:
                 self._registry.after_fork()
-                self._telemetry.start()
-                self._thread.take_apart()
+                self._self_metrics.start()
+                self._worker.take_apart()
                 self._begin()
             finally:
                 del self._restarts[pid]
-        if not self._thread.is_started:
+        if not self._worker.is_started:
             self._start_thread()
 
     # ---------------------------------------------------------------------------------------------------------------
 
-    def _here(self) -> FlushThread:
+    def _current_worker(self) -> Worker:
         """Return the flush thread of this process. Here it is noticed that the process is another one: a program that
         forks in C, such as uWSGI, runs none of Python's hooks.
         """
-        if self._thread.pid != os.getpid():
-            pending = self._thread.flusher.stats().pending
+        if self._worker.pid != os.getpid():
+            pending = self._worker.stats().pending
             log.warning(
                 "%r has found itself in another process, forked without Python's hooks. It starts anew here; %d "
                 "records from before are not sent, because nobody can tell which of them are the parent's.",
@@ -137,30 +136,29 @@ class Writer:
                 pending,
             )
             self.start_anew()
-        elif not self._thread.is_started:
+        elif not self._worker.is_started:
             self._start_thread()
-        return self._thread
+        return self._worker
 
     def _begin(self) -> None:
-        client, other = self._endpoint.client(), questioner(self._endpoint)
-        scripts = WriteScripts(client, self._keys)
-        delivery = Delivery(Outbox(self._timing), scripts, self._registry, self._telemetry, self.where)
-        flusher = Flusher(delivery, self._registry, self._telemetry, self._timing, Probe(other))
-        self._thread = FlushThread(flusher, (client, other), self._registry.__len__, self._is_needed)
+        scripts = WriteScripts(self._endpoint.client(), self._keys)
+        delivery = Delivery(Outbox(self._options), scripts, self._registry, self._self_metrics, self._where)
+        probe = Probe(questioner(self._endpoint))
+        self._worker = Worker(self._registry, self._self_metrics, delivery, probe, is_needed=self._is_needed)
 
     def _start_thread(self) -> None:
         try:
-            self._thread.start()
+            self._worker.start()
         except RuntimeError as error:
             log.warning("%r has no thread to send with: %s. The next flush, stats or labels tries again.", self, error)
 
     def _why_not(self, timeout: float) -> str:
-        last_error = self._thread.flusher.last_error or "no answer yet"
-        return f"{self.where} did not acknowledge everything within {timeout:g} s ({last_error}). Is the server up?"
+        last_error = self._worker.last_error or "no answer yet"
+        return f"{self._where} did not acknowledge everything within {timeout:g} s ({last_error}). Is the server up?"
 
     def _too_late(self, _: object) -> None:
         # The last flush still records its own metrics.
-        if not self._thread.is_current and not self._refused:
+        if not self._worker.is_current and not self._refused:
             self._refused = True
             log.warning("The service is closed: new records are discarded.")
 
@@ -168,17 +166,15 @@ class Writer:
 
     def _replace_others(self) -> None:
         for other in living():
-            if isinstance(other, Writer) and other._does_the_same_as(self) and other._replaced_at is None:
+            same = (other._where, other._keys.prefix) == (self._where, self._keys.prefix)
+            if same and other._replaced_at is None:
                 other._replaced_at = monotonic()
-
-    def _does_the_same_as(self, other: "Writer") -> bool:
-        return (self.where, self._keys.prefix) == (other.where, other._keys.prefix)
 
     def _is_needed(self) -> bool:
         """Asked by the flush thread: not if another one was made, and nobody has this one or any of its metrics."""
         if self._replaced_at is None:
             return True
-        if self._service() is None and not is_held(self._thread.flusher):
+        if self._service() is None and not is_held(self._worker):
             release(self)
             return False
         if not self._named and monotonic() - self._replaced_at > PATIENCE:

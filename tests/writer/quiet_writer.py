@@ -1,62 +1,38 @@
 """A writer whose accounts can be compared with what the test did."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable
+from time import monotonic
+
+import redis
 
 from labkit import RedisMetricsService
 from labkit.keyspace.keys import Keys
-from labkit.writer.declaration import Declaration, Shared
-from labkit.writer.metrics import Counter, Gauge, Histogram
+from labkit.writer.batch import Outbox
+from labkit.writer.delivery import Delivery
+from labkit.writer.options import WriterOptions
+from labkit.writer.probe import Probe
 from labkit.writer.registry import Registry
+from labkit.writer.scripts import WriteScripts
+from labkit.writer.self_metrics import SelfMetrics
+from labkit.writer.worker import Worker
 
 
-class Home:
-    """Where the metrics of a writer about itself stay when nobody sends them."""
+def kept_at_home(_: object = None) -> SelfMetrics:
+    """The metrics of a writer about itself, in a registry that nobody sends."""
+    return SelfMetrics(Registry(Keys("home"), 100))
 
-    def __init__(self) -> None:
-        self._registry = Registry(Keys("home"), 100)
 
-    def counter(self, name: str, help: str, labels: Sequence[str] = ()) -> Counter:  # noqa: A002  as the service
-        return self._registry.declare(Declaration("counter", name, help, tuple(labels)), Counter)
-
-    def gauge(self, name: str, help: str, *, shared: Shared) -> Gauge:  # noqa: A002
-        return self._registry.declare(Declaration("gauge", name, help, shared=shared), Gauge)
-
-    def histogram(self, name: str, help: str, *, buckets: tuple[float, ...], unit: str) -> Histogram:  # noqa: A002
-        return self._registry.declare(Declaration("histogram", name, help, unit=unit, buckets=buckets), Histogram)
+def without_thread(client: redis.Redis, registry: Registry, clock: Callable[[], float] = monotonic) -> Worker:
+    """A worker that does only what the test asks it to."""
+    self_metrics, scripts = kept_at_home(), WriteScripts(client, Keys())
+    delivery = Delivery(Outbox(WriterOptions()), scripts, registry, self_metrics, "the server")
+    return Worker(registry, self_metrics, delivery, Probe(client), clock=clock)
 
 
 class QuietWriter(RedisMetricsService):
     """Keeps its metrics about itself at home, so that `stats()` counts the records of the test and no others."""
 
-    def __init__(self, url: str, **options: Any) -> None:
-        self._home = Home()
-        super().__init__(url, **options)
-
-    def counter(self, name: str, help: str, labels: Sequence[str] = ()) -> Counter:  # noqa: A002  as the service
-        return self._home.counter(name, help, labels) if _own(name) else super().counter(name, help, labels)
-
-    def gauge(self, name: str, help: str, labels: Sequence[str] = (), *, shared: Shared = "last") -> Gauge:  # noqa: A002
-        if _own(name):
-            return self._home.gauge(name, help, shared=shared)
-        return super().gauge(name, help, labels, shared=shared)
-
-    def histogram(
-        self,
-        name: str,
-        help: str,  # noqa: A002
-        labels: Sequence[str] = (),
-        *,
-        buckets: Iterable[float] | None = None,
-        unit: str = "",
-    ) -> Histogram:
-        if _own(name):
-            return self._home.histogram(name, help, buckets=tuple(buckets or ()), unit=unit)
-        return super().histogram(name, help, labels, buckets=buckets, unit=unit)
-
-
-def _own(name: str) -> bool:
-    return name.startswith("labkit_writer_")
+    _self_metrics = staticmethod(kept_at_home)
 
 
 def accounts_balance(writer: RedisMetricsService) -> None:

@@ -14,8 +14,9 @@ from hypothesis.extra import numpy as stnp
 
 from labkit.errors import MetricError
 from labkit.keyspace.keys import Keys
-from labkit.writer.declaration import Declaration
-from labkit.writer.metrics import Counter, Gauge, Histogram, Metric
+from labkit.writer.descriptor import Descriptor
+from labkit.writer.instrument import Instrument
+from labkit.writer.instruments import Counter, Gauge, Histogram
 from labkit.writer.registry import Registry
 
 INTEGERS = st.one_of(stnp.integer_dtypes(), stnp.unsigned_integer_dtypes(), stnp.boolean_dtypes())
@@ -45,12 +46,12 @@ NO_NUMBERS = st.one_of(
 )
 
 
-def calls() -> dict[str, tuple[Metric, Callable[[Any], None]]]:
+def calls() -> dict[str, tuple[Instrument, Callable[[Any], None]]]:
     """The five ways to record, each on a metric of its own."""
     registry = Registry(Keys(), 10)
-    counter = registry.declare(Declaration("counter", "c", "Help."), Counter)
-    up, down, to = (registry.declare(Declaration("gauge", name, "Help."), Gauge) for name in ("plus", "minus", "to"))
-    took = registry.declare(Declaration("histogram", "h", "Help.", buckets=(0.0,)), Histogram)
+    counter = registry.declare(Descriptor("counter", "c", "Help."), Counter)
+    up, down, to = (registry.declare(Descriptor("gauge", name, "Help."), Gauge) for name in ("plus", "minus", "to"))
+    took = registry.declare(Descriptor("histogram", "h", "Help.", buckets=(0.0,)), Histogram)
     return {
         "add": (counter, counter.inc),
         "up": (up, up.inc),
@@ -83,7 +84,7 @@ def test_numbers_of_all_types_count_as_what_they_are_worth(value: Any) -> None:
             assert found == wanted(call, exact)
             assert type(found[0] if call == "set" else found) in (float, int)
         else:
-            with pytest.raises(MetricError, match=metric.declaration.name):
+            with pytest.raises(MetricError, match=metric.descriptor.name):
                 record(value)
             assert metric.records == []
 
@@ -93,9 +94,9 @@ def test_what_is_no_number_is_refused_at_the_call(value: Any) -> None:
     """Text, arrays, complex numbers and times: each call raises, and costs no other record."""
     for metric, record in calls().values():
         record(1)
-        with pytest.raises(MetricError, match=metric.declaration.name):
+        with pytest.raises(MetricError, match=metric.descriptor.name):
             record(value)
-        assert (metric.fold(), metric.operation("record") is None) == (1, False)
+        assert (metric.fold(), metric.collect() is None) == (1, False)
 
 
 class Odd:
@@ -120,7 +121,7 @@ FAILING = [Odd(), Decimal("sNaN"), Fraction(10**400), np.float16("inf"), np.ma.m
 def test_what_fails_inside_becomes_an_error_of_ours(value: Any) -> None:
     """Whatever an object's own methods raise, the caller sees a MetricError, and nothing is recorded."""
     for metric, record in calls().values():
-        with pytest.raises(MetricError, match=metric.declaration.name):
+        with pytest.raises(MetricError, match=metric.descriptor.name):
             record(value)
         assert metric.records == []
 
@@ -131,4 +132,4 @@ def test_an_unsigned_integer_does_not_wrap_around() -> None:
     dec(-10)
     dec(np.uint8(1))
     depth.fold()
-    assert depth.operation("record") == '["gauge","record",9.0,9.0]'
+    assert depth.collect() == '["gauge","new",9.0,9.0]'

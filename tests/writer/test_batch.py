@@ -5,11 +5,11 @@ import socket
 import pytest
 
 from labkit.writer.batch import Outbox
-from labkit.writer.timing import Timing
+from labkit.writer.options import WriterOptions
 
 
 def outbox(batches: int) -> Outbox:
-    box = Outbox(Timing(ttl=30))
+    box = Outbox(WriterOptions(ttl=30))
     for i in range(batches):
         box.add([(f"metrics:counter:c{i}", '["counter","new",1]', 2)], {} if i else {"c": {}})
     return box

@@ -6,33 +6,26 @@ import pytest
 import redis
 
 from labkit.keyspace.keys import Keys
-from labkit.writer.batch import Batch, Outbox
-from labkit.writer.declaration import Declaration
-from labkit.writer.delivery import Delivery
-from labkit.writer.flusher import Flusher
-from labkit.writer.metrics import Counter
-from labkit.writer.probe import Probe
+from labkit.writer.batch import Batch
+from labkit.writer.descriptor import Descriptor
+from labkit.writer.instruments import Counter
 from labkit.writer.registry import Registry
-from labkit.writer.scripts import WriteScripts
-from labkit.writer.telemetry import Telemetry
-from labkit.writer.timing import Timing
-from tests.writer.quiet_writer import Home
+from tests.writer.quiet_writer import without_thread
 
 
 class World:
-    """A flusher without a thread, and one counter."""
+    """A worker without its thread, and one counter."""
 
     def __init__(self, client: redis.Redis) -> None:
-        self.client, timing, registry, telemetry = client, Timing(), Registry(Keys(), 1000), Telemetry(Home())
-        self.outbox = Outbox(timing)
-        delivery = Delivery(self.outbox, WriteScripts(client, Keys()), registry, telemetry, "the server")
-        self.flusher = Flusher(delivery, registry, telemetry, timing, Probe(client))
-        self.events = registry.declare(Declaration("counter", "events", "Help."), Counter)
+        self.client, registry = client, Registry(Keys(), 1000)
+        self.worker = without_thread(client, registry)
+        self.outbox = self.worker.outbox
+        self.events = registry.declare(Descriptor("counter", "events", "Help."), Counter)
 
     def record_and_flush(self, times: int = 1) -> None:
         for _ in range(times):
             self.events.inc()
-        self.flusher.flush()
+        self.worker.flush()
 
     @property
     def value(self) -> float:
@@ -53,7 +46,7 @@ def test_a_fence_above_anything_sent_is_somebody_elses(world: World, caplog: pyt
     world.client.hset("metrics.fences", before, 999)
     world.record_and_flush(5)
     assert (world.value, world.outbox.writer != before) == (6, True)
-    assert world.flusher.stats().batches["forgotten"] == 0
+    assert world.worker.stats().batches["forgotten"] == 0
     assert "never sent" in caplog.text
 
 
@@ -61,7 +54,7 @@ def test_a_batch_that_no_server_can_read_is_set_aside(world: World, caplog: pyte
     """It is counted and named once; what waits behind it arrives."""
     world.outbox.add([("metrics:counter:odd", '["counter","record",', 3)], {})
     world.record_and_flush(5)
-    stats = world.flusher.stats()
+    stats = world.worker.stats()
     assert (world.value, stats.dropped, stats.pending, len(world.outbox)) == (6, {"rejected": 3}, 0, 0)
     assert stats.batches["rejected"] == 1
     assert caplog.text.count("metrics:counter:odd") == 1
@@ -72,7 +65,7 @@ def test_an_operation_that_the_server_cannot_apply_costs_its_own_series(world: W
     odd = ("metrics:counter:odd", '["unheard of","record",1]', 3)
     world.outbox.add([odd, ("metrics:counter:good", '["counter","record",2]', 1)], {})
     world.record_and_flush()
-    assert world.flusher.stats().dropped == {"operation": 3}
+    assert world.worker.stats().dropped == {"operation": 3}
     assert json.loads(world.client.get("metrics:counter:good") or "")["value"] == 2
 
 
@@ -88,7 +81,7 @@ def test_what_cannot_be_put_into_a_batch_stays_pending(
     with monkeypatch.context() as patched:
         patched.setattr(world.outbox, "add", fail)
         world.record_and_flush(5)
-        stats = world.flusher.stats()
+        stats = world.worker.stats()
         assert (stats.recorded, stats.written, stats.pending) == (6, 1, 5)
     world.record_and_flush()
-    assert (world.value, world.flusher.stats().written) == (7, 7)
+    assert (world.value, world.worker.stats().written) == (7, 7)

@@ -1,5 +1,6 @@
 """How long series live, how many there may be, and what the writer reports of that: on real servers and pages."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -13,7 +14,6 @@ from tests.redis_server import wait_until
 from tests.writer.quiet_writer import QuietWriter, accounts_are_settled
 from tests.writer.scrape import Scrape, sidecar
 
-SHORT = {"flush_interval": 0.05, "ttl": 0.9}
 MORTAL = """
 import sys, time
 from labkit import RedisMetricsService
@@ -52,7 +52,7 @@ def test_a_child_is_on_the_page_before_its_first_increment(writer: QuietWriter, 
 def test_the_living_stay_and_the_dead_go(redis_url: str, redis_client: redis.Redis, scrape: Scrape) -> None:
     """No scrape misses an idle series of a living writer; that of a writer killed with -9 goes after its ttl."""
     mortal = subprocess.Popen([sys.executable, "-c", MORTAL, redis_url], stdout=subprocess.PIPE)
-    with QuietWriter(redis_url, **SHORT) as living, mortal:
+    with QuietWriter(redis_url, flush_interval=0.05, ttl=0.9) as living, mortal:
         living.counter("idle", "Help.").inc(3)
         living.flush()
         assert mortal.stdout
@@ -148,3 +148,14 @@ def test_the_page_says_what_the_object_says(
     assert page["labkit_writer_flush_seconds_sum"] == pytest.approx(stats.flush_seconds)
     assert page["labkit_writer_series"] == stats.series
     assert page["labkit_writer_pending_series"] == page["labkit_writer_overflows"] == 0
+
+
+def test_a_writer_that_is_closed_has_told_what_it_wrote(redis_url: str, redis_client: redis.Redis) -> None:
+    """Its last flush takes along what was counted before."""
+    redis_client.set("metrics:counter:poisoned", "garbage")
+    with RedisMetricsService(redis_url, flush_interval=600) as metrics:
+        metrics.counter("c", "Help.").inc(3)
+        metrics.counter("poisoned", "Help.").inc()
+    told = "metrics:counter:labkit_writer_{}".format
+    assert json.loads(redis_client.get(told("records_total:outcome=written")) or "")["value"] == 1
+    assert json.loads(redis_client.get(told("series_dropped_total:reason=json")) or "")["value"] == 1

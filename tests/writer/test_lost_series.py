@@ -8,12 +8,12 @@ import redis
 
 from labkit.keyspace.connection import connect
 from labkit.keyspace.keys import Keys
-from labkit.writer.timing import Timing
+from labkit.writer.options import WriterOptions
 from tests.redis_server import RedisServer
 from tests.writer.fault_proxy import FaultProxy
 from tests.writer.quiet_writer import QuietWriter, accounts_are_settled
 from tests.writer.test_flush_lua import batch, replies
-from tests.writer.test_flusher import World
+from tests.writer.test_worker import World
 
 MANY = 3000
 
@@ -83,7 +83,7 @@ def test_a_removal_found_late_does_not_put_what_came_back_to_rest(own_server: Re
         world.record(each=1)
         world.flush()
         proxy.arm("before the request")
-        world.now += Timing().refresh_after
+        world.now += WriterOptions().refresh_after
         world.flush()
         assert world.outbox.series
         replies(own_server.client, batch(1, {key: ["remove"]}, "other"))
@@ -91,7 +91,7 @@ def test_a_removal_found_late_does_not_put_what_came_back_to_rest(own_server: Re
         world.flush()
         assert json.loads(client.get(key) or "")["value"] == 0.5
         client.pexpire(key, 1_000)
-        world.now += Timing().refresh_after
+        world.now += WriterOptions().refresh_after
         world.flush()
         assert client.pttl(key) > 1_000
     proxy.close()

@@ -9,10 +9,10 @@ from types import FrameType
 
 import redis
 
-from labkit.writer import batch, delivery, flusher, metrics
-from tests.writer.test_flusher import World
+from labkit.writer import batch, collector, delivery, instrument, instruments, self_metrics, worker
+from tests.writer.test_worker import World
 
-MODULES = {module.__file__ for module in (batch, delivery, flusher, metrics)}
+MODULES = {module.__file__ for module in (batch, collector, delivery, instrument, instruments, self_metrics, worker)}
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Memory:
         gc.disable()
         sys.setprofile(self)
         try:
-            world.flusher.flush()
+            world.worker.flush()
         except MemoryError:
             # From the account of the failure itself; the thread's loop takes it.
             assert self.failed

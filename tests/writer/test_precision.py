@@ -19,11 +19,12 @@ from labkit import RedisMetricsService
 from labkit.keyspace.keys import Keys
 from labkit.keyspace.script import Script
 from labkit.writer.batch import Outbox
-from labkit.writer.declaration import Declaration
-from labkit.writer.metrics import SLICE, Histogram
+from labkit.writer.descriptor import Descriptor
+from labkit.writer.instrument import SLICE
+from labkit.writer.instruments import Histogram
+from labkit.writer.options import WriterOptions
 from labkit.writer.registry import Registry
 from labkit.writer.scripts import WriteScripts
-from labkit.writer.timing import Timing
 
 HALF_ULP = 2.0**-53
 SERIES, MERGES = 128, 2000
@@ -95,7 +96,7 @@ def test_sums_are_those_of_doubles(
 
 def test_a_quarter_of_a_million_merges(redis_client: redis.Redis) -> None:
     """Sums of either sign, merged 2,000 times each by the real script, are as good as one rounding."""
-    random, outbox = Random(53), Outbox(Timing())
+    random, outbox = Random(53), Outbox(WriterOptions())
     names = [f"metrics:histogram:h:s={n}" for n in range(SERIES)]
     added: list[list[float]] = [[] for _ in names]
     scripts = WriteScripts(redis_client, Keys())
@@ -128,12 +129,12 @@ def test_a_million_merges(redis_client: redis.Redis) -> None:
 def test_millions_folded_in_memory() -> None:
     """Two million observations between two flushes are off by a rounding for each slice, and none is missing."""
     random = Random(54)
-    took = Registry(Keys(), 10).declare(Declaration("histogram", "h", "Help.", buckets=(1.0,)), Histogram)
+    took = Registry(Keys(), 10).declare(Descriptor("histogram", "h", "Help.", buckets=(1.0,)), Histogram)
     values = [random.lognormvariate(0, 3) for _ in range(2_000_000)]
     for value in values:
         took.observe(value)
     while took.fold():
         pass
-    *_, adds, total = json.loads(took.operation("record") or "")
+    *_, adds, total = json.loads(took.collect() or "")
     assert sum(adds[1::2]) == len(values)
     off_by_at_most(total, values, roundings=len(values) // SLICE + 1)

@@ -11,9 +11,9 @@ import pytest
 from labkit import FlushError
 from labkit.errors import MetricError
 from labkit.keyspace.keys import Keys
-from labkit.writer.declaration import OVERFLOW, Declaration
-from labkit.writer.metric import NEVER, NOW
-from labkit.writer.metrics import Counter, Gauge
+from labkit.writer.descriptor import OVERFLOW, Descriptor
+from labkit.writer.instrument import NEVER, NOW
+from labkit.writer.instruments import Counter, Gauge
 from labkit.writer.registry import Registry
 from tests.redis_server import free_port, wait_until
 from tests.writer.quiet_writer import QuietWriter, accounts_balance
@@ -23,7 +23,7 @@ FEW, MANY = 1_000, 16_000
 
 def counter(children: int, max_series: int = 10**6) -> Counter:
     """A counter with so many children."""
-    declared = Declaration("counter", "events", "Help.", ("user",))
+    declared = Descriptor("counter", "events", "Help.", ("user",))
     events = Registry(Keys(), max_series).declare(declared, Counter)
     for user in range(children):
         events.labels(user=str(user)).inc()
@@ -46,16 +46,16 @@ def cost(make: Callable[[], Counter], act: Callable[[Counter], None]) -> float:
 def test_declaring_again_returns_the_same_metric() -> None:
     """Modules may declare what they share; a difference is shown from both sides."""
     registry = Registry(Keys(), 10)
-    first = registry.declare(Declaration("counter", "events", "Help.", ("event",)), Counter)
-    assert registry.declare(Declaration("counter", "events", "Help.", ("event",)), Counter) is first
+    first = registry.declare(Descriptor("counter", "events", "Help.", ("event",)), Counter)
+    assert registry.declare(Descriptor("counter", "events", "Help.", ("event",)), Counter) is first
     with pytest.raises(MetricError, match=r"(?s)'event'.*'place'"):
-        registry.declare(Declaration("counter", "events", "Help.", ("place",)), Counter)
+        registry.declare(Descriptor("counter", "events", "Help.", ("place",)), Counter)
 
 
 def test_too_many_label_sets_fold_into_one_series() -> None:
     """Beyond max_series the totals stay right, in the series whose labels are all overflow."""
     registry = Registry(Keys(), max_series=3)
-    events = registry.declare(Declaration("counter", "events", "Help.", ("user",)), Counter)
+    events = registry.declare(Descriptor("counter", "events", "Help.", ("user",)), Counter)
     for user in range(10):
         events.labels(user=user).inc()
     recorded = {series.label_values: len(series.records) for series in registry.series()}
@@ -148,10 +148,9 @@ def test_a_forked_child_brings_back_nothing_that_was_removed() -> None:
     removed, other = events.children()
     for child in (removed, other):
         child.fold()
-        child.settle()
-        child.due_at = NOW
-    removed.due_at = NEVER
-    events._owner.after_fork()  # type: ignore[attr-defined]  # the registry
+        child.settle(due_at=NOW)
+    removed.suppress_refresh()
+    events._registry.after_fork()
     assert (removed.due_at, other.mode) == (NEVER, "again")
 
 

@@ -152,7 +152,7 @@ def test_a_forgotten_writer_brings_nothing_back(redis_url: str, redis_client: re
         writer.flush()
         other.counter("events", "What happened.", ["user"]).remove(user="a")
         other.flush()
-        redis_client.hdel("metrics.fences", writer._writer._thread.flusher._outbox.writer)
+        redis_client.hdel("metrics.fences", writer._writer._worker.outbox.writer)
         for _ in range(2):  # the first finds that it was forgotten, the second writes all again
             writer.counter("restocks", "Deliveries.").inc()
             writer.flush()

@@ -16,7 +16,7 @@ import redis
 
 from labkit import FlushError, MetricError, RedisMetricsService
 from labkit.errors import ConnectionFailed
-from labkit.writer.declaration import Shared
+from labkit.writer.descriptor import Shared
 from tests.redis_server import RedisServer, free_port, wait_until
 
 

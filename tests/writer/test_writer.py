@@ -12,7 +12,7 @@ import redis
 
 from labkit import RedisMetricsService
 from labkit.writer import writer
-from labkit.writer.metrics import Counter
+from labkit.writer.instruments import Counter
 from tests.redis_server import wait_until
 from tests.writer.test_service import value
 

@@ -11,8 +11,8 @@ from traceback import walk_stack
 from types import FrameType
 
 from labkit import RedisMetricsService
-from labkit.writer.flush_thread import Request
 from labkit.writer.lifetime import close_all
+from labkit.writer.request import Request
 
 
 def wait_for_a_signal() -> None:

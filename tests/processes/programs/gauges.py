@@ -7,7 +7,7 @@ import sys
 from typing import Final
 
 from labkit import RedisMetricsService
-from labkit.writer.declaration import Shared
+from labkit.writer.descriptor import Shared
 
 KINDS: Final[tuple[Shared, ...]] = ("last", "sum", "min", "max")
 

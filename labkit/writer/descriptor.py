@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from reprlib import repr as shortened
@@ -30,7 +30,7 @@ _LONGEST_TEXT = 10_000
 
 
 @dataclass(frozen=True)
-class Declaration:
+class Descriptor:
     """What a metric is: everything that must match when it is declared again.
 
     Raises:
@@ -40,7 +40,7 @@ class Declaration:
     kind: str
     name: str
     help: str
-    labels: tuple[str, ...] = ()
+    labels: Sequence[str] = ()
     unit: str = ""
     buckets: tuple[float, ...] = ()
     shared: Shared = "last"
@@ -58,6 +58,8 @@ class Declaration:
     def _make_plain(self) -> None:
         for what in ("name", "help", "unit"):
             object.__setattr__(self, what, _plain(getattr(self, what), what))
+        if isinstance(self.labels, str | bytes) or not isinstance(self.labels, Iterable):
+            raise MetricError(f"{self.name}: labels={shortened(self.labels)} must be a list of names.")
         object.__setattr__(self, "labels", tuple(_plain(label, f"label of {self.name}") for label in self.labels))
 
     def _check_names(self) -> None:
@@ -84,17 +86,6 @@ class Declaration:
     @property
     def metadata(self) -> dict[str, str]:
         return {"type": self.kind, "help": self.help, "unit": self.unit}
-
-
-def labels_of(labels: Iterable[str], name: str) -> tuple[str, ...]:
-    """Return the names of the labels, which are a list even if there is one; the metric `name` is in the messages.
-
-    Raises:
-        MetricError: it is a text, or nothing to iterate over.
-    """
-    if isinstance(labels, str | bytes) or not isinstance(labels, Iterable):
-        raise MetricError(f"{name}: labels={shortened(labels)} must be a list of names.")
-    return tuple(labels)
 
 
 def _plain(value: object, what: str) -> str:

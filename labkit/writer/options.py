@@ -9,7 +9,7 @@ SHORTEST, LONGEST = 0.001, 10 * 365 * 86400.0
 
 
 @dataclass(frozen=True)
-class Timing:
+class WriterOptions:
     """The durations of one writer, in seconds.
 
     Attributes:
@@ -44,3 +44,7 @@ class Timing:
     def renew_after(self) -> float:
         """The same for an entry in a shared gauge."""
         return min(self.effective_lease, self.ttl) / 3
+
+    def refresh_after_of(self, shared: str) -> float:
+        """How long a series may be idle, by how its gauge is shared."""
+        return self.refresh_after if shared == "last" else self.renew_after

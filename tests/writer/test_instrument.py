@@ -4,9 +4,9 @@ import pytest
 
 from labkit.errors import MetricError
 from labkit.keyspace.keys import Keys
-from labkit.writer.declaration import Declaration
-from labkit.writer.metric import AGAIN, NEVER, NEW, NOW, Mode
-from labkit.writer.metrics import Counter
+from labkit.writer.descriptor import Descriptor
+from labkit.writer.instrument import AGAIN, NEVER, NEW, NOW, Mode
+from labkit.writer.instruments import Counter
 from labkit.writer.registry import Registry
 
 MODES: list[tuple[float, int, Mode]] = [
@@ -23,7 +23,7 @@ MODES: list[tuple[float, int, Mode]] = [
 
 def counter(*labels: str, within: Registry | None = None) -> Counter:
     metrics = Registry(Keys(), 100) if within is None else within
-    return metrics.declare(Declaration("counter", "events", "Help.", labels), Counter)
+    return metrics.declare(Descriptor("counter", "events", "Help.", labels), Counter)
 
 
 def test_one_child_for_labels_by_name_position_and_order() -> None:
@@ -85,7 +85,7 @@ def test_clear_leaves_nothing_of_the_metric_and_all_of_the_others() -> None:
     """Every child goes, from Redis too by its pattern; another metric with the same beginning of its name stays."""
     metrics = Registry(Keys(), 100)
     events = counter("user", within=metrics)
-    other = metrics.declare(Declaration("counter", "events_too", "Help.", ("user",)), Counter).labels(user="a")
+    other = metrics.declare(Descriptor("counter", "events_too", "Help.", ("user",)), Counter).labels(user="a")
     children = [events.labels(user=user) for user in "ab"]
     events.clear()
     removals, departed, series = metrics.snapshot()

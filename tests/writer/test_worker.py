@@ -10,26 +10,22 @@ import redis
 from labkit.keyspace.connection import connect
 from labkit.keyspace.keys import Keys
 from labkit.writer.backoff import CEILING
-from labkit.writer.batch import Outbox
-from labkit.writer.declaration import Declaration
-from labkit.writer.delivery import Delivery
-from labkit.writer.flusher import FOLD_AT, Flusher
-from labkit.writer.metrics import Counter, Gauge, Histogram
-from labkit.writer.probe import Probe
+from labkit.writer.collector import FOLD_AT
+from labkit.writer.descriptor import Descriptor
+from labkit.writer.instruments import Counter, Gauge, Histogram
+from labkit.writer.options import WriterOptions
 from labkit.writer.registry import Registry
-from labkit.writer.scripts import WriteScripts
-from labkit.writer.telemetry import Telemetry, WriterStats
-from labkit.writer.timing import Timing
+from labkit.writer.self_metrics import WriterStats
 from tests.redis_server import RedisServer, free_port, processor_seconds
 from tests.writer.fault_proxy import FaultProxy
-from tests.writer.quiet_writer import Home
+from tests.writer.quiet_writer import without_thread
 
 HOUR = 3600.0
 
 
 @dataclass
 class World:
-    """A flusher, what it sends, and a clock that only the test moves."""
+    """A worker without its thread, what it sends, and a clock that only the test moves."""
 
     client: redis.Redis
     now: float = 0.0
@@ -37,13 +33,12 @@ class World:
     calls: int = 0
 
     def __post_init__(self) -> None:
-        timing, self.registry, telemetry = Timing(), Registry(Keys(), 1000), Telemetry(Home())
-        self.outbox = Outbox(timing)
-        delivery = Delivery(self.outbox, WriteScripts(self.client, Keys()), self.registry, telemetry, "the server")
-        self.flusher = Flusher(delivery, self.registry, telemetry, timing, Probe(self.client), clock=lambda: self.now)
+        self.registry = Registry(Keys(), 1000)
+        self.worker = without_thread(self.client, self.registry, clock=lambda: self.now)
+        self.outbox = self.worker.outbox
         declare = self.registry.declare
-        self.events = declare(Declaration("counter", "events", "Help.", ("n",)), Counter)
-        self.took = declare(Declaration("histogram", "took", "Help.", ("n",), "ms", (5.0, 10.0)), Histogram)
+        self.events = declare(Descriptor("counter", "events", "Help.", ("n",)), Counter)
+        self.took = declare(Descriptor("histogram", "took", "Help.", ("n",), "ms", (5.0, 10.0)), Histogram)
 
     def record(self, each: int) -> None:
         """Record this often to each of ten counters and ten histograms, and fold as the flush thread does."""
@@ -53,24 +48,24 @@ class World:
                 counter.inc(0.5)
                 histogram.observe(7.5)
         self.calls += 20 * each
-        self.flusher.fold()
+        self.worker.fold()
 
     def flush(self) -> float:
         """Flush, and let the time pass until the next."""
-        wait = self.flusher.flush()
+        wait = self.worker.flush()
         self.now += wait
         return wait
 
     def stats(self) -> WriterStats:
-        """What the flusher says about itself, which must account for every call that was made here."""
-        stats = self.flusher.stats()
+        """What the worker says about itself, which must account for every call that was made here."""
+        stats = self.worker.stats()
         assert stats.recorded == self.calls == stats.written + sum(stats.dropped.values()) + stats.pending
         return stats
 
 
 @pytest.fixture
 def world(own_server: RedisServer) -> Iterator[World]:
-    """A flusher whose server can be stopped, after its first flush."""
+    """A worker whose server can be stopped, after its first flush."""
     with connect(own_server.url) as client:
         world = World(client)
         world.record(each=1)
@@ -105,7 +100,7 @@ def test_an_hour_without_a_server(world: World, own_server: RedisServer, caplog:
     assert stats.seconds_since_flush >= HOUR
     assert "refused" in stats.last_error
     own_server.start()
-    assert world.flush() == Timing().flush_interval
+    assert world.flush() == WriterOptions().flush_interval
     all_is_there(world, own_server)
     gone, back = (record.getMessage() for record in caplog.records)
     assert "nothing is lost" in gone
@@ -136,7 +131,7 @@ def test_no_batch_of_histograms_holds_the_server_up(redis_server: RedisServer, r
     """Of 64 histograms of 300 bounds with something in every bucket: less than 5 ms of its processor's time a batch."""
     world, costs = World(redis_client), []
     bounds = tuple(float(5 * n) for n in range(1, 301))
-    took = world.registry.declare(Declaration("histogram", "long", "Help.", ("n",), "ms", bounds), Histogram)
+    took = world.registry.declare(Descriptor("histogram", "long", "Help.", ("n",), "ms", bounds), Histogram)
     for _ in range(4):
         for child in [took.labels(n=n) for n in range(64)]:
             for bound in bounds:
@@ -151,16 +146,16 @@ def test_no_batch_of_histograms_holds_the_server_up(redis_server: RedisServer, r
 def test_a_removed_gauge_rests_until_it_is_recorded_to(world: World) -> None:
     """Neither another flush interval nor the end of the writer brings back what somebody removed."""
     key = "metrics:gauge:holds"
-    gauge = world.registry.declare(Declaration("gauge", "holds", "Help.", shared="sum"), Gauge)
+    gauge = world.registry.declare(Descriptor("gauge", "holds", "Help.", shared="sum"), Gauge)
     gauge.set(5)
     world.flush()
     assert world.client.exists(key)
-    world.registry.let_rest(key)
+    gauge.suppress_refresh()
     world.client.delete(key)
-    world.flusher.retime(Timing(flush_interval=1))
+    world.worker.options = WriterOptions(flush_interval=1)
     world.flush()
     assert not world.client.exists(key)
-    world.flusher.finish()
+    world.worker.finish()
     assert not world.client.exists(key)
 
 

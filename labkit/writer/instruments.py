@@ -11,30 +11,22 @@ A metric without labels is recorded to directly; one with labels hands out child
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, ClassVar, Final, cast
 
 from labkit.errors import MetricError
 from labkit.writer.amounts import number_of
-from labkit.writer.declaration import Declaration
-from labkit.writer.metric import AGAIN, NEVER, NEW, NOW, SLICE, Metric, Mode, Owner
+from labkit.writer.instrument import Instrument, Mode
 from labkit.writer.timer import PER_SECOND, Timer
-
-__all__ = ["AGAIN", "KINDS", "NEVER", "NEW", "NOW", "SLICE", "Counter", "Gauge", "Histogram", "Metric", "Mode"]
 
 # The most common amount. CPython has one object for it, so `is` recognizes it; elsewhere it takes the usual path.
 _ONE = 1
 
 
-class Counter(Metric):
+class Counter(Instrument):
     """A total that only grows."""
 
-    __slots__ = ("_add",)
-
-    def __init__(
-        self, declaration: Declaration, owner: Owner, label_values: tuple[str, ...] = (), key: str = ""
-    ) -> None:
-        super().__init__(declaration, owner, label_values, key)
-        self._add = 0.0
+    __slots__ = ()
+    ZERO = 0.0
 
     def inc(self, amount: float = 1) -> None:
         """Add `amount`, finite and not negative.
@@ -46,28 +38,17 @@ class Counter(Metric):
             return self._append(amount)
         if type(amount) is int and amount >= 0 and amount <= 2**53:
             return self._append(amount)
-        number = number_of(amount, self.declaration.name, at_least=0)
+        number = number_of(amount, self.descriptor.name, at_least=0)
         return self._append(number)
 
-    def fold(self) -> int:
-        chunk = self._chunk()
-        add, n = self._add + _total(chunk), len(chunk)
-        self._give_up(n)
-        self._add = add
-        return n
+    def _add_up(self, chunk: list[float]) -> float:
+        return cast(float, self._aggregate) + _total(chunk)
 
-    def operation(self, mode: Mode) -> str | None:
-        return f'["counter","{mode}",{self._add!r}]' if math.isfinite(self._add) else None
-
-    def settle(self) -> None:
-        self.folded, self._add = 0, 0.0
-
-    def forget(self) -> None:
-        self._forget_pending()
-        self._add = 0.0
+    def _operation(self, mode: Mode) -> str | None:
+        return f'["counter","{mode}",{self._aggregate!r}]' if math.isfinite(self._aggregate) else None
 
 
-class Gauge(Metric):
+class Gauge(Instrument):
     """A value that goes up and down.
 
     With several processes, `shared` says what the one series in Prometheus holds: the value set `last`, or the
@@ -75,15 +56,9 @@ class Gauge(Metric):
     after its service is closed.
     """
 
-    __slots__ = ("_add", "_own", "_set")
-
-    def __init__(
-        self, declaration: Declaration, owner: Owner, label_values: tuple[str, ...] = (), key: str = ""
-    ) -> None:
-        super().__init__(declaration, owner, label_values, key)
-        self._own: float | None = None
-        self._set: float | None = None
-        self._add = 0.0
+    __slots__ = ()
+    # What it was set to since the last batch, what was added after that, and the value it has in this process.
+    ZERO: ClassVar[tuple[float | None, float, float | None]] = (None, 0.0, None)
 
     def set(self, value: float) -> None:
         """Set the gauge to `value`, any finite number.
@@ -95,7 +70,7 @@ class Gauge(Metric):
             return self._append((value,))
         if type(value) is int and value >= -(2**53) and value <= 2**53:
             return self._append((value,))
-        number = number_of(value, self.declaration.name)
+        number = number_of(value, self.descriptor.name)
         return self._append((number,))
 
     def inc(self, amount: float = 1) -> None:
@@ -104,72 +79,57 @@ class Gauge(Metric):
             return self._append(amount)
         if type(amount) is int and amount >= -(2**53) and amount <= 2**53:
             return self._append(amount)
-        number = number_of(amount, self.declaration.name)
+        number = number_of(amount, self.descriptor.name)
         return self._append(number)
 
     def dec(self, amount: float = 1) -> None:
         """Subtract `amount`, any finite number; the same errors as `set`."""
         # An unsigned integer would wrap around, so it becomes a number first.
         if type(amount) is not float and type(amount) is not int:
-            amount = number_of(amount, self.declaration.name)
+            amount = number_of(amount, self.descriptor.name)
         self.inc(-amount)
 
-    def fold(self) -> int:
-        chunk = self._chunk()
+    def _add_up(self, chunk: list[Any]) -> tuple[float | None, float, float | None]:
+        value, add, own = self._aggregate
         last_set = next((i for i in range(len(chunk) - 1, -1, -1) if type(chunk[i]) is tuple), None)
-        value, add, own = self._set, self._add, self._own
         if last_set is not None:
             own = value = float(chunk[last_set][0])
             add = 0.0
-        if chunk:
-            added = _total(chunk if last_set is None else chunk[last_set + 1 :])
-            add, own = add + added, (own or 0.0) + added
-        n = len(chunk)
-        self._give_up(n)
-        self._set, self._add, self._own = value, add, own
-        return n
+        added = _total(chunk if last_set is None else chunk[last_set + 1 :])
+        return value, add + added, (own or 0.0) + added
 
-    def operation(self, mode: Mode) -> str | None:
+    def _operation(self, mode: Mode) -> str | None:
         if self._overflowed():
             return None
-        shared, own, value = self.declaration.shared, self._own, self._set
+        shared, (value, add, own) = self.descriptor.shared, self._aggregate
         if shared != "last":
             operation = f'["shared","{mode}","{shared}"'
             return f"{operation}]" if own is None else f"{operation},{own!r}]"
-        operation = f'["gauge","{mode}",{self._add!r},{own or 0.0!r}'
+        operation = f'["gauge","{mode}",{add!r},{own or 0.0!r}'
         return f"{operation}]" if value is None else f"{operation},{value!r}]"
 
-    def settle(self) -> None:
-        if self._overflowed():
-            self._own = None
-        self.folded, self._set, self._add = 0, None, 0.0
+    def reset(self) -> None:
+        own = None if self._overflowed() else self._aggregate[2]
+        self._aggregate, self.folded = (None, 0.0, own), 0
 
     def _overflowed(self) -> bool:
-        return not (math.isfinite(self._add) and math.isfinite(self._own or 0.0))
-
-    def forget(self) -> None:
-        self._forget_pending()
-        self._own, self._set, self._add = None, None, 0.0
+        _, add, own = self._aggregate
+        return not (math.isfinite(add) and math.isfinite(own or 0.0))
 
     def withdraw(self) -> None:
         """From the next flush on, hold nothing in a shared gauge."""
-        if self.declaration.shared != "last" and self._own is not None:
-            self._own = None
-            self.hurry()
+        value, add, own = self._aggregate
+        if self.descriptor.shared != "last" and own is not None:
+            self._aggregate = (value, add, None)
+            self.make_due()
 
 
-class Histogram(Metric):
+class Histogram(Instrument):
     """How often values fell at or below each bound, with their sum and count."""
 
-    __slots__ = ("_counts", "_sum")
-
-    def __init__(
-        self, declaration: Declaration, owner: Owner, label_values: tuple[str, ...] = (), key: str = ""
-    ) -> None:
-        super().__init__(declaration, owner, label_values, key)
-        # Buckets, counted from 1, that something fell into.
-        self._counts: dict[int, int] = {}
-        self._sum = 0.0
+    __slots__ = ()
+    # Their sum, and how many fell into each bucket, counted from 1, into which any did.
+    ZERO: ClassVar[tuple[float, dict[int, int]]] = (0.0, {})
 
     def observe(self, value: float) -> None:
         """Count `value`, in the histogram's unit, any finite number.
@@ -181,30 +141,27 @@ class Histogram(Metric):
             return self._append(value)
         if type(value) is int and value >= -(2**53) and value <= 2**53:
             return self._append(value)
-        number = number_of(value, self.declaration.name)
+        number = number_of(value, self.descriptor.name)
         return self._append(number)
 
-    def time(self) -> "Timer":
+    def time(self) -> Timer:
         """Time a block, or every call of a function, in the histogram's unit of time (seconds if it has none).
 
         Raises:
             MetricError: the unit is not one of time.
         """
-        unit = self.declaration.unit
+        unit = self.descriptor.unit
         if unit not in PER_SECOND:
-            raise MetricError(f"{self.declaration.name} has the unit {unit!r}; to time, it must be s, ms, us or ns.")
+            raise MetricError(f"{self.descriptor.name} has the unit {unit!r}; to time, it must be s, ms, us or ns.")
         return Timer(self.observe, PER_SECOND[unit])
 
-    def fold(self) -> int:
-        chunk = self._chunk()
-        total, counts, n = self._sum + _total(chunk), self._counts.copy(), len(chunk)
+    def _add_up(self, chunk: list[float]) -> tuple[float, dict[int, int]]:
+        total, counts = self._aggregate[0] + _total(chunk), self._aggregate[1].copy()
         self._count(chunk, counts)
-        self._give_up(n)
-        self._sum, self._counts = total, counts
-        return n
+        return total, counts
 
     def _count(self, chunk: list[float], counts: dict[int, int]) -> None:
-        bounds, below = self.declaration.buckets, 0
+        bounds, below = self.descriptor.buckets, 0
         if len(chunk) < len(bounds):
             for value in chunk:
                 bucket = bisect_left(bounds, value) + 1
@@ -218,21 +175,15 @@ class Histogram(Metric):
                 counts[bucket] = counts.get(bucket, 0) + at_or_below - below
                 below = at_or_below
 
-    def operation(self, mode: Mode) -> str | None:
-        if not math.isfinite(self._sum):
+    def _operation(self, mode: Mode) -> str | None:
+        total, counts = self._aggregate
+        if not math.isfinite(total):
             return None
-        adds = [number for pair in sorted(self._counts.items()) for number in pair]
-        return f'["histogram","{mode}","{self.declaration.bounds_text}",{adds},{self._sum!r}]'
-
-    def settle(self) -> None:
-        self.folded, self._sum, self._counts = 0, 0.0, {}
-
-    def forget(self) -> None:
-        self._forget_pending()
-        self._counts, self._sum = {}, 0.0
+        adds = [number for pair in sorted(counts.items()) for number in pair]
+        return f'["histogram","{mode}","{self.descriptor.bounds_text}",{adds},{total!r}]'
 
 
-KINDS: Final[Mapping[str, type[Metric]]] = {"counter": Counter, "gauge": Gauge, "histogram": Histogram}
+KINDS: Final[Mapping[str, type[Instrument]]] = {"counter": Counter, "gauge": Gauge, "histogram": Histogram}
 
 
 def _total(chunk: list[float]) -> float:

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from labkit.errors import MetricError
 from labkit.keyspace.keys import Keys
-from labkit.writer.declaration import Declaration
-from labkit.writer.metric import Metric
-from labkit.writer.metrics import Counter, Gauge, Histogram
+from labkit.writer.descriptor import Descriptor
+from labkit.writer.instrument import NOW, Instrument
+from labkit.writer.instruments import Counter, Gauge, Histogram
 from labkit.writer.registry import Registry
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False, width=32)
@@ -27,23 +27,22 @@ def registry(max_series: int = 100) -> Registry:
 
 def counter(*labels: str, within: Registry | None = None) -> Counter:
     metrics = registry() if within is None else within
-    return metrics.declare(Declaration("counter", "events", "Help.", labels), Counter)
+    return metrics.declare(Descriptor("counter", "events", "Help.", labels), Counter)
 
 
 def gauge() -> Gauge:
-    return registry().declare(Declaration("gauge", "depth", "Help."), Gauge)
+    return registry().declare(Descriptor("gauge", "depth", "Help."), Gauge)
 
 
 def histogram(*bounds: float, unit: str = "") -> Histogram:
-    return registry().declare(Declaration("histogram", "took", "Help.", (), unit, bounds), Histogram)
+    return registry().declare(Descriptor("histogram", "took", "Help.", (), unit, bounds), Histogram)
 
 
-def taken(series: Metric) -> list[Any]:
+def taken(series: Instrument) -> list[Any]:
     """The operation that goes to Redis, without its mode; then it starts from zero."""
     series.fold()
-    kind, mode, *rest = json.loads(series.operation("record") or "")
-    assert mode == "record"
-    series.settle()
+    kind, _, *rest = json.loads(series.collect() or "")
+    series.settle(due_at=NOW)
     return [kind, *rest]
 
 
@@ -130,8 +129,8 @@ def test_more_than_a_double_holds_is_dropped() -> None:
     events.inc(1.7e308)
     events.inc(1.7e308)
     events.fold()
-    assert events.operation("record") is None
-    events.settle()
+    assert events.collect() is None
+    events.reset()
     events.inc()
     assert taken(events) == ["counter", 1]
 
@@ -144,7 +143,7 @@ class OutOfMemory:
 
 
 @pytest.mark.parametrize("make", [counter, gauge, histogram])
-def test_a_fold_that_fails_gives_up_no_record(make: Callable[[], Metric]) -> None:
+def test_a_fold_that_fails_gives_up_no_record(make: Callable[[], Instrument]) -> None:
     """All stay where they are, to be folded once there is memory again; an operation alone changes nothing."""
     series = make()
     series.records[:] = [1.0, OutOfMemory(), 2.0]
@@ -153,5 +152,5 @@ def test_a_fold_that_fails_gives_up_no_record(make: Callable[[], Metric]) -> Non
     assert (len(series.records), series.folded) == (3, 0)
     series.records[1] = 3.0
     assert (series.fold(), series.folded) == (3, 3)
-    assert series.operation("record") == series.operation("record")
-    assert "6.0" in (series.operation("record") or "")
+    assert series.collect() == series.collect()
+    assert "6.0" in (series.collect() or "")

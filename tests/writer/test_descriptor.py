@@ -12,8 +12,8 @@ from labkit import RedisMetricsService
 from labkit.errors import MetricError
 from labkit.keyspace.keys import Keys
 from labkit.sidecar.sidecar import Sidecar
-from labkit.writer.declaration import PARTS, Declaration
-from labkit.writer.metrics import KINDS, Gauge
+from labkit.writer.descriptor import PARTS, Descriptor
+from labkit.writer.instruments import KINDS, Gauge
 from labkit.writer.registry import Registry
 
 
@@ -64,7 +64,7 @@ def test_what_can_never_be_sent_is_refused(
 def test_whatever_is_declared_can_be_spelled(help_text: str, unit: str) -> None:
     """What a declaration accepts, UTF-8 can carry."""
     try:
-        declared = Declaration("histogram", "took", help_text, (), unit)
+        declared = Descriptor("histogram", "took", help_text, (), unit)
     except MetricError:
         return
     assert "".join(declared.metadata.values()).encode().decode() == f"histogram{help_text}{unit}"
@@ -72,7 +72,7 @@ def test_whatever_is_declared_can_be_spelled(help_text: str, unit: str) -> None:
 
 def test_an_enumeration_is_its_text() -> None:
     """A member of a StrEnum names a metric, and its own methods run no more."""
-    declared = Declaration("counter", Name.EVENTS, "Help.", (Name.EVENTS,))
+    declared = Descriptor("counter", Name.EVENTS, "Help.", (Name.EVENTS,))
     assert [type(text) for text in (declared.name, *declared.labels)] == [str, str]
 
 
@@ -80,14 +80,14 @@ def test_an_enumeration_is_its_text() -> None:
 def test_label_names_that_prometheus_reserves_are_refused(labels: tuple[str, ...]) -> None:
     """A bad label name fails at the declaration."""
     with pytest.raises(MetricError, match="label"):
-        Declaration("counter", "events", "Help.", labels)
+        Descriptor("counter", "events", "Help.", labels)
 
 
 @pytest.mark.parametrize("bounds", [(5, 1), (1, 1), (1, math.nan)])
 def test_bounds_must_ascend(bounds: tuple[float, ...]) -> None:
     """Buckets out of order fail at the declaration."""
     with pytest.raises(MetricError, match="ascending"):
-        Declaration("histogram", "took", "Help.", buckets=bounds)
+        Descriptor("histogram", "took", "Help.", buckets=bounds)
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -95,16 +95,16 @@ def test_bounds_must_ascend(bounds: tuple[float, ...]) -> None:
 def test_no_two_metrics_need_one_name(part: str, kinds: tuple[str, str]) -> None:
     """A histogram has more names than one; whichever comes second is refused, and both are shown."""
     registry = Registry(Keys(), 10)
-    first, second = (Declaration(kind, f"took{part if kind == 'gauge' else ''}", "Help.") for kind in kinds)
+    first, second = (Descriptor(kind, f"took{part if kind == 'gauge' else ''}", "Help.") for kind in kinds)
     registry.declare(first, KINDS[first.kind])
     with pytest.raises(MetricError, match=r"(?s)one name.*kind='(.*)kind='"):
         registry.declare(second, KINDS[second.kind])
     assert len(registry) == 1
-    registry.declare(Declaration("gauge", "took_created", "Help."), Gauge)
+    registry.declare(Descriptor("gauge", "took_created", "Help."), Gauge)
 
 
 def test_no_metric_has_a_name_of_the_sidecars(redis_url: str) -> None:
     """All that the sidecar keeps for itself and Prometheus is refused; nothing that is declared is hidden by it."""
     for name in Sidecar(redis_url)._telemetry.names:
         with pytest.raises(MetricError, match="sidecar"):
-            Declaration("gauge", name, "Help.")
+            Descriptor("gauge", name, "Help.")
