@@ -17,7 +17,7 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from labkit.sidecar.complaints import be_brief
+from labkit.sidecar.log_limits import limit_log
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ def server(app: Starlette, limits: Limits, tls: TlsContext | None = None) -> uvi
     )
     config.limits = limits
     config.load()
-    be_brief()
+    limit_log()
     if tls:
         tls.most = 2 * limits.connections
     config.ssl = tls

@@ -13,8 +13,8 @@ from labkit.keyspace.keys import Keys
 from labkit.keyspace.numbers import le
 from labkit.resources import resource
 from labkit.sidecar.judging import judge
-from labkit.sidecar.mirror import Mirror
 from labkit.sidecar.rendering import Lines, render
+from labkit.sidecar.series_cache import SeriesCache
 from tests.sidecar.hostile import CASES, ONE, SMALL, TIMES, Case
 
 SCRIPT = resource("lua", "redis-exporter.lua").read_text()
@@ -41,12 +41,12 @@ def stock(client: redis.Redis) -> tuple[dict[str, str], dict[str, int]]:
 
 
 def ours(client: redis.Redis) -> tuple[dict[str, str], dict[str, int]]:
-    mirror = Mirror(client, Keys(), [*RESERVED, *OWN])
-    mirror.refresh()
-    lines = [line for line in b"".join(mirror.page()).decode().split("\n") if line and line[0] != "#"]
+    cache = SeriesCache(client, Keys(), [*RESERVED, *OWN])
+    cache.refresh()
+    lines = [line for line in b"".join(cache.page()).decode().split("\n") if line and line[0] != "#"]
     parts = [line.rpartition(" ") for line in lines]
     assert len({sample for sample, _, _ in parts}) == len(parts)
-    return {sample: repr(float(value)) for sample, _, value in parts}, {k: n for k, n in mirror.skipped.items() if n}
+    return {sample: repr(float(value)) for sample, _, value in parts}, {k: n for k, n in cache.skipped.items() if n}
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)

@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from starlette.testclient import TestClient
 
 from labkit import RedisMetricsService
-from labkit.sidecar.exporter import create_app
+from labkit.sidecar.app import create_app
 from labkit.sidecar.exposition import CONTENT_TYPE, Family
 from labkit.sidecar.openmetrics import openmetrics
 from labkit.sidecar.rendering import render

@@ -13,7 +13,7 @@ import pytest
 import uvicorn
 
 from labkit import RedisMetricsService
-from labkit.sidecar.exporter import CHUNK, create_app
+from labkit.sidecar.app import CHUNK, create_app
 from labkit.sidecar.serving import Limits, TlsContext, server
 from labkit.web.listening import listen
 from tests.redis_server import RedisServer, wait_until

@@ -15,14 +15,14 @@ from typing import cast
 import redis
 
 from labkit.keyspace.keys import LONGEST_KEY, Keys
-from labkit.sidecar.deadlines import Deadlines
+from labkit.sidecar.bounded_reads import run_id_of, within
+from labkit.sidecar.expiry_queue import ExpiryQueue
 from labkit.sidecar.exposition import Family, page, read_metadata
 from labkit.sidecar.families import Families, name_and_kind
 from labkit.sidecar.judging import judge
-from labkit.sidecar.reaching import run_id_of, within
 from labkit.sidecar.rendering import Lines, render
 from labkit.sidecar.scripts import LONGEST, Held, ReadScripts
-from labkit.sidecar.unreadable import Unreadable
+from labkit.sidecar.skipped_series import SkippedSeries
 
 KEYS_PER_SCAN = 500
 # Between two SCAN steps, so that a walk never has Redis to itself.
@@ -32,7 +32,7 @@ PATIENCE = 60.0
 _BEGINNING = "-inf"
 
 
-class Mirror:
+class SeriesCache:
     """A copy of the series under one prefix, as text ready to expose.
 
     `reserved` names belong to something else on the same page. All methods may be called from different threads; those
@@ -43,7 +43,7 @@ class Mirror:
         self._client, self._keys = client, keys
         self._scripts = ReadScripts(client, keys)
         self._reserved = frozenset(reserved)
-        self._unreadable = Unreadable()
+        self._skipped_series = SkippedSeries()
         self._lock = threading.RLock()
         self._run_id = ""
         self.pages_read = 0
@@ -74,7 +74,7 @@ class Mirror:
                 self._explain()
             finally:
                 self._count()
-            self._unreadable.complain(monotonic())
+            self._skipped_series.complain(monotonic())
 
     def families(self) -> list[Family]:
         """Return the families on the page, each name once, in alphabetical order."""
@@ -96,7 +96,7 @@ class Mirror:
         """
         self.refresh()
         with self._lock:
-            unseen, cursor = {key for family in self._families for key in family.lines} | {*self._unreadable}, 0
+            unseen, cursor = {key for family in self._families for key in family.lines} | {*self._skipped_series}, 0
         while not stop.is_set():
             with within(PATIENCE):
                 cursor = self._step(cursor, unseen)
@@ -130,8 +130,8 @@ class Mirror:
         # The version after which to continue, and whether everything is being read for the first time.
         self._cursor, self._catching_up = _BEGINNING, True
         self._families = Families(self._reserved)
-        self._unreadable.clear()
-        self._deadlines = Deadlines()
+        self._skipped_series.clear()
+        self._expiries = ExpiryQueue()
         # The names of the series that came since their help was read.
         self._touched: set[str] = set()
         self._text = None
@@ -171,12 +171,12 @@ class Mirror:
     def _read_due(self) -> None:
         """Read those whose time has come again."""
         now = monotonic()
-        due = self._deadlines.pop_due(now)
+        due = self._expiries.pop_due(now)
         try:
             self._read(due)
         except Exception:
             for key in due:
-                self._deadlines.set(key, now)
+                self._expiries.set(key, now)
             raise
 
     def _read(self, keys: list[bytes]) -> None:
@@ -201,15 +201,15 @@ class Mirror:
 
     def _digest(self, key: bytes) -> int | None:
         lines = self._families.lines_of(key)
-        return lines.digest if lines else self._unreadable.digest(key)
+        return lines.digest if lines else self._skipped_series.digest(key)
 
     def _take(self, series: list[Held]) -> None:
         for held in series:
             self._store(held)
             if held.ms >= 0:
-                self._deadlines.set(held.key, monotonic() + held.ms / 1000)
+                self._expiries.set(held.key, monotonic() + held.ms / 1000)
             else:
-                self._deadlines.drop(held.key)
+                self._expiries.drop(held.key)
 
     def _store(self, held: Held) -> None:
         """Take over what was read: its lines, or the reason why there are none; neither if the series is gone."""
@@ -218,22 +218,22 @@ class Mirror:
         if isinstance(found, Lines):
             self._families.put(held.key, found)
             self._touched.add(name_and_kind(held.key)[0])
-            self._unreadable.drop(held.key)
+            self._skipped_series.drop(held.key)
             return
         self._families.remove(held.key)
         if found:
-            self._unreadable.note(held.key, found, None if held.reason else hash(held.json))
+            self._skipped_series.note(held.key, found, None if held.reason else hash(held.json))
         else:
-            self._unreadable.drop(held.key)
+            self._skipped_series.drop(held.key)
 
     def _judge(self, held: Held) -> Lines | str:
-        return self._unreadable.reason(held.key, hash(held.json)) or judge(held.key, held.json)
+        return self._skipped_series.reason(held.key, hash(held.json)) or judge(held.key, held.json)
 
     def _count(self) -> None:
         """Note how many series there are: a page says so even while Redis is being read."""
         self._shown = sum(len(family.lines) for family in self._families.shown)
         conflicts = sum(len(family.lines) for family in self._families.hidden)
-        self._skipped = self._unreadable.by_reason() + Counter(conflict=conflicts)
+        self._skipped = self._skipped_series.by_reason() + Counter(conflict=conflicts)
 
     # Explaining ------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ log = logging.getLogger("labkit")
 COMPLAIN_EVERY, NAMED_AT_ONCE = 60.0, 10
 
 
-class Unreadable:
+class SkippedSeries:
     """Keys and reasons. Not thread-safe."""
 
     def __init__(self) -> None:

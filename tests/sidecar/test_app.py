@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from labkit import RedisMetricsService
 from labkit.errors import ConnectionFailed, PortInUse
-from labkit.sidecar.exporter import create_app, serve
+from labkit.sidecar.app import create_app, serve
 from labkit.sidecar.exposition import CONTENT_TYPE
 from labkit.web.listening import listen
 from tests import ROOT

@@ -24,8 +24,8 @@ from starlette.types import Receive, Scope, Send
 from labkit.errors import LabkitError
 from labkit.keyspace.connection import redact
 from labkit.sidecar.authentication import Authentication
-from labkit.sidecar.mirror import PATIENCE
 from labkit.sidecar.negotiation import CONTENT_TYPES, Format, compresses, negotiate, patience
+from labkit.sidecar.series_cache import PATIENCE
 from labkit.sidecar.serving import Limits, TlsContext, run, server
 from labkit.sidecar.sidecar import Pieces, Sidecar
 from labkit.sidecar.web_config import WebConfig, read_web_config
@@ -49,7 +49,7 @@ LANDING_PAGE = """<!doctype html><html lang="en"><title>labkit sidecar</title>
 """
 
 
-class Exporter:
+class SidecarApp:
     """The endpoints of one sidecar, and the web configuration that protects them."""
 
     def __init__(self, redis_url: str, prefix: str, web_config: Path | None) -> None:
@@ -179,11 +179,11 @@ def create_app(redis_url: str, *, prefix: str = "metrics", web_config: Path | No
         ConnectionFailed: the URL is malformed. If nothing answers there, that is not an error: the page says so.
         LabkitError: the web configuration cannot be used.
     """
-    return Exporter(redis_url, prefix, web_config).application()
+    return SidecarApp(redis_url, prefix, web_config).application()
 
 
 def serve(redis_url: str, host: str, port: int, *, prefix: str = "metrics", web_config: Path | None = None) -> None:
-    """Run the sidecar until SIGTERM or SIGINT; a scrape in progress is answered first. SIGHUP: see `Exporter.reload`.
+    """Run the sidecar until SIGTERM or SIGINT; a scrape in progress is answered first. SIGHUP: see `SidecarApp.reload`.
 
     Raises:
         ConnectionFailed: the URL is malformed.
@@ -192,8 +192,8 @@ def serve(redis_url: str, host: str, port: int, *, prefix: str = "metrics", web_
         LabkitError: the web configuration cannot be used.
     """
     with listen(host, port) as listener:
-        exporter = Exporter(redis_url, prefix, web_config)
-        running = server(exporter.application(), Limits(), exporter.tls())
-        scheme = "https" if exporter.web.tls else "http"
+        app = SidecarApp(redis_url, prefix, web_config)
+        running = server(app.application(), Limits(), app.tls())
+        scheme = "https" if app.web.tls else "http"
         log.warning("labkit sidecar: %s://%s:%d/metrics shows %s", scheme, host, port, redact(redis_url))
-        run(running, listener, exporter.reload)
+        run(running, listener, app.reload)

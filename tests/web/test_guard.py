@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from labkit.traffic import schedule
-from labkit.web.callers import ALLOWED
+from labkit.web.origins import ALLOWED
 from tests.redis_server import free_port, wait_until
 
 EVIL: list[dict[str, str]] = [
