@@ -11,7 +11,7 @@ PYTEST := $(BIN)/pytest
 WORKERS := --numprocesses 3 --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-docker test-versions quick fresh film soak mutants check bench clean
+.PHONY: help demo lab test test-docker test-versions quick fresh film soak mutants lua check bench clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ film: $(TEST) ## Film a pause of Redis in a real browser, for the README.
 mutants: $(TEST) ## Change flush.lua line by line: does a test fail each time?
 	$(BIN)/python scripts/mutants.py
 
+lua: $(TEST) ## Make the Lua files from their parts.
+	$(BIN)/python scripts/build_lua.py
+
 quick: $(TEST) ## Lint, check the types, and run the tests of what changed since the last commit.
 	@$(BIN)/python scripts/quick.py
 
@@ -59,7 +62,9 @@ check: $(TEST) ## Lint, check the types and the structure.
 	$(BIN)/mypy
 	$(BIN)/deptry labkit scripts
 	$(BIN)/lint-imports --no-logo
-	$(PYTEST) --quiet tests/test_public.py tests/test_docs.py
+	$(BIN)/python scripts/lint_lua.py
+	$(BIN)/oxlint labkit configs
+	$(PYTEST) --quiet tests/test_public.py tests/test_docs.py tests/test_lua.py
 
 bench: $(TEST) ## Measure, and print ratios.
 	@for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script || exit 1; done

@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 
 import pytest
 import redis
@@ -236,15 +235,3 @@ def test_a_user_who_may_not_see_a_key_keeps_the_page(redis_client: redis.Redis) 
     finally:
         redis_client.acl_deluser("reader")
     assert [(one.key, one.reason) for one in held][1] == (b"other:counter:x", "prefix")
-
-
-@pytest.mark.parametrize("name", ["flush.lua", "redis-exporter.lua"])
-def test_a_script_opens_with_its_contract(name: str) -> None:
-    """The header of a Lua file says what it is for, and lists KEYS, ARGV and what it returns."""
-    text = resource("lua", name).read_text()
-    header = text.split("\n\nlocal", 1)[0]
-    if header.startswith("#!"):
-        shebang, _, header = header.partition("\n")
-        assert shebang.startswith("#!lua")
-    assert header.startswith(f"-- {name}: ")
-    assert all(re.search(rf"^-- +{word}\b", header, re.MULTILINE) for word in ("KEYS", "ARGV", "Returns"))
