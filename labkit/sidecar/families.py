@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 
-from labkit.keyspace.keys import KINDS
 from labkit.sidecar.exposition import Family
+from labkit.sidecar.kinds import KINDS
 from labkit.sidecar.rendering import Lines
+
+_RANKS = {kind: rank for rank, kind in enumerate(KINDS)}
 
 
 class Families:
@@ -71,7 +73,7 @@ class Families:
 
 
 def _rank(family: Family) -> tuple[str, int]:
-    return family.name, ("histogram", "counter", "gauge").index(family.kind)
+    return family.name, _RANKS[family.kind]
 
 
 def name_and_kind(key: bytes) -> tuple[str, str]:

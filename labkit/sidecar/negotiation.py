@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Literal
 
-from labkit.sidecar.exposition import CONTENT_TYPE
-
 Format = Literal["text", "openmetrics"]
 
 CONTENT_TYPES: dict[Format, str] = {
-    "text": CONTENT_TYPE,
+    "text": "text/plain; version=0.0.4; charset=utf-8",
     "openmetrics": "application/openmetrics-text; version=1.0.0; charset=utf-8",
 }
 

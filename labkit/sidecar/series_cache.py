@@ -74,7 +74,7 @@ class SeriesCache:
                 self._explain()
             finally:
                 self._count()
-            self._skipped_series.complain(monotonic())
+            self._skipped_series.log_new(monotonic())
 
     def families(self) -> list[Family]:
         """Return the families on the page, each name once, in alphabetical order."""
@@ -222,7 +222,7 @@ class SeriesCache:
             return
         self._families.remove(held.key)
         if found:
-            self._skipped_series.note(held.key, found, None if held.reason else hash(held.json))
+            self._skipped_series.put(held.key, found, None if held.reason else hash(held.json))
         else:
             self._skipped_series.drop(held.key)
 
