@@ -31,6 +31,9 @@ test: $(TEST) ## Run every test: unit, real servers, both sidecars, notebooks.
 	$(BIN)/python scripts/versions.py --newest
 
 test-versions: $(TEST) ## Run what depends on other programs on those of Debian 12, 13 and unstable.
+	@# The oldest uvicorn that the sidecar may meet, beside the one that the other tests use.
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target out/uvicorn 'uvicorn==0.36.*'
+	PYTHONPATH=out/uvicorn $(PYTEST) tests/sidecar/test_serving.py tests/sidecar/test_web.py
 	$(BIN)/python scripts/versions.py
 
 soak: $(TEST) ## Try many more random sequences of faults.

@@ -21,7 +21,7 @@ def luacheck() -> tuple[list[str], dict[str, str]]:
     if program := shutil.which("luacheck"):
         return [program], {}
     try:
-        package = fetch("lua-check", lambda step: sys.stderr.write(f"{step}\n")) / "usr"
+        package = fetch("lua-check", _say) / "usr"
     except BinaryNotFound as error:
         raise SystemExit(f"luacheck is not on PATH and cannot be fetched: {error}. Install it.") from None
     libraries = sorted((package / "lib").glob("*-linux-gnu"))
@@ -30,6 +30,10 @@ def luacheck() -> tuple[list[str], dict[str, str]]:
         "LUA_CPATH": ";".join(f"{folder}/lua/5.1/?.so" for folder in libraries),
         "LD_LIBRARY_PATH": ":".join(map(str, libraries)),
     }
+
+
+def _say(step: str) -> None:
+    sys.stderr.write(f"{step}\n")
 
 
 def main() -> int:
