@@ -63,7 +63,7 @@ def test_what_labkit_writes_is_rendered_here() -> None:
     assert fox == Lines('c{a="🦊"} 3\n'.encode(), b"1.5")
 
 
-def test_what_a_double_cannot_hold_is_skipped_series() -> None:
+def test_what_a_double_cannot_hold_is_not_shown() -> None:
     """The carry of a value or a sum is for the next addition only."""
     with_carry = HISTOGRAM.replace(b'"sum":9.5', b'"sum":9.5,"carry":-2.5e-17')
     assert render(b"metrics:histogram:h", with_carry) == render(b"metrics:histogram:h", HISTOGRAM)
