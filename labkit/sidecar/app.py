@@ -11,7 +11,6 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from time import perf_counter
-from typing import Generic, TypeVar
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -32,8 +31,6 @@ from labkit.sidecar.web_config import WebConfig, read_web_config
 from labkit.web.listening import listen
 
 log = logging.getLogger("labkit")
-
-T = TypeVar("T")
 
 # What is sent at a time. The page itself is shared by all that are given it, and held until the slowest has taken it.
 CHUNK = 256 * 1024
@@ -134,14 +131,14 @@ class SidecarApp:
         self._sidecar.close()
 
 
-class SingleFlight(Generic[T]):
+class SingleFlight:
     """Callers that come while the work is being done wait for it and share its result."""
 
-    def __init__(self, work: Callable[[], T]) -> None:
+    def __init__(self, work: Callable[[], bool]) -> None:
         self._work = work
-        self._flight: asyncio.Task[T] | None = None
+        self._flight: asyncio.Task[bool] | None = None
 
-    async def __call__(self) -> T:
+    async def __call__(self) -> bool:
         if self._flight is None or self._flight.done():
             self._flight = asyncio.create_task(run_in_threadpool(self._work))
         # The others still wait for it when one of them is canceled.

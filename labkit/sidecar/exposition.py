@@ -33,7 +33,7 @@ class Family:
         if self.lines.pop(key, None):
             self._text = None
 
-    def explain(self, text: str) -> bool:
+    def set_help(self, text: str) -> bool:
         """Set the help; return whether it changed."""
         changed = text != self.help
         if changed:

@@ -10,7 +10,7 @@ from itertools import pairwise
 from math import isfinite
 
 from labkit.keyspace.numbers import shortest
-from labkit.sidecar.rendering import UNCOUNTABLE, Lines, histogram_lines, is_too_long, value_lines
+from labkit.sidecar.rendering import UNCOUNTABLE, Lines, histogram_lines, is_too_long, is_utf8, value_lines
 
 _PARTS = re.compile(rb"([^:]*):(.*)", re.DOTALL)
 _SERIES = re.compile(rb"([a-zA-Z_][a-zA-Z0-9_]*)(?::(.+))?", re.DOTALL)
@@ -66,10 +66,8 @@ def _parse(key: bytes) -> tuple[bytes, bytes, bytes]:
 
 def _labels(encoded: bytes) -> bytes:
     labels, previous = [], b""
-    try:
-        encoded.decode()
-    except UnicodeDecodeError:
-        raise _Unfit("labels") from None
+    if not is_utf8(encoded):
+        raise _Unfit("labels")
     for pair in encoded.split(b","):
         parts = _LABEL.fullmatch(pair)
         if parts is None or _CONTROL.search(pair) or not previous < parts[1] or _is_reserved(parts[1]):

@@ -151,12 +151,13 @@ def _labels(encoded: bytes) -> bytes | None:
     pairs = [pair.partition(b"=") for pair in encoded.split(b",")]
     if not _sound(tuple([name for name, _, _ in pairs])):
         return None
-    if not all(_PLAIN.fullmatch(value) for _, _, value in pairs) or not _is_utf8(encoded):
+    if not all(_PLAIN.fullmatch(value) for _, _, value in pairs) or not is_utf8(encoded):
         return None
     return b",".join([b'%b="%b"' % (name, value) for name, _, value in pairs])
 
 
-def _is_utf8(text: bytes) -> bool:
+def is_utf8(text: bytes) -> bool:
+    """Whether a text can be on the page at all."""
     if text.isascii():
         return True
     try:

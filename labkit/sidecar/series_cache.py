@@ -21,7 +21,7 @@ from labkit.sidecar.exposition import Family, page, read_metadata
 from labkit.sidecar.families import Families, name_and_kind
 from labkit.sidecar.judging import judge
 from labkit.sidecar.rendering import Lines, render
-from labkit.sidecar.scripts import LONGEST, Held, ReadScripts
+from labkit.sidecar.scripts import LONGEST, Changes, Held, ReadScripts
 from labkit.sidecar.skipped_series import SkippedSeries
 
 KEYS_PER_SCAN = 500
@@ -36,7 +36,7 @@ class SeriesCache:
     """A copy of the series under one prefix, as text ready to expose.
 
     `reserved` names belong to something else on the same page. All methods may be called from different threads; those
-    that count do not wait for Redis.
+    that count do not wait for Redis. `skipped` says how many series cannot be shown at present, by reason.
     """
 
     def __init__(self, client: redis.Redis, keys: Keys, reserved: Iterable[str] = ()) -> None:
@@ -54,11 +54,6 @@ class SeriesCache:
     def __len__(self) -> int:
         return self._shown
 
-    @property
-    def skipped(self) -> Counter[str]:
-        """How many series cannot be shown at present, by reason."""
-        return self._skipped
-
     def refresh(self, patience: float = PATIENCE) -> None:
         """Bring the copy up to date, within about `patience` seconds.
 
@@ -68,10 +63,10 @@ class SeriesCache:
         """
         with self._lock, within(patience):
             try:
-                self._meet_server()
+                self._check_server()
                 self._read_changed(monotonic() + patience)
                 self._read_due()
-                self._explain()
+                self._read_help()
             finally:
                 self._count()
             self._skipped_series.log_new(monotonic())
@@ -79,13 +74,13 @@ class SeriesCache:
     def families(self) -> list[Family]:
         """Return the families on the page, each name once, in alphabetical order."""
         with self._lock:
-            return self._families.shown
+            return self._families.shown_and_hidden()[0]
 
     def page(self) -> tuple[bytes, ...]:
         """Return the page with all families, in pieces. Cached until something changes."""
         with self._lock:
             if self._text is None:
-                self._text = page(self._families.shown)
+                self._text = page(self.families())
             return self._text
 
     def walk(self, stop: threading.Event) -> None:
@@ -120,9 +115,9 @@ class SeriesCache:
         self._read([key for key in unseen if len(key) <= LONGEST_KEY])
         with self._lock, within(PATIENCE):
             # Of a key that is too long we know too little to ask for it.
-            self._take([Held(key, -2, b"") for key in unseen if len(key) > LONGEST_KEY])
+            self._update([Held(key, -2, b"") for key in unseen if len(key) > LONGEST_KEY])
             self._touched.update(family.name for family in self._families)
-            self._explain()
+            self._read_help()
             self._count()
 
     def _forget_all(self) -> None:
@@ -138,8 +133,8 @@ class SeriesCache:
 
     # Reading ---------------------------------------------------------------------------------------------------
 
-    def _meet_server(self) -> None:
-        """A server that was restarted or replaced may have a different past: read everything from it."""
+    def _check_server(self) -> None:
+        """Read everything again if the server was restarted or replaced: it may have a different past."""
         run_id = run_id_of(self._client)
         if run_id != self._run_id:
             self._forget_all()
@@ -155,18 +150,21 @@ class SeriesCache:
                 # This server has a different past from the one we have seen.
                 self._forget_all()
                 self._epoch, self._version = changes.epoch, changes.version
-            elif self._catching_up:
-                self._take(changes.series)
-                self._catching_up = bool(changes.reached)
-                self._cursor = changes.reached or f"{self._version:.17g}"
             else:
-                self._take(changes.series)
-                self._version, goal = changes.version, min(goal, changes.version)
-                self._cursor = changes.reached or f"{self._version:.17g}"
+                goal = inf if self._catching_up else min(goal, changes.version)
+                self._follow(changes)
                 if float(self._cursor) >= goal:
                     return
             if monotonic() > deadline:
                 raise redis.TimeoutError("what changed could not be read in time, and will be read on")
+
+    def _follow(self, changes: Changes) -> None:
+        self._update(changes.series)
+        if self._catching_up:
+            self._catching_up = bool(changes.reached)
+        else:
+            self._version = changes.version
+        self._cursor = changes.reached or f"{self._version:.17g}"
 
     def _read_due(self) -> None:
         """Read those whose time has come again."""
@@ -185,7 +183,7 @@ class SeriesCache:
         while done < len(keys):
             with self._lock, within(PATIENCE):
                 series = self._scripts.read(keys[done:])
-                self._take(series)
+                self._update(series)
             done += len(series)
 
     def _differing(self, keys: list[bytes]) -> list[bytes]:
@@ -203,15 +201,15 @@ class SeriesCache:
         lines = self._families.lines_of(key)
         return lines.digest if lines else self._skipped_series.digest(key)
 
-    def _take(self, series: list[Held]) -> None:
+    def _update(self, series: list[Held]) -> None:
         for held in series:
-            self._store(held)
+            self._update_one(held)
             if held.ms >= 0:
                 self._expiries.set(held.key, monotonic() + held.ms / 1000)
             else:
                 self._expiries.drop(held.key)
 
-    def _store(self, held: Held) -> None:
+    def _update_one(self, held: Held) -> None:
         """Take over what was read: its lines, or the reason why there are none; neither if the series is gone."""
         self._text = None
         found = held.reason if held.reason or held.gone else render(held.key, held.json) or self._judge(held)
@@ -231,19 +229,20 @@ class SeriesCache:
 
     def _count(self) -> None:
         """Note how many series there are: a page says so even while Redis is being read."""
-        self._shown = sum(len(family.lines) for family in self._families.shown)
-        conflicts = sum(len(family.lines) for family in self._families.hidden)
-        self._skipped = self._skipped_series.by_reason() + Counter(conflict=conflicts)
+        shown, hidden = self._families.shown_and_hidden()
+        self._shown = sum(len(family.lines) for family in shown)
+        conflicts = sum(len(family.lines) for family in hidden)
+        self.skipped = self._skipped_series.by_reason() + Counter(conflict=conflicts)
 
-    # Explaining ------------------------------------------------------------------------------------------------
+    # Help -----------------------------------------------------------------------------------------------------
 
-    def _explain(self) -> None:
+    def _read_help(self) -> None:
         """Read the help of those families that got a series: only that may be new."""
         names = sorted(self._touched)
         while names:
             found = self._scripts.metadata(names)
             helps = read_metadata(found)
-            changed = [self._families.explain(name, helps.get(name, "")) for name in found]
+            changed = [self._families.set_help(name, helps.get(name, "")) for name in found]
             if any(changed):
                 self._text = None
             del names[: len(found)]

@@ -2,13 +2,13 @@
 
 import logging
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from math import nan
 from time import monotonic, perf_counter
 
 import prometheus_client as prom
 import redis
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.openmetrics import exposition
 from prometheus_client.registry import Collector
 
@@ -195,20 +195,21 @@ class _CacheCollector(Collector):
     def __init__(self, cache: Callable[[], SeriesCache]) -> None:
         self._cache = cache
 
-    def describe(self) -> tuple[GaugeMetricFamily, GaugeMetricFamily, CounterMetricFamily]:
-        return (
-            GaugeMetricFamily("labkit_sidecar_series", "Series on the page."),
-            GaugeMetricFamily(
-                "labkit_sidecar_series_skipped", "Series that cannot be read at present, by reason.", labels=["reason"]
-            ),
-            CounterMetricFamily("labkit_sidecar_pages_read", "Pages of changed series requested from Redis."),
-        )
+    def describe(self) -> list[Metric]:
+        return self._families(0, {}, 0)
 
-    def collect(self) -> tuple[GaugeMetricFamily, GaugeMetricFamily, CounterMetricFamily]:
-        series, skipped, pages = self.describe()
+    def collect(self) -> list[Metric]:
         cache = self._cache()
-        series.add_metric([], len(cache))
-        for reason, count in cache.skipped.items():
-            skipped.add_metric([reason], count)
-        pages.add_metric([], cache.pages_read)
-        return series, skipped, pages
+        return self._families(len(cache), cache.skipped, cache.pages_read)
+
+    def _families(self, series: int, skipped: Mapping[str, int], pages: int) -> list[Metric]:
+        reasons = GaugeMetricFamily(
+            "labkit_sidecar_series_skipped", "Series that cannot be read at present, by reason.", labels=["reason"]
+        )
+        for reason, count in skipped.items():
+            reasons.add_metric([reason], count)
+        return [
+            GaugeMetricFamily("labkit_sidecar_series", "Series on the page.", series),
+            reasons,
+            CounterMetricFamily("labkit_sidecar_pages_read", "Pages of changed series requested from Redis.", pages),
+        ]

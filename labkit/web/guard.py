@@ -1,4 +1,4 @@
-"""The store's and Locust's doors: who may come in is said by `labkit.web.origins`."""
+"""Keep pages of other sites from using the store and Locust; `labkit.web.origins` says which ones may."""
 
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 class OriginGuard:
-    """Lets the calls of other sites' pages not come in to an ASGI application; they are answered with 403.
+    """An ASGI middleware that answers requests from pages of other sites with 403.
 
     Args:
-        app: the application behind the door.
+        app: the application to guard.
         pages: paths to which a link on any page may lead: looking at them changes nothing.
     """
 
@@ -33,7 +33,7 @@ class OriginGuard:
 
 
 def guard_locust(environment: Any, **_: Any) -> None:
-    """Do the same for Locust's web page, which may start traffic to anywhere: a listener of its event `init`."""
+    """Guard Locust's web page, which may start traffic to anywhere; a listener of its event `init`."""
     if not environment.web_ui:
         return
     from flask import request
