@@ -9,7 +9,8 @@ Redis -> one series   bounded_reads    how long to wait for Redis
                       expiry_queue     when each series expires
                       families         which family has which name on the page
                       series_cache     every series of one Redis, kept up to date
--> a page             exposition       families -> the text format
+-> a page             kinds            what a page needs to know of each kind of metric
+                      exposition       families -> the text format
                       openmetrics      families -> OpenMetrics
                       filtering        name[]: part of a page
                       sidecar          the series cache, metrics of its own, and the page made of both
