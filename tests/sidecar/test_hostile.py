@@ -18,6 +18,7 @@ from labkit.sidecar.sidecar import Sidecar
 from labkit.stack import binaries
 from tests.redis_server import free_port, wait_until
 from tests.sidecar.hostile import BAD, Bad
+from tests.sidecar.stock_script import SCRIPT, script_samples
 
 # The text of a number that is finite, or of one that is not.
 _GO_FLOAT = re.compile(r"[+-]?\d{1,20}(\.\d{1,20})?(e[+-]?\d{1,3})?|NaN|\+Inf")
@@ -86,10 +87,7 @@ def skipped(page: str) -> dict[str, float]:
 def test_one_bad_series_costs_nobody_else_a_place(redis_url: str, redis_client: redis.Redis, bad: Bad) -> None:
     """It is counted by its reason, by both sidecars; the page is sound and has everything else."""
     put(redis_client, bad)
-    flat = redis_client.eval(resource("lua", "redis-exporter.lua").read_text(), 0)
-    assert isinstance(flat, list)
-    told = dict(zip(flat[::2], flat[1::2], strict=True))
-    assert told[b'labkit_sidecar_series_skipped{reason="%b"}' % bad.reason.encode()] == b"1"
+    assert script_samples(redis_client)[f'labkit_sidecar_series_skipped{{reason="{bad.reason}"}}'] == "1"
     page = page_of(redis_url)
     assert skipped(page) == {bad.reason: 1}
     check(page)
@@ -181,7 +179,7 @@ def test_every_way_in_which_the_stock_exporter_calls(
     for name in CLASHES:
         put(redis_client, Bad(f"metrics:gauge:{name}".encode(), b'{"value":5}', "conflict"))
     call = redis_client.eval if command == "EVAL" else redis_client.eval_ro
-    flat = call(resource("lua", "redis-exporter.lua").read_text(), 0, *arguments)
+    flat = call(SCRIPT, 0, *arguments)
     assert isinstance(flat, list)
     assert len(flat) % 2 == 0
     assert all(isinstance(item, bytes) for item in flat)
