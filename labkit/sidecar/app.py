@@ -23,8 +23,8 @@ from starlette.types import Receive, Scope, Send
 from labkit.errors import LabkitError
 from labkit.keyspace.connection import redact
 from labkit.sidecar.authentication import Authentication
-from labkit.sidecar.negotiation import CONTENT_TYPES, Format, compresses, negotiate, patience
-from labkit.sidecar.series_cache import PATIENCE
+from labkit.sidecar.negotiation import CONTENT_TYPES, Format, compresses, negotiate, refresh_timeout
+from labkit.sidecar.series_cache import REFRESH_TIMEOUT
 from labkit.sidecar.serving import Limits, TlsContext, run, server
 from labkit.sidecar.sidecar import Pieces, Sidecar
 from labkit.sidecar.web_config import WebConfig, read_web_config
@@ -110,9 +110,9 @@ class SidecarApp:
             up = await self._refresh()
             return await run_in_threadpool(self._sidecar.page, up, wanted, names)
 
-        waits = patience(request.headers.get("x-prometheus-scrape-timeout-seconds", ""), PATIENCE)
+        timeout = refresh_timeout(request.headers.get("x-prometheus-scrape-timeout-seconds", ""), REFRESH_TIMEOUT)
         making = asyncio.create_task(fresh())
-        done, _ = await asyncio.wait([making], timeout=waits)
+        done, _ = await asyncio.wait([making], timeout=timeout)
         # It goes on, for those who wait longer: one client's haste is nobody else's business.
         return making.result() if done else await run_in_threadpool(self._sidecar.page, False, wanted, names)
 

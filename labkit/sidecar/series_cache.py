@@ -28,7 +28,7 @@ KEYS_PER_SCAN = 500
 # Between two SCAN steps, so that a walk never has Redis to itself.
 SCAN_PAUSE = 0.002
 # How long a refresh may take, s, or one step of a walk, however slow the link is.
-PATIENCE = 60.0
+REFRESH_TIMEOUT = 60.0
 _BEGINNING = "-inf"
 
 
@@ -54,17 +54,17 @@ class SeriesCache:
     def __len__(self) -> int:
         return self._shown
 
-    def refresh(self, patience: float = PATIENCE) -> None:
-        """Bring the copy up to date, within about `patience` seconds.
+    def refresh(self, timeout: float = REFRESH_TIMEOUT) -> None:
+        """Bring the copy up to date, within about `timeout` seconds.
 
         Raises:
             redis.RedisError: Redis is away, refuses or is slow; the copy is older than it should be. The next refresh
                 goes on from there.
         """
-        with self._lock, within(patience):
+        with self._lock, within(timeout):
             try:
                 self._check_server()
-                self._read_changed(monotonic() + patience)
+                self._read_changed(monotonic() + timeout)
                 self._read_due()
                 self._read_help()
             finally:
@@ -93,7 +93,7 @@ class SeriesCache:
         with self._lock:
             unseen, cursor = {key for family in self._families for key in family.lines} | {*self._skipped_series}, 0
         while not stop.is_set():
-            with within(PATIENCE):
+            with within(REFRESH_TIMEOUT):
                 cursor = self._step(cursor, unseen)
             if cursor == 0:
                 self._finish(unseen)
@@ -113,10 +113,10 @@ class SeriesCache:
     def _finish(self, unseen: set[bytes]) -> None:
         """Forget those that a walk has not seen, if they are gone."""
         self._read([key for key in unseen if len(key) <= LONGEST_KEY])
-        with self._lock, within(PATIENCE):
+        with self._lock, within(REFRESH_TIMEOUT):
             # Of a key that is too long we know too little to ask for it.
             self._update([Held(key, -2, b"") for key in unseen if len(key) > LONGEST_KEY])
-            self._touched.update(family.name for family in self._families)
+            self._changed_names.update(family.name for family in self._families)
             self._read_help()
             self._count()
 
@@ -128,7 +128,7 @@ class SeriesCache:
         self._skipped_series.clear()
         self._expiries = ExpiryQueue()
         # The names of the series that came since their help was read.
-        self._touched: set[str] = set()
+        self._changed_names: set[str] = set()
         self._text = None
 
     # Reading ---------------------------------------------------------------------------------------------------
@@ -181,7 +181,7 @@ class SeriesCache:
         """Read these series, in small steps, whether or not they have changed."""
         done = 0
         while done < len(keys):
-            with self._lock, within(PATIENCE):
+            with self._lock, within(REFRESH_TIMEOUT):
                 series = self._scripts.read(keys[done:])
                 self._update(series)
             done += len(series)
@@ -215,7 +215,7 @@ class SeriesCache:
         found = held.reason if held.reason or held.gone else render(held.key, held.json) or self._judge(held)
         if isinstance(found, Lines):
             self._families.put(held.key, found)
-            self._touched.add(name_and_kind(held.key)[0])
+            self._changed_names.add(name_and_kind(held.key)[0])
             self._skipped_series.drop(held.key)
             return
         self._families.remove(held.key)
@@ -238,7 +238,7 @@ class SeriesCache:
 
     def _read_help(self) -> None:
         """Read the help of those families that got a series: only that may be new."""
-        names = sorted(self._touched)
+        names = sorted(self._changed_names)
         while names:
             found = self._scripts.metadata(names)
             helps = read_metadata(found)
@@ -246,4 +246,4 @@ class SeriesCache:
             if any(changed):
                 self._text = None
             del names[: len(found)]
-        self._touched.clear()
+        self._changed_names.clear()

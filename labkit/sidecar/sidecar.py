@@ -19,7 +19,7 @@ from labkit.sidecar.bounded_reads import bounded_client, cause
 from labkit.sidecar.filtering import select
 from labkit.sidecar.negotiation import Format
 from labkit.sidecar.openmetrics import openmetrics
-from labkit.sidecar.series_cache import PATIENCE, SeriesCache
+from labkit.sidecar.series_cache import REFRESH_TIMEOUT, SeriesCache
 
 log = logging.getLogger("labkit")
 
@@ -59,11 +59,11 @@ class Sidecar:
         self._text: Pieces | None = None
         self._openmetrics: bytes | None = None
 
-    def refresh(self, patience: float = PATIENCE) -> bool:
-        """Read what changed in Redis; return whether it could be read, within about `patience` seconds."""
+    def refresh(self, timeout: float = REFRESH_TIMEOUT) -> bool:
+        """Read what changed in Redis; return whether it could be read, within about `timeout` seconds."""
         started = perf_counter()
         try:
-            self._cache.refresh(patience)
+            self._cache.refresh(timeout)
         except (redis.RedisError, OSError) as error:
             if self._up_is(False):
                 log.warning("%s: %s. The page says redis_up 0 until it answers.", redact(self._url), cause(error))

@@ -164,7 +164,7 @@ def test_a_reading_that_takes_too_long_goes_on_at_the_next_scrape(
     attempts = 0
     while not len(cache) >= 1000:
         with contextlib.suppress(redis.TimeoutError):
-            cache.refresh(patience=0)
+            cache.refresh(timeout=0)
         attempts += 1
         assert attempts < 20
     assert sum(value for name, value in shown(cache).items() if name.startswith("g")) == 999 * 1000 / 2
