@@ -11,7 +11,7 @@ PYTEST := $(BIN)/pytest
 WORKERS := --numprocesses 3 --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-docker test-versions quick fresh film pictures soak mutants check bench clean
+.PHONY: help demo lab test test-docker test-versions quick fresh film pictures soak mutants lua check bench clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ test: $(TEST) ## Run every test: unit, real servers, both sidecars, notebooks.
 	$(BIN)/python scripts/versions.py --newest
 
 test-versions: $(TEST) ## Run what depends on other programs on those of Debian 12, 13 and unstable.
+	@# The oldest uvicorn that the sidecar may meet, beside the one that the other tests use.
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target out/uvicorn 'uvicorn==0.36.*'
+	PYTHONPATH=out/uvicorn $(PYTEST) tests/sidecar/test_serving.py tests/sidecar/test_web.py
 	$(BIN)/python scripts/versions.py
 
 soak: $(TEST) ## Try many more random sequences of faults.
@@ -53,6 +56,9 @@ pictures: $(TEST) ## Take the pictures of README and docs/ anew, in a real brows
 mutants: $(TEST) ## Change flush.lua line by line: does a test fail each time?
 	$(BIN)/python scripts/mutants.py
 
+lua: $(TEST) ## Make the Lua files from their parts.
+	$(BIN)/python scripts/build_lua.py
+
 quick: $(TEST) ## Lint, check the types, and run the tests of what changed since the last commit.
 	@$(BIN)/python scripts/quick.py
 
@@ -62,7 +68,9 @@ check: $(TEST) ## Lint, check the types and the structure.
 	$(BIN)/mypy
 	$(BIN)/deptry labkit scripts
 	$(BIN)/lint-imports --no-logo
-	$(PYTEST) --quiet tests/test_public.py tests/test_docs.py
+	$(BIN)/python scripts/lint_lua.py
+	$(BIN)/oxlint labkit configs
+	$(PYTEST) --quiet tests/test_public.py tests/test_docs.py tests/test_lua.py
 
 bench: $(TEST) ## Measure, and print ratios.
 	@for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script || exit 1; done

@@ -50,21 +50,23 @@
 -- whatever a key holds, it cannot hold up the server. Series that labkit wrote are taken apart by patterns, several
 -- times as fast as cjson; all others are decoded.
 
+-- Made by `make lua` from lua/commands/ and lua/includes/: change it there.
+
 local call, try_call, format = redis.call, redis.pcall, string.format
-local match, find, concat = string.match, string.find, table.concat
+local match, find, sub, concat = string.match, string.find, string.sub, table.concat
 local STATE, INDEX, META, REMOVED, FENCES, WRITERS, FIRST_SERIES = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], 7
 local NUMBER, OLDEST, WRITER = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local TTL, FENCE_TTL, LEASE = tonumber(ARGV[4]), tonumber(ARGV[5]) / 1000, ARGV[6] / 1000
 local NEW_EPOCH, ENTRY, METADATA, OPERATIONS = ARGV[7], ARGV[8], ARGV[9], ARGV[10]
--- What one call reads of a key, and decodes of one that labkit did not write, in bytes.
-local LONGEST, LONGEST_TEXT, LONGEST_FOREIGN = 32 * 1024, "32768", 1024
+-- What one call decodes of a key that labkit did not write, in bytes.
+local LONGEST_FOREIGN = 1024
 -- What one call decodes of such keys together, and of bounds that are not the operation's.
 local LONGEST_BOUNDS = 16 * 1024
 local unusual_left = LONGEST_BOUNDS
 -- What one call cleans up.
 local SWEPT_PER_STEP, STEPS_PER_CALL, FENCES_PER_CALL, REMOVALS_PER_CALL, LEASES_PER_CALL = 8, 8, 8, 256, 1024
 
--- Guard clauses ---------------------------------------------------------------
+-- Guard clauses
 
 local function is_version(n)
   return n and n % 1 == 0 and n >= 0 and n < 2 ^ 53
@@ -113,19 +115,71 @@ local now = clock[1] + clock[2] / 1000000
 local now_text = format("%.3f", now)
 local updated = ',"updated":' .. now_text .. "}"
 
--- Numbers ---------------------------------------------------------------------
+-- What ends the plan and is about the whole batch. Kept here, because pcall returns no more of an error than its text.
+local refusal
 
-local function finite(n)
-  return type(n) == "number" and n == n and n ~= math.huge and n ~= -math.huge
+local function refuse(reply)
+  refusal = reply
+  error(reply)
 end
 
--- What `..` turns into text that reads back as the same double. Of a plain number it keeps 14 digits.
-local function text(n)
-  if n % 1 == 0 and n < 1e14 and n > -1e14 then return n end
+local function checked_call(...)
+  local reply = try_call(...)
+  if type(reply) == "table" and reply.err then refuse(reply) end
+  return reply
+end
+
+-- The names of keys.
+
+-- "metrics.index" -> "metrics:", with which the key of each of its series begins.
+local function prefix_of(index)
+  return sub(index, 1, -7) .. ":"
+end
+
+local function has_prefix(key, prefix)
+  return sub(key, 1, #prefix) == prefix
+end
+
+-- Numbers, and how they are written: as labkit/keyspace/numbers.py does.
+
+local function finite(n)
+  return type(n) == "number" and n - n == 0
+end
+
+-- The text of a number that reads back as the same double: 15 digits if they suffice, else 17.
+local function shortest(n)
   if n % 1 == 0 and n < 2 ^ 53 and n > -2 ^ 53 then return format("%.0f", n) end
   local short = format("%.15g", n)
   if tonumber(short) == n then return short end
   return format("%.17g", n)
+end
+
+-- How a series is read: no more of it than it may have, and a key of another type is no error. Whoever includes this
+-- has refuse(reply) before it, which ends the script with the error of a call.
+
+-- Bytes of JSON, as in labkit/sidecar/scripts.py.
+local LONGEST = 32 * 1024
+
+-- Another type is what a key holds; any other refusal is about the whole call.
+local function wrong_type(reply)
+  if sub(reply.err, 1, 9) ~= "WRONGTYPE" then refuse(reply) end
+  return "wrongtype"
+end
+
+-- key -> JSON, "" if there is none; nil and a reason if it cannot be that of a series.
+local function series_at(key)
+  local json = try_call("GETRANGE", key, "0", "32768")
+  if type(json) == "table" then return nil, wrong_type(json) end
+  if #json > LONGEST then return nil, "length" end
+  return json
+end
+
+-- Amounts: how they are written, added up and bounded.
+
+-- What `..` turns into text that reads back as the same double. Of a plain number it keeps 14 digits.
+local function text(n)
+  if n % 1 == 0 and n < 1e14 and n > -1e14 then return n end
+  return shortest(n)
 end
 
 -- hi + lo + x as one double and what it cannot hold: so a million additions are rounded as if they were one.
@@ -160,7 +214,7 @@ local function bounds_of(list)
   return bounds or nil
 end
 
--- What Redis holds ------------------------------------------------------------
+-- Counters and gauges: what Redis holds of one, and what an operation makes of it.
 
 -- Whether so much of what is unusual may be looked at, too.
 local function affords(bytes)
@@ -175,26 +229,6 @@ local function decode(json)
   local decoded, held = pcall(cjson.decode, json)
   if decoded and type(held) == "table" then return held end
   return nil, "json"
-end
-
--- What ends the plan and is about the whole batch. Kept here, because pcall returns no more of an error than its text.
-local refusal
-
-local function refuse(reply)
-  refusal = reply
-  error(reply)
-end
-
-local function checked_call(...)
-  local reply = try_call(...)
-  if type(reply) == "table" and reply.err then refuse(reply) end
-  return reply
-end
-
--- Another type is what a key holds; any other refusal is about the whole batch.
-local function wrong_type(reply)
-  if reply.err:sub(1, 9) ~= "WRONGTYPE" then refuse(reply) end
-  return "wrongtype"
 end
 
 -- When a series was created, as text: what another one wrote there need not be a time.
@@ -239,13 +273,12 @@ local function plain_value(json)
   if finite(value) and #created <= LONGEST_TIME then return value, created end
 end
 
--- One function per kind: (JSON that Redis holds or nil, operation) -> JSON, or nil and a reason ----------------
-
 local function value_json(value, carry, created)
   if not finite(value) then return nil, "value" end
   return '{"value":' .. text(value) .. carried(carry) .. ',"created":' .. created .. updated
 end
 
+-- (JSON that Redis holds or nil, operation) -> JSON, or nil and a reason.
 local function counter(json, operation)
   if not json then return value_json(operation[3], 0, now_text) end
   local value, created = plain_value(json)
@@ -259,6 +292,7 @@ local function counter(json, operation)
   return value_json(value, carry, created)
 end
 
+-- The same.
 local function gauge(json, operation)
   local add, own, set = operation[3], operation[4], operation[5]
   if not json then return value_json(own, 0, now_text) end
@@ -273,6 +307,8 @@ local function gauge(json, operation)
   end
   return value_json((set or value) + add, 0, created)
 end
+
+-- Histograms: what Redis holds of one, and what an operation makes of it.
 
 -- Counts of other bounds go to the first bound at or above their own: never into too small a bucket.
 local function fold(adds, their_bounds, bounds)
@@ -316,7 +352,7 @@ local AT_ONCE, REST = 24, ',"count":(%d+),"created":([1-9]%d*%.%d+),"updated":%d
 local PLAIN, CARRIED = '%],"sum":([%d.e+-]+)()' .. REST, '%],"sum":([%d.e+-]+),"carry":([%d.e+-]+)' .. REST
 local patterns = {[","] = {}, [PLAIN] = {}, [CARRIED] = {}}
 -- Most series of a batch have a carry if one of them has.
-local usual, other = PLAIN, CARRIED
+local usual, rarer = PLAIN, CARRIED
 
 local function match_counts(json, at, n, ending)
   local pattern = patterns[ending][n]
@@ -339,7 +375,7 @@ local function counts_at(json, at, n)
   if last > AT_ONCE then return nil end
   local parts = {match_counts(json, at, last, usual)}
   if not parts[1] then
-    usual, other = other, usual
+    usual, rarer = rarer, usual
     parts = {match_counts(json, at, last, usual)}
   end
   if last == n then return parts[1] and parts end
@@ -393,6 +429,7 @@ local function zeros(n)
   return counts
 end
 
+-- (JSON that Redis holds or nil, operation) -> JSON, nil, whether counts were folded; or nil and a reason.
 local function histogram(json, operation)
   local bounds, adds, theirs = operation[3], operation[4], bounds_of(operation[3])
   local counts, sum, carry, count, created, held
@@ -411,10 +448,8 @@ local function histogram(json, operation)
     .. ',"count":' .. text(count + added) .. ',"created":' .. created .. updated, nil, held ~= bounds
 end
 
-local MERGE = {counter = counter, gauge = gauge, histogram = histogram}
-
 -- Shared gauges: the writers' entries, by value, and their leases, by time, in two keys beside the series, so that none
--- costs more among many writers -----------------------------------------------
+-- costs more among many writers.
 
 local leases_left, NONE = LEASES_PER_CALL, {}
 
@@ -515,7 +550,9 @@ local function shared(json, operation, entries, leases)
   }
 end
 
--- Plan: read and check everything ------------------------------------------------
+local MERGE = {counter = counter, gauge = gauge, histogram = histogram}
+
+-- Plan: read and check everything
 
 local keys, texts, gauges, removals, unlinked = {}, {}, {}, {}, {}
 local skipped, folded, removed, missing = {}, {}, {}, {}
@@ -572,9 +609,8 @@ local function plan(key, operation)
     entries, leases, helper = KEYS[helper], KEYS[helper + 1], helper + 2
   end
   if kind == "remove" then return plan_removal(key, mode == "shared", entries, leases) end
-  local json = try_call("GETRANGE", key, "0", LONGEST_TEXT)
-  if type(json) == "table" then return skip(key, wrong_type(json)) end
-  if #json > LONGEST then return skip(key, "length") end
+  local json, reason = series_at(key)
+  if not json then return skip(key, reason) end
   if json == "" and checked_call("EXISTS", key) == 0 then
     json = nil
     if stays_away(key, kind, mode) then return end
@@ -605,8 +641,9 @@ end
 
 -- Living writers refresh their series, so those of the dead are left at the old end of the index. From there on it is
 -- swept up to the version that the server had when the sweep began; then another begins.
+
 local swept, goal = state[3], state[4]
-local dead_series, PREFIX = {}, INDEX:sub(1, -7) .. ":"
+local dead_series, PREFIX = {}, prefix_of(INDEX)
 
 local function sweep_from_the_start()
   swept, goal = "-inf", call("ZRANGE", INDEX, -1, -1, "WITHSCORES")[2] or "0"
@@ -617,7 +654,7 @@ local function sweep()
   for i = 1, #some, 2 do
     local key = some[i]
     -- What is no series of this prefix has no business in the index.
-    if key:sub(1, #PREFIX) == PREFIX and (call("EXISTS", key) == 1 or call("ZSCORE", REMOVED, key)) then
+    if has_prefix(key, PREFIX) and (call("EXISTS", key) == 1 or call("ZSCORE", REMOVED, key)) then
       all_dead = false
     else
       dead_series[#dead_series + 1] = key
@@ -641,13 +678,14 @@ if not (swept and goal) then sweep_from_the_start() end
 for _ = 1, STEPS_PER_CALL do
   if not sweep() then break end
 end
+
 local forgotten = call("ZRANGE", REMOVED, "-inf", text(now - TTL / 1000), "BYSCORE", "LIMIT", 0, REMOVALS_PER_CALL)
 local outdated = {}
 for _, writer in ipairs(call("ZRANGE", WRITERS, "-inf", text(now), "BYSCORE", "LIMIT", 0, FENCES_PER_CALL)) do
   if writer ~= WRITER then outdated[#outdated + 1] = writer end
 end
 
--- Write ------------------------------------------------------------------------
+-- Write
 
 call("HSET", FENCES, WRITER, ARGV[1])
 call("ZADD", WRITERS, text(now + FENCE_TTL), WRITER)

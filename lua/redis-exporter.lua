@@ -35,15 +35,66 @@
 -- The server does nothing else meanwhile, and anybody may have written what is read here: every length is bounded
 -- before a pattern sees the text, and no pattern takes more than a few steps per byte.
 
+-- Made by `make lua` from lua/commands/ and lua/includes/: change it there.
+
 local call, try_call, format = redis.call, redis.pcall, string.format
 local match, gmatch, gsub, find, sub = string.match, string.gmatch, string.gsub, string.find, string.sub
 local QUANTILES = {{"p50", 0.50}, {"p95", 0.95}, {"p99", 0.99}}
--- In bytes: what a series may have of JSON, of a key, and of text on the page; what ends a reply. And in buckets.
-local LONGEST, LONGEST_KEY, LONGEST_TEXT, REPLY_BYTES, MOST_BUCKETS = 32 * 1024, 8 * 1024, 256 * 1024, 256 * 1024, 1000
+-- In bytes: what a series may have of a key and of text on the page; what ends a reply. And in buckets.
+local LONGEST_KEY, LONGEST_TEXT, REPLY_BYTES, MOST_BUCKETS = 8 * 1024, 256 * 1024, 256 * 1024, 1000
 -- Members of the index that are asked for at a time: nobody knows how long they are.
 local LISTED = 50
 
--- Keys ------------------------------------------------------------------------
+local function refuse(reply)
+  error(reply.err, 0)
+end
+
+-- The names of keys.
+
+-- "metrics.index" -> "metrics:", with which the key of each of its series begins.
+local function prefix_of(index)
+  return sub(index, 1, -7) .. ":"
+end
+
+local function has_prefix(key, prefix)
+  return sub(key, 1, #prefix) == prefix
+end
+
+-- Numbers, and how they are written: as labkit/keyspace/numbers.py does.
+
+local function finite(n)
+  return type(n) == "number" and n - n == 0
+end
+
+-- The text of a number that reads back as the same double: 15 digits if they suffice, else 17.
+local function shortest(n)
+  if n % 1 == 0 and n < 2 ^ 53 and n > -2 ^ 53 then return format("%.0f", n) end
+  local short = format("%.15g", n)
+  if tonumber(short) == n then return short end
+  return format("%.17g", n)
+end
+
+-- How a series is read: no more of it than it may have, and a key of another type is no error. Whoever includes this
+-- has refuse(reply) before it, which ends the script with the error of a call.
+
+-- Bytes of JSON, as in labkit/sidecar/scripts.py.
+local LONGEST = 32 * 1024
+
+-- Another type is what a key holds; any other refusal is about the whole call.
+local function wrong_type(reply)
+  if sub(reply.err, 1, 9) ~= "WRONGTYPE" then refuse(reply) end
+  return "wrongtype"
+end
+
+-- key -> JSON, "" if there is none; nil and a reason if it cannot be that of a series.
+local function series_at(key)
+  local json = try_call("GETRANGE", key, "0", "32768")
+  if type(json) == "table" then return nil, wrong_type(json) end
+  if #json > LONGEST then return nil, "length" end
+  return json
+end
+
+-- What the key of a series says: kind, name and labels, as Prometheus writes them.
 
 -- Byte by byte, as Python compares: Lua's own `<` follows the locale in which the server was started.
 local function before(a, b)
@@ -102,7 +153,7 @@ end
 
 local function parse(key, prefix)
   if #key > LONGEST_KEY then return nil, "length" end
-  if sub(key, 1, #prefix) ~= prefix then return nil, "prefix" end
+  if not has_prefix(key, prefix) then return nil, "prefix" end
   local kind, rest = match(key, "^([^:]*):(.*)$", #prefix + 1)
   if kind ~= "counter" and kind ~= "gauge" and kind ~= "histogram" then return nil, "kind" end
   local name, encoded = match(rest, "^([a-zA-Z_][a-zA-Z0-9_]*):(.+)$")
@@ -114,33 +165,7 @@ local function parse(key, prefix)
   return labels and {kind = kind, name = name, labels = labels}, "labels"
 end
 
--- What is held ------------------------------------------------------------------
-
--- What a command says, or nil if the key holds something of another type. Any other error is one.
-local function unless_wrongtype(reply)
-  if type(reply) ~= "table" then return reply end
-  if not find(reply.err, "WRONGTYPE", 1, true) then error(reply.err, 0) end
-end
-
--- key -> JSON, "" if there is none; false and a reason if it cannot be that of a series.
-local function held_at(key)
-  local json = try_call("GETRANGE", key, "0", "32768")
-  if type(json) ~= "string" then return unless_wrongtype(json) or false, "wrongtype" end
-  if #json > LONGEST then return false, "length" end
-  return json
-end
-
--- A field of one of our hashes; false if it is not there, too long, or the hash is none.
-local function field_of(key, name)
-  local bytes = unless_wrongtype(try_call("HSTRLEN", key, name))
-  return bytes and bytes <= LONGEST and call("HGET", key, name) or false
-end
-
--- How long a key beyond our prefix has to live, ms. A user who may not even ask must not lose the page for it.
-local function foreign_ms(key)
-  local ms = try_call("PTTL", key)
-  return type(ms) == "number" and ms or -1
-end
+-- The fields of the JSON that a series has.
 
 -- One value of an object, by its first byte, and what comes after it.
 local AFTER = "%s*([,}])%s*()"
@@ -163,12 +188,12 @@ local function fields(json)
   end
 end
 
--- Numbers -----------------------------------------------------------------------
+-- Numbers and lists of them: in JSON, and on the page.
 
 -- The finite number of a text, or nil.
 local function number(digits)
   local n = digits and match(digits, "^[%d.eE+-]+$") and tonumber(digits)
-  return n and n - n == 0 and n or nil
+  return finite(n) and n or nil
 end
 
 -- "[5, 10, 25]" -> {5, 10, 25}, or nil.
@@ -178,7 +203,7 @@ local function numbers(list)
   if not find(inner, "%S") then return result end
   for digits in gmatch(inner .. ",", "([^,]*),") do
     local value = tonumber(digits)
-    if not value or value - value ~= 0 then return nil end
+    if not finite(value) then return nil end
     n = n + 1
     result[n] = value
   end
@@ -191,13 +216,9 @@ local function size(list)
   return select(2, gsub(list, ",", "")) + 1
 end
 
--- The shortest text that reads back as the same double. NaN is spelled here: Lua's own "-nan" stops Go's parser.
+-- NaN is spelled here: Lua's own "-nan" stops Go's parser.
 local function text(n)
-  if n ~= n then return "NaN" end
-  if n % 1 == 0 and n < 2 ^ 53 and n > -2 ^ 53 then return format("%.0f", n) end
-  local short = format("%.15g", n)
-  if tonumber(short) == n then return short end
-  return format("%.17g", n)
+  return n == n and shortest(n) or "NaN"
 end
 
 -- As few digits as read back as the same double, with an exponent.
@@ -223,6 +244,9 @@ local function le(n)
   return format("%." .. math.max(1, #fraction - exponent) .. "f", n)
 end
 
+-- Samples: one function per kind, (series, fields) -> samples, or nil and a reason
+-- Samples are a flat list {sample, value, …}.
+
 -- PromQL's histogram_quantile, over the whole life of the series.
 local function quantile(q, bounds, counts, count)
   if count == 0 or #bounds == 0 then return 0 / 0 end
@@ -237,9 +261,6 @@ local function quantile(q, bounds, counts, count)
   end
   return bounds[#bounds]
 end
-
--- Samples: one function per kind, (series, fields) -> samples, or nil and a reason --------------------------------
--- Samples are a flat list {sample, value, …}.
 
 local function braces(labels)
   return labels == "" and "" or "{" .. labels .. "}"
@@ -321,12 +342,28 @@ end
 
 local SAMPLES_OF = {counter = counter, gauge = gauge, histogram = histogram}
 
+-- A field of one of our hashes; false if it is not there, too long, or the hash is none.
+local function field_of(key, name)
+  local bytes = try_call("HSTRLEN", key, name)
+  if type(bytes) == "table" then
+    wrong_type(bytes)
+    return false
+  end
+  return bytes <= LONGEST and call("HGET", key, name)
+end
+
+-- How long a key beyond our prefix has to live, ms. A user who may not even ask must not lose the page for it.
+local function foreign_ms(key)
+  local ms = try_call("PTTL", key)
+  return type(ms) == "number" and ms or -1
+end
+
 -- key -> samples and series; {} when the series is gone; nil and a reason when it cannot be read.
 local function read(key, prefix)
   local series, reason = parse(key, prefix)
   if reason == "length" then return nil, reason end
   if reason == "prefix" then return foreign_ms(key) == -2 and {} or nil, reason end
-  local json, no = held_at(key)
+  local json, no = series_at(key)
   if json == "" and call("EXISTS", key) == 0 then return {} end
   if not series then return nil, reason end
   if not json then return nil, no end
@@ -336,7 +373,7 @@ local function read(key, prefix)
   return samples, samples and series or why
 end
 
--- 1. Everything, flat -----------------------------------------------------------
+-- The reply to the stock exporter: everything, flat.
 
 -- Names on the page beside the series: ours, the exporter's, and what Prometheus itself adds to a target.
 local RESERVED = {
@@ -411,18 +448,18 @@ local function everything(prefix)
   return flat
 end
 
--- 2. As it is held -----------------------------------------------------------------
+-- The replies to labkit's sidecar: series as they are held.
 
 -- Adds {key, ms, JSON} to a reply of n items; returns how many bytes that are.
 local function pass(reply, n, key, prefix)
-  local ms, json, reason = -1, false, nil
+  local ms, json, reason = -1
   if #key > LONGEST_KEY then
     key, reason = sub(key, 1, LONGEST_KEY + 1), "length"
-  elseif find(key, prefix, 1, true) ~= 1 then
+  elseif not has_prefix(key, prefix) then
     ms, reason = foreign_ms(key), "prefix"
   else
     ms = call("PTTL", key)
-    json, reason = held_at(key)
+    json, reason = series_at(key)
   end
   reply[n + 1], reply[n + 2], reply[n + 3] = key, ms, json or {reason}
   return #key + (json and #json or 0)
@@ -473,7 +510,7 @@ local function metadata(key, names)
   return reply
 end
 
-local what, prefix = ARGV[1], KEYS[2] and match(KEYS[2], "^(.*)%.index$") .. ":"
+local what, prefix = ARGV[1], KEYS[2] and prefix_of(KEYS[2])
 if what == "read" then return named(KEYS, prefix) end
 if what == "meta" then return metadata(KEYS[3], ARGV) end
 if what ~= "changed" and what ~= "all" then return everything("metrics") end

@@ -8,4 +8,6 @@
 -- Returns  {cursor, {key, version, key, version, …}}; the last step returns the cursor 0
 -- Errors   `#!lua` lets a read-only replica refuse the script: it may lag, and lack keys that the master has.
 
+-- Made by `make lua` from lua/commands/ and lua/includes/: change it there.
+
 return redis.call("ZSCAN", KEYS[1], ARGV[1], "MATCH", ARGV[2], "COUNT", ARGV[3])

@@ -1,8 +1,8 @@
 """Does a test fail without each line of `flush.lua` that carries a promise? `python scripts/mutants.py [WORD …]`.
 
-Each mutant is one change to the script, made in a copy of the tree, and the tests named for it must fail. Ends with 1
-if one survives, and with an error if its line is gone or if a test fails without a change. `--table` prints the table
-of docs/protocol.md instead; WORDs choose the mutants whose promise has one of them.
+Each mutant is one change to the file that `make lua` makes, in a copy of the tree, and the tests named for it must
+fail. Ends with 1 if one survives, and with an error if its line is gone or if a test fails without a change. `--table`
+prints the table of docs/protocol.md instead; WORDs choose the mutants whose promise has one of them.
 """
 
 import os
@@ -113,7 +113,7 @@ MUTANTS = (
     ),
     Mutant(
         "a foreign type costs its own series only",
-        'if type(json) == "table" then return skip(key, wrong_type(json)) end',
+        'if type(json) == "table" then return nil, wrong_type(json) end',
         "",
         "flush_lua.py::test_a_foreign_type_is_skipped[valkey]",
     ),

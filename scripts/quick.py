@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 CHECKS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("lint-imports", "--no-logo"), ("mypy",))
 # Tests of files that are no modules.
 OTHERS = {
-    "lua/": ("tests/writer/test_flush_lua.py", "tests/sidecar/test_exporter_lua.py"),
+    "lua/": ("tests/test_lua.py", "tests/writer/test_flush_lua.py", "tests/sidecar/test_exporter_lua.py"),
     "docs/": ("tests/test_docs.py", "tests/course/test_links.py", "tests/course/test_spelling.py"),
     "README.md": ("tests/test_docs.py",),
     "notebooks/": ("tests/course",),

@@ -23,8 +23,8 @@ from labkit.errors import BinaryNotFound, FlushError
 from labkit.keyspace.connection import connect
 from labkit.keyspace.keys import Keys
 from labkit.resources import resource
-from labkit.sidecar.exporter import create_app
-from labkit.sidecar.mirror import Mirror
+from labkit.sidecar.app import create_app
+from labkit.sidecar.series_cache import SeriesCache
 from labkit.stack import binaries
 from labkit.stack.binaries import Program
 from labkit.stack.options import Options, Sidecar
@@ -148,9 +148,9 @@ def test_a_writer_and_the_sidecar_work_as_their_users(server: RedisServer, admin
         text = sidecar.get("/metrics").text
     assert 'user_events{event="joined"} 7\n' in text
     assert 'took_bucket{le="2.0"} 1\n' in text
-    mirror = Mirror(connect(url(server, "SIDECAR")), Keys())
-    mirror.walk(Event())
-    assert len(mirror) > 3
+    cache = SeriesCache(connect(url(server, "SIDECAR")), Keys())
+    cache.walk(Event())
+    assert len(cache) > 3
     assert refused(admin) == set()
 
 

@@ -72,7 +72,7 @@ def exporter(
     labkit exporter --redis redis://127.0.0.1:6379/0 --listen 127.0.0.1:9121
     labkit exporter --listen 0.0.0.0:9121 --web.config.file web.yml
     """
-    from labkit.sidecar.exporter import serve
+    from labkit.sidecar.app import serve
 
     host, port = _address(listen)
     serve(redis, host, port, prefix=prefix, web_config=web_config)

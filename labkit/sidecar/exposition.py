@@ -1,13 +1,14 @@
 """Exposition: families of samples -> the text page that Prometheus scrapes (text format 0.0.4)."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 
-from labkit.sidecar.rendering import QUANTILES, Lines
+from labkit.sidecar.kinds import KINDS, Kind
+from labkit.sidecar.rendering import Lines
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n"})
 
 
 @dataclass
@@ -32,7 +33,7 @@ class Family:
         if self.lines.pop(key, None):
             self._text = None
 
-    def explain(self, text: str) -> bool:
+    def set_help(self, text: str) -> bool:
         """Set the help; return whether it changed."""
         changed = text != self.help
         if changed:
@@ -40,29 +41,34 @@ class Family:
         return changed
 
     @property
-    def names(self) -> list[str]:
+    def shape(self) -> Kind:
+        return KINDS[self.kind]
+
+    @property
+    def sample_names(self) -> set[str]:
+        """The names of its samples, without those of the quantiles."""
+        return {self.name + suffix for suffix in self.shape.samples}
+
+    @property
+    def names(self) -> set[str]:
         """The names that no other family may have."""
-        if self.kind != "histogram":
-            return [self.name]
-        return [self.name, *(f"{self.name}_{suffix}" for suffix in ("bucket", "sum", "count", *QUANTILES))]
+        return {self.name, *self.sample_names, *(f"{self.name}_{quantile}" for quantile in self.shape.quantiles)}
 
     def text(self) -> tuple[bytes, ...]:
         """Return the family as it appears on the page, in pieces. Cached: most do not change between two scrapes."""
         if self._text is None:
             series = self.lines.values()
-            self._text = (
-                _head(self.name, self.kind, self.help),
-                b"".join([lines.body for lines in series]),
-                *chain.from_iterable(self._quantiles(i, name) for i, name in enumerate(self._quantile_names())),
-            )
+            bodies = b"".join([lines.body for lines in series])
+            self._text = (head(self.name, self.kind, self.help), bodies, *quantiles(self, series))
         return self._text
 
-    def _quantile_names(self) -> Iterable[str]:
-        return QUANTILES if self.kind == "histogram" else ()
 
-    def _quantiles(self, i: int, name: str) -> tuple[bytes, bytes]:
-        head = _head(f"{self.name}_{name}", "gauge", help_of(name, self.help))
-        return head, b"".join([lines.quantile(i) for lines in self.lines.values()])
+def quantiles(family: Family, series: Iterable[Lines], escapes: Mapping[int, str] = ESCAPES) -> Iterator[bytes]:
+    """Yield the gauges `_p50`, `_p95` and `_p99` of a histogram: in turn a head and the lines of all series."""
+    for i, quantile in enumerate(family.shape.quantiles):
+        explained = f"{quantile[1:]}th percentile since the series began: {family.help}" if family.help else ""
+        yield head(f"{family.name}_{quantile}", "gauge", explained, escapes)
+        yield b"".join([lines.quantile(i) for lines in series])
 
 
 def page(families: Iterable[Family]) -> tuple[bytes, ...]:
@@ -70,15 +76,10 @@ def page(families: Iterable[Family]) -> tuple[bytes, ...]:
     return tuple(chain.from_iterable(family.text() for family in families))
 
 
-def _head(name: str, kind: str, text: str) -> bytes:
+def head(name: str, kind: str, text: str, escapes: Mapping[int, str] = ESCAPES) -> bytes:
     """Return HELP, if there is one, and TYPE."""
-    help_line = f"# HELP {name} {_escape(text)}\n" if text else ""
+    help_line = f"# HELP {name} {text.translate(escapes)}\n" if text else ""
     return f"{help_line}# TYPE {name} {kind}\n".encode()
-
-
-def help_of(quantile: str, text: str) -> str:
-    """Return the help of the gauges `_p50`, `_p95` and `_p99` of a histogram with this help."""
-    return f"{quantile[1:]}th percentile since the series began: {text}" if text else ""
 
 
 def read_metadata(raw: Mapping[str, bytes | None]) -> dict[str, str]:
@@ -92,7 +93,3 @@ def read_metadata(raw: Mapping[str, bytes | None]) -> dict[str, str]:
         # JSON can spell half of a surrogate pair, which no page can.
         helps[name] = text.encode(errors="replace").decode()
     return helps
-
-
-def _escape(text: str) -> str:
-    return text.replace("\\", r"\\").replace("\n", r"\n")

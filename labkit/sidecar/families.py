@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 
-from labkit.keyspace.keys import KINDS
 from labkit.sidecar.exposition import Family
+from labkit.sidecar.kinds import KINDS
 from labkit.sidecar.rendering import Lines
+
+_RANKS = {kind: rank for rank, kind in enumerate(KINDS)}
 
 
 class Families:
@@ -45,22 +47,13 @@ class Families:
         family = self._all.get(name_and_kind(key))
         return family.lines.get(key) if family else None
 
-    def explain(self, name: str, text: str) -> bool:
+    def set_help(self, name: str, text: str) -> bool:
         """Set the help of all families of this name; return whether it changed."""
-        changed = [family.explain(text) for kind in KINDS if (family := self._all.get((name, kind)))]
+        changed = [family.set_help(text) for kind in KINDS if (family := self._all.get((name, kind)))]
         return any(changed)
 
-    @property
-    def shown(self) -> list[Family]:
-        """Those on the page, each name once, in alphabetical order."""
-        return self._shown_and_hidden()[0]
-
-    @property
-    def hidden(self) -> list[Family]:
-        """Those that found one of their names taken."""
-        return self._shown_and_hidden()[1]
-
-    def _shown_and_hidden(self) -> tuple[list[Family], list[Family]]:
+    def shown_and_hidden(self) -> tuple[list[Family], list[Family]]:
+        """Return those on the page, each name once, in alphabetical order, and those that found a name taken."""
         if self._sorted is None:
             taken, self._sorted = set(self._reserved), ([], [])
             for family in sorted(self._all.values(), key=_rank):
@@ -71,7 +64,7 @@ class Families:
 
 
 def _rank(family: Family) -> tuple[str, int]:
-    return family.name, ("histogram", "counter", "gauge").index(family.kind)
+    return family.name, _RANKS[family.kind]
 
 
 def name_and_kind(key: bytes) -> tuple[str, str]:

@@ -25,10 +25,10 @@ def _filtered(family: Family, names: Collection[str]) -> bytes:
 
 def _kept(family: Family, names: Collection[str]) -> set[bytes]:
     """Return the names to keep: those of samples, and that of the family for its HELP and TYPE."""
-    kept, samples = {*names}, {f"{family.name}{suffix}" for suffix in ("", "_bucket", "_sum", "_count")}
-    if family.name in kept and family.kind == "histogram":
-        kept |= samples
-    elif kept & samples:
+    kept, own = {*names}, {family.name} | family.sample_names
+    if family.name in kept:
+        kept |= own
+    elif kept & own:
         kept.add(family.name)
     return {name.encode() for name in kept}
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 from math import isfinite
 
 from labkit.keyspace.numbers import shortest
-from labkit.sidecar.rendering import UNCOUNTABLE, Lines, histogram_lines, is_too_long, value_lines
+from labkit.sidecar.rendering import UNCOUNTABLE, Lines, histogram_lines, is_too_long, is_utf8, value_lines
 
 _PARTS = re.compile(rb"([^:]*):(.*)", re.DOTALL)
 _SERIES = re.compile(rb"([a-zA-Z_][a-zA-Z0-9_]*)(?::(.+))?", re.DOTALL)
@@ -46,17 +46,17 @@ def judge(key: bytes, json: bytes) -> Lines | str:
     try:
         kind, name, labels = _parse(key)
         held = _fields(json)
-        lines = _histogram(name, labels, held) if kind == b"histogram" else _value(kind, name, labels, held)
+        body, quantiles = _READERS[kind](name, labels, held)
     except _Unfit as unfit:
         return str(unfit)
     created = held.get(b"created", b"")
     # One number that Go's parser does not take would cost the whole page.
-    return Lines(lines[0], created if _TIME.fullmatch(created) else b"", lines[1], hash(json))
+    return Lines(body, created if _TIME.fullmatch(created) else b"", quantiles, hash(json))
 
 
 def _parse(key: bytes) -> tuple[bytes, bytes, bytes]:
     parts = _PARTS.fullmatch(key.partition(b":")[2])
-    if parts is None or parts[1] not in (b"counter", b"gauge", b"histogram"):
+    if parts is None or parts[1] not in _READERS:
         raise _Unfit("kind")
     series = _SERIES.fullmatch(parts[2])
     if series is None:
@@ -66,10 +66,8 @@ def _parse(key: bytes) -> tuple[bytes, bytes, bytes]:
 
 def _labels(encoded: bytes) -> bytes:
     labels, previous = [], b""
-    try:
-        encoded.decode()
-    except UnicodeDecodeError:
-        raise _Unfit("labels") from None
+    if not is_utf8(encoded):
+        raise _Unfit("labels")
     for pair in encoded.split(b","):
         parts = _LABEL.fullmatch(pair)
         if parts is None or _CONTROL.search(pair) or not previous < parts[1] or _is_reserved(parts[1]):
@@ -158,10 +156,14 @@ def _size(text: bytes) -> int:
     return text.count(b",") + 1 if re.match(rb"\[\s*[^\s\]]", text) else 0
 
 
-def _value(kind: bytes, name: bytes, labels: bytes, held: Fields) -> tuple[bytes, bytes]:
-    value = _scalar(held.get(b"value", b""))
-    if kind == b"counter" and value < 0:
+def _counter(name: bytes, labels: bytes, held: Fields) -> tuple[bytes, bytes]:
+    if _scalar(held.get(b"value", b"")) < 0:
         raise _Unfit("value")
+    return _gauge(name, labels, held)
+
+
+def _gauge(name: bytes, labels: bytes, held: Fields) -> tuple[bytes, bytes]:
+    value = _scalar(held.get(b"value", b""))
     return value_lines(name, labels, shortest(value).encode()), b""
 
 
@@ -179,6 +181,9 @@ def _histogram(name: bytes, labels: bytes, held: Fields) -> tuple[bytes, bytes]:
     if lines is None:
         raise _Unfit("bounds")
     return lines
+
+
+_READERS = {b"counter": _counter, b"gauge": _gauge, b"histogram": _histogram}
 
 
 def _bounds(text: bytes) -> bytes:

@@ -7,17 +7,15 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Literal
 
-from labkit.sidecar.exposition import CONTENT_TYPE
-
 Format = Literal["text", "openmetrics"]
 
 CONTENT_TYPES: dict[Format, str] = {
-    "text": CONTENT_TYPE,
+    "text": "text/plain; version=0.0.4; charset=utf-8",
     "openmetrics": "application/openmetrics-text; version=1.0.0; charset=utf-8",
 }
 
-# Whoever says they wait for less than this gets a page all the same, s.
-LEAST_PATIENCE = 0.2
+# Whoever waits for less than this gets a page all the same, s.
+SHORTEST_REFRESH = 0.2
 # What a page may take on a busy machine, s; with less, a Redis that hung looked like a dead sidecar.
 FOR_THE_PAGE = 0.4
 
@@ -42,7 +40,7 @@ def negotiate(accept: str) -> Format:
     return best
 
 
-def patience(timeout: str, otherwise: float) -> float:
+def refresh_timeout(timeout: str, otherwise: float) -> float:
     """Return how long to read for a scraper that waits `timeout` seconds by its header: the rest is for the page."""
     try:
         seconds = float(timeout)
@@ -51,7 +49,7 @@ def patience(timeout: str, otherwise: float) -> float:
     if not seconds > 0:
         return otherwise
     reading = min(0.8 * seconds, max(0.6 * seconds, seconds - FOR_THE_PAGE))
-    return min(max(reading, LEAST_PATIENCE), otherwise)
+    return min(max(reading, SHORTEST_REFRESH), otherwise)
 
 
 def compresses(accept_encoding: str, client: str | None) -> bool:

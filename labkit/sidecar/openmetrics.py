@@ -6,11 +6,11 @@ What it adds: when each series began, `_created`.
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from labkit.sidecar.exposition import Family, help_of
-from labkit.sidecar.rendering import QUANTILES
+from labkit.sidecar.exposition import ESCAPES, Family, head, quantiles
+from labkit.sidecar.rendering import Lines
 
 _MINUS = ord("-")
-_SUFFIXES = {"counter": ("", "_total", "_created"), "histogram": ("", "_bucket", "_sum", "_count", "_created")}
+_ESCAPES = ESCAPES | str.maketrans({'"': r"\""})
 
 
 def openmetrics(families: Sequence[Family], reserved: Iterable[str] = ()) -> bytes | None:
@@ -19,43 +19,38 @@ def openmetrics(families: Sequence[Family], reserved: Iterable[str] = ()) -> byt
     It is if a counter's name does not end in `_total`, a family needs a name that another has or that is `reserved`
     for something else on the page, or a histogram has a negative bound or sum: OpenMetrics cannot express these.
     """
-    if any(family.kind == "counter" and not family.name.endswith("_total") for family in families):
-        return None
     names = [*reserved, *(name for family in families for name in _names(family))]
-    if len(names) != len(set(names)):
+    # Each in one step of the interpreter: other threads may add series meanwhile.
+    series = [(family, list(family.lines.values())) for family in families]
+    if len(names) != len(set(names)) or not all(_can_express(*one) for one in series):
         return None
-    chunks = [chunk for family in families for chunk in _chunks(family)]
-    return None if b"" in chunks else b"".join(chunks)
+    return b"".join([chunk for one in series for chunk in _chunks(*one)])
 
 
-def _names(family: Family) -> Iterator[str]:
-    for suffix in _SUFFIXES.get(family.kind, ("",)):
-        yield _base(family) + suffix
-    if family.kind == "histogram":
-        yield from (f"{family.name}_{quantile}" for quantile in QUANTILES)
+def _names(family: Family) -> set[str]:
+    base = _base(family)
+    return {base, *family.names, *([f"{base}_created"] if family.shape.cumulative else ())}
 
 
 def _base(family: Family) -> str:
-    return family.name.removesuffix("_total") if family.kind == "counter" else family.name
+    return family.name.removesuffix(family.shape.suffix)
 
 
-def _chunks(family: Family) -> Iterator[bytes]:
-    """Yield the family in pieces; an empty piece is a series that cannot be expressed."""
-    # Atomic in the interpreter: other threads may add series meanwhile.
-    series = list(family.lines.values())
-    base = _base(family).encode()
-    yield _head(base, family.kind, family.help)
-    if family.kind == "gauge":
-        yield from (lines.body for lines in series)
-        return
-    prefix, length = base + b"_created", len(family.name) + len("_count" if family.kind == "histogram" else "")
+def _can_express(family: Family, series: list[Lines]) -> bool:
+    if not family.shape.cumulative:
+        return True
+    return family.name.endswith(family.shape.suffix) and not any(_has_negative(lines.body) for lines in series)
+
+
+def _chunks(family: Family, series: list[Lines]) -> Iterator[bytes]:
+    base = _base(family)
+    yield head(base, family.kind, family.help, _ESCAPES)
+    prefix, length = f"{base}_created".encode(), len(family.name + family.shape.samples[-1])
     for lines in series:
-        yield b"" if _has_negative(lines.body) else lines.body
-        if lines.created:
+        yield lines.body
+        if family.shape.cumulative and lines.created:
             yield prefix + _labels(lines.body, length) + b" " + lines.created + b"\n"
-    for i, quantile in enumerate(QUANTILES if family.kind == "histogram" else ()):
-        yield _head(b"%b_%b" % (base, quantile.encode()), "gauge", help_of(quantile, family.help))
-        yield from (lines.quantile(i) for lines in series)
+    yield from quantiles(family, series, _ESCAPES)
 
 
 def _labels(body: bytes, length: int) -> bytes:
@@ -69,12 +64,3 @@ def _has_negative(body: bytes) -> bool:
     values = body[body.rindex(b" ") + 1], body[body.rfind(b" ", 0, last_line) + 1]
     # The bound is the last label of the first line; others may have a name that ends alike.
     return _MINUS in values or body.partition(b"\n")[0].rpartition(b'le="')[2].startswith(b"-")
-
-
-def _head(name: bytes, kind: str, text: str) -> bytes:
-    help_line = b"# HELP %b %b\n" % (name, _escape(text).encode()) if text else b""
-    return b"%b# TYPE %b %b\n" % (help_line, name, kind.encode())
-
-
-def _escape(text: str) -> str:
-    return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")

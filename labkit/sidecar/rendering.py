@@ -75,12 +75,16 @@ def render(key: bytes, json: bytes) -> Lines | None:
     labels = _labels(encoded) if encoded else b""
     if labels is None:
         return None
-    return _histogram(name, labels, json) if kind == b"histogram" else _value(kind, name, labels, json)
+    return _RENDERERS[kind](name, labels, json)
 
 
-def _value(kind: bytes, name: bytes, labels: bytes, json: bytes) -> Lines | None:
+def _counter(name: bytes, labels: bytes, json: bytes) -> Lines | None:
+    return None if json.startswith(b'{"value":-') else _gauge(name, labels, json)
+
+
+def _gauge(name: bytes, labels: bytes, json: bytes) -> Lines | None:
     parts = _VALUE.fullmatch(json)
-    if parts is None or not isfinite(float(parts[1])) or (kind == b"counter" and parts[1].startswith(b"-")):
+    if parts is None or not isfinite(float(parts[1])):
         return None
     return Lines(value_lines(name, labels, parts[1]), parts[2], b"", hash(json))
 
@@ -100,6 +104,9 @@ def _histogram(name: bytes, labels: bytes, json: bytes) -> Lines | None:
         return None
     lines = histogram_lines(name, labels, bounds, counts, total)
     return Lines(lines[0], created, lines[1], hash(json)) if lines else None
+
+
+_RENDERERS = {b"counter": _counter, b"gauge": _gauge, b"histogram": _histogram}
 
 
 def is_too_long(buckets: int, name: bytes, labels: bytes) -> bool:
@@ -144,12 +151,13 @@ def _labels(encoded: bytes) -> bytes | None:
     pairs = [pair.partition(b"=") for pair in encoded.split(b",")]
     if not _sound(tuple([name for name, _, _ in pairs])):
         return None
-    if not all(_PLAIN.fullmatch(value) for _, _, value in pairs) or not _is_utf8(encoded):
+    if not all(_PLAIN.fullmatch(value) for _, _, value in pairs) or not is_utf8(encoded):
         return None
     return b",".join([b'%b="%b"' % (name, value) for name, _, value in pairs])
 
 
-def _is_utf8(text: bytes) -> bool:
+def is_utf8(text: bytes) -> bool:
+    """Whether a text can be on the page at all."""
     if text.isascii():
         return True
     try:

@@ -1,6 +1,7 @@
 """Lua: `redis-exporter.lua` behind typed methods. Nothing else sees its KEYS and ARGV; its header is the contract."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -63,28 +64,21 @@ class ReadScripts:
         With `everything`, those beyond the server's version are among them.
         """
         reply = self._call([], "all" if everything else "changed", since, limit)
-        try:
+        with _expected_form():
             epoch, version, reached, *flat = reply
             return Changes(epoch, float(version), reached.decode(), _series(flat))
-        except (ValueError, TypeError, AttributeError) as error:
-            raise _strange(error) from error
 
     def read(self, keys: Sequence[bytes]) -> list[Held]:
         """Return the first of these series as they are now, changed or not: as many as fit into a short call."""
         reply = self._call(keys[:READ_SIZE], "read")
-        if not reply:
-            raise _strange(ValueError("nothing"))
-        try:
-            return _series(reply)
-        except (ValueError, TypeError, AttributeError) as error:
-            raise _strange(error) from error
+        with _expected_form():
+            return _series(_not_empty(reply))
 
     def metadata(self, names: Sequence[str]) -> dict[str, bytes | None]:
         """Return what `<prefix>.meta` holds of the first of these metrics: of as many as fit into a short call."""
-        found = self._call([self._keys.meta], "meta", *names[:NAMES_AT_ONCE])
-        if not found:
-            raise _strange(ValueError("nothing"))
-        return dict(zip(names, found, strict=False))
+        reply = self._call([self._keys.meta], "meta", *names[:NAMES_AT_ONCE])
+        with _expected_form():
+            return dict(zip(names, _not_empty(reply), strict=False))
 
     def _call(self, series: Iterable[str | bytes], *arguments: str | int) -> list[Any]:
         keys: tuple[str | bytes, ...] = (self._keys.state, self._keys.index, *series)
@@ -99,14 +93,27 @@ class ReadScripts:
         return cast(list[Any], self._client.evalsha_ro(self._exporter.sha, count, *cast(tuple[str, ...], arguments)))
 
 
-def _strange(error: Exception) -> InvalidResponse:
-    return InvalidResponse(f"redis-exporter.lua gave an answer that labkit does not understand: {error}")
+@contextmanager
+def _expected_form() -> Iterator[None]:
+    """Take a reply apart inside: whatever fails there is about the server."""
+    try:
+        yield
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InvalidResponse(f"redis-exporter.lua gave an answer that labkit does not understand: {error}") from error
+
+
+def _not_empty(reply: list[Any]) -> list[Any]:
+    if not reply:
+        raise ValueError("nothing")
+    return reply
 
 
 def _series(flat: list[Any]) -> list[Held]:
-    rows = zip(flat[::3], flat[1::3], flat[2::3], strict=True)
-    return [Held(key, ms, held) if isinstance(held, bytes) else _unfit(key, ms, *held) for key, ms, held in rows]
+    return [_held(*row) for row in zip(flat[::3], flat[1::3], flat[2::3], strict=True)]
 
 
-def _unfit(key: bytes, ms: int, reason: bytes) -> Held:
+def _held(key: bytes, ms: int, held: bytes | list[bytes]) -> Held:
+    if isinstance(held, bytes):
+        return Held(key, ms, held)
+    (reason,) = held
     return Held(key, ms, b"", reason.decode())

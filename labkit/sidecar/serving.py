@@ -17,7 +17,7 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from labkit.sidecar.complaints import be_brief
+from labkit.sidecar.log_limits import limit_log
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,7 @@ class _NoHandshake:
 
 def server(app: Starlette, limits: Limits, tls: TlsContext | None = None) -> uvicorn.Server:
     """Return a server for the application, not started yet."""
-    config = _Config(
+    config = uvicorn.Config(
         app,
         # Uvicorn calls it, and needs no more.
         http=cast(type[asyncio.Protocol], partial(_Connection, limits)),
@@ -89,13 +89,12 @@ def server(app: Starlette, limits: Limits, tls: TlsContext | None = None) -> uvi
         h11_max_incomplete_event_size=limits.head,
         timeout_keep_alive=limits.idle_time,
     )
-    config.limits = limits
     config.load()
-    be_brief()
+    limit_log()
     if tls:
         tls.most = 2 * limits.connections
     config.ssl = tls
-    return _Server(config)
+    return _Server(config, limits)
 
 
 def run(running: uvicorn.Server, listener: socket.socket, on_hangup: Callable[[], None]) -> None:
@@ -108,30 +107,27 @@ def run(running: uvicorn.Server, listener: socket.socket, on_hangup: Callable[[]
     running.run([listener])
 
 
-class _Config(uvicorn.Config):
-    """Uvicorn's options, and the limits that it has no options for."""
-
-    limits: Limits
-
-    def get_loop_factory(self) -> Callable[[], asyncio.AbstractEventLoop]:
-        return partial(_Loop, self.limits)
-
-
 class _Server(uvicorn.Server):
     """Exits with code 0 after SIGTERM: it was asked to. A client that does not take its answer is not waited for."""
 
-    config: _Config
+    def __init__(self, config: uvicorn.Config, limits: Limits) -> None:
+        super().__init__(config)
+        self._limits = limits
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        with asyncio.Runner(loop_factory=partial(_Loop, self._limits)) as runner:
+            runner.run(self.serve(sockets))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # Instead of Uvicorn's own limit: when that passes, it logs an error, even if all requests have just ended.
-        asyncio.get_running_loop().call_later(self.config.limits.last_time, self._let_go)
+        asyncio.get_running_loop().call_later(self._limits.last_time, self._let_go)
         await super().shutdown(sockets)
 
     def _let_go(self) -> None:
         for connection in list(self.server_state.connections):
             connection.transport.abort()
         # Requests end by themselves now, but for those that wait for Redis.
-        asyncio.get_running_loop().call_later(self.config.limits.last_time / 2, self._cancel)
+        asyncio.get_running_loop().call_later(self._limits.last_time / 2, self._cancel)
 
     def _cancel(self) -> None:
         for task in list(self.server_state.tasks):

@@ -2,31 +2,31 @@
 
 import logging
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from math import nan
 from time import monotonic, perf_counter
 
 import prometheus_client as prom
 import redis
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.openmetrics import exposition
 from prometheus_client.registry import Collector
 
 from labkit.extras import installed
 from labkit.keyspace.connection import redact
 from labkit.keyspace.keys import Keys
+from labkit.sidecar.bounded_reads import bounded_client, cause
 from labkit.sidecar.filtering import select
-from labkit.sidecar.mirror import PATIENCE, Mirror
 from labkit.sidecar.negotiation import Format
 from labkit.sidecar.openmetrics import openmetrics
-from labkit.sidecar.reaching import cause, reach
+from labkit.sidecar.series_cache import REFRESH_TIMEOUT, SeriesCache
 
 log = logging.getLogger("labkit")
 
 # When a histogram of ours began is of no use, and doubles the page.
 prom.disable_created_metrics()
 
-# A page, not joined: the largest part of it is what the mirror keeps anyway.
+# A page, not joined: the largest part of it is what the series cache keeps anyway.
 Pieces = tuple[bytes, ...]
 
 # Prometheus itself adds these to what it scrapes.
@@ -51,19 +51,19 @@ class Sidecar:
     def __init__(self, redis_url: str, *, prefix: str = "metrics") -> None:
         self._url, self._keys = redis_url, Keys(prefix)
         self._over = threading.Event()
-        self._client = reach(redis_url, self._over)
-        self._telemetry = Telemetry(lambda: self._mirror)
-        self._mirror = self._new_mirror()
+        self._client = bounded_client(redis_url, self._over)
+        self._metrics = SelfMetrics(lambda: self._cache)
+        self._cache = self._new_cache()
         self._was_up: bool | None = None
         self._lock = threading.Lock()
         self._text: Pieces | None = None
         self._openmetrics: bytes | None = None
 
-    def refresh(self, patience: float = PATIENCE) -> bool:
-        """Read what changed in Redis; return whether it could be read, within about `patience` seconds."""
+    def refresh(self, timeout: float = REFRESH_TIMEOUT) -> bool:
+        """Read what changed in Redis; return whether it could be read, within about `timeout` seconds."""
         started = perf_counter()
         try:
-            self._mirror.refresh(patience)
+            self._cache.refresh(timeout)
         except (redis.RedisError, OSError) as error:
             if self._up_is(False):
                 log.warning("%s: %s. The page says redis_up 0 until it answers.", redact(self._url), cause(error))
@@ -75,7 +75,7 @@ class Sidecar:
             return False
         if self._up_is(True):
             log.warning("%s answers.", redact(self._url))
-        self._telemetry.refreshed(perf_counter() - started)
+        self._metrics.refreshed(perf_counter() - started)
         return True
 
     def page(self, up: bool, wanted: Format, names: Collection[str]) -> tuple[Pieces, Format]:
@@ -85,32 +85,32 @@ class Sidecar:
         """
         if names:
             return self._selected(up, names), "text"
-        text = self._mirror.page() if up else ()
+        text = self._cache.page() if up else ()
         other = self._as_openmetrics(text) if wanted == "openmetrics" else None
         found: Format = "text" if other is None else "openmetrics"
         series = text if other is None else (other,)
-        return (*series, self._telemetry.page(up, sum(map(len, series)), found)), found
+        return (*series, self._metrics.page(up, sum(map(len, series)), found)), found
 
     def scraped(self, seconds: float) -> None:
         """Note how long a page took to make; the next one says so."""
-        self._telemetry.scrape_seconds.observe(seconds)
+        self._metrics.scrape_seconds.observe(seconds)
 
     def reload(self) -> None:
         """Load the Lua script as it is now, if Redis accepts it, and read everything again with it."""
         try:
-            mirror = self._new_mirror()
-            mirror.walk(threading.Event())
+            cache = self._new_cache()
+            cache.walk(threading.Event())
         except (redis.RedisError, OSError) as error:
             log.warning("%s: %s. The old script stays in use.", redact(self._url), cause(error))
         else:
-            self._mirror = mirror
+            self._cache = cache
             log.warning("The script has been reloaded.")
 
     def walk_forever(self, stop: threading.Event) -> None:
         """Walk the keyspace now and then every `WALK_INTERVAL`, until `stop` is set."""
         while not stop.is_set():
             try:
-                self._mirror.walk(stop)
+                self._cache.walk(stop)
             except (redis.RedisError, OSError) as error:
                 log.warning("%s: the keyspace could not be walked: %s.", redact(self._url), cause(error))
             except Exception:
@@ -124,8 +124,8 @@ class Sidecar:
         self._over.set()
         self._client.connection_pool.disconnect(inuse_connections=False)
 
-    def _new_mirror(self) -> Mirror:
-        return Mirror(self._client, self._keys, self._telemetry.names)
+    def _new_cache(self) -> SeriesCache:
+        return SeriesCache(self._client, self._keys, self._metrics.names)
 
     def _as_openmetrics(self, text: Pieces) -> bytes | None:
         """Return the series as OpenMetrics, made again only when their text changes."""
@@ -133,13 +133,13 @@ class Sidecar:
             return b""
         with self._lock:
             if self._text is not text:
-                families = self._mirror.families()
-                self._openmetrics, self._text = openmetrics(families, self._telemetry.names), text
+                families = self._cache.families()
+                self._openmetrics, self._text = openmetrics(families, self._metrics.names), text
             return self._openmetrics
 
     def _selected(self, up: bool, names: Collection[str]) -> Pieces:
-        series = select(self._mirror.families(), names) if up else b""
-        return series, self._telemetry.page(up, len(series), "text", names)
+        series = select(self._cache.families(), names) if up else b""
+        return series, self._metrics.page(up, len(series), "text", names)
 
     def _up_is(self, up: bool) -> bool:
         """Note the state of Redis; return whether it changed."""
@@ -148,10 +148,10 @@ class Sidecar:
         return changed
 
 
-class Telemetry:
+class SelfMetrics:
     """The sidecar's metrics about itself. `names` are those that no application can have on the same page."""
 
-    def __init__(self, mirror: Callable[[], Mirror]) -> None:
+    def __init__(self, cache: Callable[[], SeriesCache]) -> None:
         self._registry = registry = prom.CollectorRegistry()
         self._lock = threading.Lock()
         self._refreshed_at = nan
@@ -169,10 +169,10 @@ class Telemetry:
         age.set_function(lambda: monotonic() - self._refreshed_at)
         info = prom.Gauge("labkit_build_info", "The version of labkit.", ["version"], registry=registry)
         info.labels(installed()).set(1)
-        own = [*registry.collect(), *_MirrorCollector(mirror).describe()]
+        own = [*registry.collect(), *_CacheCollector(cache).describe()]
         self.names = {family.name for family in own} | {sample.name for family in own for sample in family.samples}
         self.names |= _OF_PROMETHEUS
-        registry.register(_MirrorCollector(mirror))
+        registry.register(_CacheCollector(cache))
 
     def refreshed(self, seconds: float) -> None:
         self._refreshed_at = monotonic()
@@ -189,26 +189,27 @@ class Telemetry:
             return prom.generate_latest(registry)
 
 
-class _MirrorCollector(Collector):
-    """The size and the failures of the mirror, read when the page is made."""
+class _CacheCollector(Collector):
+    """The size and the failures of the series cache, read when the page is made."""
 
-    def __init__(self, mirror: Callable[[], Mirror]) -> None:
-        self._mirror = mirror
+    def __init__(self, cache: Callable[[], SeriesCache]) -> None:
+        self._cache = cache
 
-    def describe(self) -> tuple[GaugeMetricFamily, GaugeMetricFamily, CounterMetricFamily]:
-        return (
-            GaugeMetricFamily("labkit_sidecar_series", "Series on the page."),
-            GaugeMetricFamily(
-                "labkit_sidecar_series_skipped", "Series that cannot be read at present, by reason.", labels=["reason"]
-            ),
-            CounterMetricFamily("labkit_sidecar_pages_read", "Pages of changed series requested from Redis."),
+    def describe(self) -> list[Metric]:
+        return self._families(0, {}, 0)
+
+    def collect(self) -> list[Metric]:
+        cache = self._cache()
+        return self._families(len(cache), cache.skipped, cache.pages_read)
+
+    def _families(self, series: int, skipped: Mapping[str, int], pages: int) -> list[Metric]:
+        reasons = GaugeMetricFamily(
+            "labkit_sidecar_series_skipped", "Series that cannot be read at present, by reason.", labels=["reason"]
         )
-
-    def collect(self) -> tuple[GaugeMetricFamily, GaugeMetricFamily, CounterMetricFamily]:
-        series, skipped, pages = self.describe()
-        mirror = self._mirror()
-        series.add_metric([], len(mirror))
-        for reason, count in mirror.skipped.items():
-            skipped.add_metric([reason], count)
-        pages.add_metric([], mirror.pages_read)
-        return series, skipped, pages
+        for reason, count in skipped.items():
+            reasons.add_metric([reason], count)
+        return [
+            GaugeMetricFamily("labkit_sidecar_series", "Series on the page.", series),
+            reasons,
+            CounterMetricFamily("labkit_sidecar_pages_read", "Pages of changed series requested from Redis.", pages),
+        ]

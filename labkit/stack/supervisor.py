@@ -20,7 +20,7 @@ from labkit.stack.processes import MARK, NAME
 from labkit.stack.services import LOCUST, Service
 from labkit.stack.session import NOTEBOOK
 from labkit.stack.state import Folder
-from labkit.web.callers import ALLOWED
+from labkit.web.origins import ALLOWED
 
 SUPERVISOR = "supervisord"
 STOP_SECONDS = 5

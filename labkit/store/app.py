@@ -32,7 +32,7 @@ from labkit.store.messages import (
 )
 from labkit.store.shop import Counts, Event, Shop, StepRefusedError
 from labkit.store.simulation import Simulations, TooManySimulationsError
-from labkit.web.door import Door
+from labkit.web.guard import OriginGuard
 from labkit.web.listening import listen
 from labkit.writer.service import RedisMetricsService
 
@@ -95,7 +95,7 @@ def serve(  # noqa: PLR0913  the options of the writer pass through
     with listen(host, port) as listener:
         metrics = RedisMetricsService(redis_url, flush_interval=flush_interval, ttl=ttl, prefix=prefix)
         app = create_app(metrics, close_metrics=True)
-        app.add_middleware(Door, pages=UNMETERED)
+        app.add_middleware(OriginGuard, pages=UNMETERED)
         log.warning("labkit store: http://%s:%d/docs records to %s", host, port, redact(redis_url))
         # Longer than any customer thinks, so that a kept connection is never closed under a request.
         config = uvicorn.Config(

@@ -19,7 +19,7 @@ from locust import FastHttpUser, LoadTestShape, events, task
 from locust.exception import StopUser
 
 from labkit.traffic.schedule import SHAPES, Schedule, after_refusal, before_closing, customers_for, journey
-from labkit.web.door import close_to_others
+from labkit.web.guard import guard_locust
 
 REFUSED = " (refused)"
 # What a slow store leaves over is sent late, for up to so many seconds, and then not at all.
@@ -129,5 +129,5 @@ def watch_parent(environment: Any, **_: Any) -> None:
 # Locust has no types for its events.
 _events: Any = events
 _events.init_command_line_parser.add_listener(add_options)
-_events.init.add_listener(close_to_others)
+_events.init.add_listener(guard_locust)
 _events.init.add_listener(watch_parent)

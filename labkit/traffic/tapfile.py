@@ -14,7 +14,7 @@ from locust import FastHttpUser, LoadTestShape, constant_throughput, events, tas
 
 from labkit.traffic.schedule import SHAPES, after_refusal, journey, level
 from labkit.traffic.tap import CUSTOMERS_PER_SECOND, HIGHEST_RATE, WANTED
-from labkit.web.door import close_to_others
+from labkit.web.guard import guard_locust
 
 REFUSED = " (refused)"
 PERIOD = 60.0  # s, after which a shape begins anew
@@ -92,5 +92,5 @@ def add_wanted(environment: Any, **_: Any) -> None:
 # Locust has no types for its events.
 _events: Any = events
 _events.init_command_line_parser.add_listener(add_options)
-_events.init.add_listener(close_to_others)
+_events.init.add_listener(guard_locust)
 _events.init.add_listener(add_wanted)

@@ -24,7 +24,7 @@ from starlette.testclient import TestClient
 from labkit import RedisMetricsService
 from labkit.errors import ConnectionFailed, FlushError
 from labkit.keyspace.connection import connect, endpoint, redact
-from labkit.sidecar.exporter import create_app
+from labkit.sidecar.app import create_app
 from labkit.stack import binaries
 from labkit.writer.attempts import Attempts
 from labkit.writer.probe import Probe, questioner

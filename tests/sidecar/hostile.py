@@ -1,6 +1,7 @@
 """Keys and values that try hard: to hold Redis, to break a parser, or to be read in two ways."""
 
 import json
+from dataclasses import dataclass
 
 COUNTER, GAUGE, HISTOGRAM = b"metrics:counter:x", b"metrics:gauge:x", b"metrics:histogram:x"
 TIMES = b',"created":1.5,"updated":2.5}'
@@ -119,4 +120,63 @@ SMALL: dict[str, Case] = {
     "no fields": (HISTOGRAM, b"{}"),
     **{f"key {key!r}": (b"metrics:" + key, ONE) for key in KEYS},
 }
-CASES = SMALL | LARGE
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A key and a value that cannot be shown, and why."""
+
+    key: bytes
+    value: bytes
+    reason: str
+
+
+def _series(**changes: object) -> bytes:
+    return json.dumps({"bounds": [1, 2], "counts": [1, 2, 3], "sum": 4, "count": 6} | changes).encode()
+
+
+BAD = {
+    "truncated": Bad(b"metrics:counter:x", b'{"value":3', "json"),
+    "nested": Bad(b"metrics:counter:x", b"[" * 2000, "json"),
+    "a bare number": Bad(b"metrics:counter:x", b"3", "json"),
+    "empty": Bad(b"metrics:counter:x", b"", "json"),
+    "NaN": Bad(b"metrics:gauge:x", b'{"value":NaN}', "value"),
+    "infinite": Bad(b"metrics:gauge:x", b'{"value":1e400}', "value"),
+    "text": Bad(b"metrics:gauge:x", b'{"value":"3"}', "value"),
+    "negative counter": Bad(b"metrics:counter:x", b'{"value":-1}', "value"),
+    "bounds unsorted": Bad(b"metrics:histogram:x", _series(bounds=[2, 1]), "bounds"),
+    "bounds twice": Bad(b"metrics:histogram:x", _series(bounds=[1, 1]), "bounds"),
+    "no bounds": Bad(b"metrics:histogram:x", b"{}", "bounds"),
+    "bounds false": Bad(b"metrics:histogram:x", _series(bounds=False), "bounds"),
+    "bounds null": Bad(b"metrics:histogram:x", _series(bounds=None), "bounds"),
+    "a hole in the bounds": Bad(
+        b"metrics:histogram:x",
+        b'{"bounds":[1,2,e,4],"counts":[1,1,1,1,1],"sum":1,"count":5,"created":1,"updated":1}',
+        "bounds",
+    ),
+    "null among the bounds": Bad(b"metrics:histogram:x", _series(bounds=[1, None]), "bounds"),
+    "an endless bound": Bad(b"metrics:histogram:x", b'{"bounds":[1,1e400],"counts":[1,2,3],"sum":4}', "bounds"),
+    "no counts": Bad(b"metrics:histogram:x", b'{"bounds":[1,2],"sum":4}', "counts"),
+    "counts beyond all": Bad(b"metrics:histogram:x", _series(counts=[1e308, 1e308, 1]), "counts"),
+    "bounds no list": Bad(b"metrics:histogram:x", _series(bounds=7), "bounds"),
+    "counts of another length": Bad(b"metrics:histogram:x", _series(counts=[1, 2]), "counts"),
+    "negative counts": Bad(b"metrics:histogram:x", _series(counts=[1, -2, 3]), "counts"),
+    "half counts": Bad(b"metrics:histogram:x", _series(counts=[1, 0.5, 3]), "counts"),
+    "sum no number": Bad(b"metrics:histogram:x", _series(sum=None), "value"),
+    "no UTF-8": Bad(b"metrics:counter:x:l=\xff", b'{"value":1}', "labels"),
+    "NUL": Bad(b"metrics:counter:x:l=a\0b", b'{"value":1}', "labels"),
+    "encoded in another way": Bad(b"metrics:counter:x:l=%41", b'{"value":1}', "labels"),
+    "no label value": Bad(b"metrics:counter:x:l=", b'{"value":1}', "labels"),
+    "labels not in order": Bad(b"metrics:counter:x:z=1,a=1", b'{"value":1}', "labels"),
+    "le": Bad(b"metrics:counter:x:le=1", b'{"value":1}', "labels"),
+    "no name": Bad(b"metrics:counter:", b'{"value":1}', "name"),
+    "a name with a space": Bad(b"metrics:counter:x c", b'{"value":1}', "name"),
+    "unknown kind": Bad(b"metrics:summary:x", b'{"value":1}', "kind"),
+    "no kind": Bad(b"metrics:x", b'{"value":1}', "kind"),
+    "of another prefix": Bad(b"other:counter:good_total", b'{"value":7}', "prefix"),
+    "too long": Bad(b"metrics:counter:x", b'{"value":1,"more":"%b"}' % (b"x" * 40_000), "length"),
+}
+
+
+# All of them, one table: each is shown or skipped alike by both sidecars.
+CASES = SMALL | LARGE | {f"{name}, {bad.reason}": (bad.key, bad.value) for name, bad in BAD.items()}

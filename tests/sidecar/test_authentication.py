@@ -10,7 +10,7 @@ import bcrypt
 import pytest
 from starlette.testclient import TestClient
 
-from labkit.sidecar.exporter import Exporter, create_app
+from labkit.sidecar.app import SidecarApp, create_app
 
 ENDPOINTS = ("/", "/metrics", "/-/healthy", "/-/ready", "/nowhere")
 
@@ -75,11 +75,11 @@ def test_a_name_that_was_taken_out_opens_nothing(redis_url: str, tmp_path: Path)
     """Not even with a password that is remembered, and that another name has now."""
     hashed = bcrypt.hashpw(b"password", bcrypt.gensalt(4)).decode()
     path = configuration(tmp_path, basic_auth_users={"old": hashed})
-    exporter = Exporter(redis_url, "metrics", path)
-    with TestClient(exporter.application()) as client:
+    sidecar = SidecarApp(redis_url, "metrics", path)
+    with TestClient(sidecar.application()) as client:
         assert client.get("/", headers={"Authorization": basic("old:password")}).status_code == 200
         configuration(tmp_path, basic_auth_users={"new": hashed})
-        exporter.reload()
+        sidecar.reload()
         answers = [client.get("/", headers={"Authorization": basic(f"{name}:password")}) for name in ("old", "new")]
         assert [answer.status_code for answer in answers] == [401, 200]
 

@@ -10,9 +10,9 @@ import redis
 from labkit.keyspace.keys import Keys
 from labkit.resources import resource
 from labkit.sidecar.judging import judge
-from labkit.sidecar.mirror import Mirror
 from labkit.sidecar.rendering import Lines, render
 from labkit.sidecar.scripts import ReadScripts
+from labkit.sidecar.series_cache import SeriesCache
 from tests.sidecar.hostile import COUNTER, LARGE, Case
 
 GOAL = 5.0  # ms
@@ -107,16 +107,16 @@ def test_what_cannot_be_read_is_judged_once(redis_client: redis.Redis, monkeypat
         judged.append(json)
         return judge(key, json)
 
-    monkeypatch.setattr("labkit.sidecar.mirror.judge", spy)
+    monkeypatch.setattr("labkit.sidecar.series_cache.judge", spy)
     redis_client.set(COUNTER, "garbage")
-    mirror = Mirror(redis_client, Keys())
+    cache = SeriesCache(redis_client, Keys())
     for version in (1, 2, 3):
         redis_client.zadd("metrics.index", {COUNTER: version})
         redis_client.hset("metrics.state", mapping={"epoch": "e", "version": version})
-        mirror.walk(Event())
-    assert (len(judged), mirror.skipped["json"]) == (1, 1)
+        cache.walk(Event())
+    assert (len(judged), cache.skipped["json"]) == (1, 1)
     redis_client.set(COUNTER, "other garbage")
-    mirror.walk(Event())
+    cache.walk(Event())
     assert len(judged) == 2
 
 

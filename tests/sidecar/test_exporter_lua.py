@@ -2,27 +2,16 @@
 
 import json
 import math
-import re
 
 import pytest
 import redis
 
 from labkit.keyspace.connection import connect
 from labkit.keyspace.keys import Keys
-from labkit.resources import resource
 from labkit.sidecar.scripts import Held, ReadScripts
+from tests.sidecar.stock_script import script_samples
 
-TEXT = resource("lua", "redis-exporter.lua").read_text()
 HISTOGRAM = {"bounds": [5, 10, 25], "counts": [1, 2, 0, 4], "sum": 107.5, "count": 7}
-
-
-def samples(client: redis.Redis) -> dict[str, str]:
-    """What the stock exporter gets: EVAL <text> 0 0."""
-    flat = client.eval(TEXT, 0, "0")
-    assert isinstance(flat, list)
-    assert all(isinstance(item, bytes) for item in flat)
-    texts = [item.decode() for item in flat]
-    return dict(zip(texts[::2], texts[1::2], strict=True))
 
 
 def put(client: redis.Redis, key: str, value: str | bytes | dict[str, object]) -> None:
@@ -36,13 +25,13 @@ def put(client: redis.Redis, key: str, value: str | bytes | dict[str, object]) -
 def test_a_counter_reads_as_in_prometheus(redis_client: redis.Redis) -> None:
     """The sample is in Prometheus' own notation."""
     put(redis_client, "metrics:counter:user_events:event=joined", {"value": 3})
-    assert samples(redis_client) == {'user_events{event="joined"}': "3", "labkit_sidecar_series": "1"}
+    assert script_samples(redis_client) == {'user_events{event="joined"}': "3", "labkit_sidecar_series": "1"}
 
 
 def test_a_histogram_is_cumulative_and_has_its_quantiles(redis_client: redis.Redis) -> None:
     """Buckets add up to +Inf, which is the count; p50, p95 and p99 follow."""
     put(redis_client, "metrics:histogram:took:method=GET", HISTOGRAM)
-    assert samples(redis_client) == {
+    assert script_samples(redis_client) == {
         'took_bucket{method="GET",le="5.0"}': "1",
         'took_bucket{method="GET",le="10.0"}': "3",
         'took_bucket{method="GET",le="25.0"}': "3",
@@ -72,7 +61,7 @@ def test_quantiles_are_those_of_promql(
 ) -> None:
     """Linear within a bucket; the highest bound for what is beyond; NaN where nothing was observed."""
     put(redis_client, "metrics:histogram:took", {"bounds": bounds, "counts": counts, "sum": 0, "count": sum(counts)})
-    assert float(samples(redis_client)["took_p50"]) == pytest.approx(median, rel=1e-15, nan_ok=True)
+    assert float(script_samples(redis_client)["took_p50"]) == pytest.approx(median, rel=1e-15, nan_ok=True)
 
 
 AWKWARD = {
@@ -91,7 +80,7 @@ AWKWARD = {
 def test_labels_are_decoded_and_escaped(redis_client: redis.Redis, encoded: str, shown: str) -> None:
     """What was percent-encoded in the key is itself again, with Prometheus' three escapes."""
     put(redis_client, f"metrics:counter:x:a={encoded}", {"value": 1})
-    assert f'x{{a="{shown}"}}' in samples(redis_client)
+    assert f'x{{a="{shown}"}}' in script_samples(redis_client)
 
 
 BAD: dict[str, tuple[str | bytes, str | bytes, str]] = {
@@ -132,7 +121,7 @@ def test_a_bad_series_is_skipped_and_counted(
     """It costs no other series its place, and the count names the reason."""
     put(redis_client, key, value)
     put(redis_client, "metrics:counter:good", {"value": 1})
-    shown = samples(redis_client)
+    shown = script_samples(redis_client)
     assert shown["good"] == "1"
     assert shown[f'labkit_sidecar_series_skipped{{reason="{reason}"}}'] == "1"
     assert shown["labkit_sidecar_series"] == "1"
@@ -142,18 +131,18 @@ def test_a_wrong_type_is_skipped(redis_client: redis.Redis) -> None:
     """A list or a hash where a series should be is counted, not read."""
     redis_client.rpush("metrics:counter:x", "a")
     redis_client.zadd("metrics.index", {"metrics:counter:x": 1})
-    assert samples(redis_client)['labkit_sidecar_series_skipped{reason="wrongtype"}'] == "1"
+    assert script_samples(redis_client)['labkit_sidecar_series_skipped{reason="wrongtype"}'] == "1"
 
 
 def test_an_expired_series_is_simply_gone(redis_client: redis.Redis) -> None:
     """An index entry that outlived its key is neither shown nor counted."""
     redis_client.zadd("metrics.index", {"metrics:counter:x": 1})
-    assert samples(redis_client) == {"labkit_sidecar_series": "0"}
+    assert script_samples(redis_client) == {"labkit_sidecar_series": "0"}
 
 
 def test_an_empty_server_has_no_series(redis_client: redis.Redis) -> None:
     """Before the first flush the script answers all the same."""
-    assert samples(redis_client) == {"labkit_sidecar_series": "0"}
+    assert script_samples(redis_client) == {"labkit_sidecar_series": "0"}
 
 
 def test_pages_end_between_any_two_series(redis_client: redis.Redis) -> None:
@@ -220,7 +209,7 @@ def test_keys_that_are_too_long_or_not_ours_are_not_read(redis_client: redis.Red
     assert changes.series[0] == Held(long[: 8 * 1024 + 1], -1, b"", "length")
     assert changes.series[1] == Held(b"other:counter:x", -1, b"", "prefix")
     assert changes.series[2].gone
-    assert samples(redis_client)['labkit_sidecar_series_skipped{reason="prefix"}'] == "1"
+    assert script_samples(redis_client)['labkit_sidecar_series_skipped{reason="prefix"}'] == "1"
 
 
 def test_a_user_who_may_not_see_a_key_keeps_the_page(redis_client: redis.Redis) -> None:
@@ -231,20 +220,8 @@ def test_a_user_who_may_not_see_a_key_keeps_the_page(redis_client: redis.Redis) 
     port = redis_client.connection_pool.connection_kwargs["port"]
     try:
         with connect(f"redis://reader:x@127.0.0.1:{port}") as reader:
-            assert samples(reader)["good"] == "1"
+            assert script_samples(reader)["good"] == "1"
             held = ReadScripts(reader, Keys()).changed("-inf").series
     finally:
         redis_client.acl_deluser("reader")
     assert [(one.key, one.reason) for one in held][1] == (b"other:counter:x", "prefix")
-
-
-@pytest.mark.parametrize("name", ["flush.lua", "redis-exporter.lua"])
-def test_a_script_opens_with_its_contract(name: str) -> None:
-    """The header of a Lua file says what it is for, and lists KEYS, ARGV and what it returns."""
-    text = resource("lua", name).read_text()
-    header = text.split("\n\nlocal", 1)[0]
-    if header.startswith("#!"):
-        shebang, _, header = header.partition("\n")
-        assert shebang.startswith("#!lua")
-    assert header.startswith(f"-- {name}: ")
-    assert all(re.search(rf"^-- +{word}\b", header, re.MULTILINE) for word in ("KEYS", "ARGV", "Returns"))

@@ -4,7 +4,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
 from labkit import RedisMetricsService
-from labkit.sidecar.exporter import create_app
+from labkit.sidecar.app import create_app
 
 
 def names_on_page(text: str) -> set[str]:

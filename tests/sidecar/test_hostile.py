@@ -1,11 +1,9 @@
 """Whatever somebody writes under the prefix: every good series is on the page, every bad one is counted by reason."""
 
-import json
 import os
 import re
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import httpx
 import pytest
@@ -19,68 +17,14 @@ from labkit.sidecar.negotiation import Format
 from labkit.sidecar.sidecar import Sidecar
 from labkit.stack import binaries
 from tests.redis_server import free_port, wait_until
+from tests.sidecar.hostile import BAD, Bad
+from tests.sidecar.stock_script import SCRIPT, script_samples
 
 # The text of a number that is finite, or of one that is not.
 _GO_FLOAT = re.compile(r"[+-]?\d{1,20}(\.\d{1,20})?(e[+-]?\d{1,3})?|NaN|\+Inf")
 # Gauges with these names claim what is a good series', the sidecar's or Prometheus' own.
 CLASHES = ("good_total", "h", "h_count", "h_p50", "labkit_sidecar_series", "redis_up", "up", "scrape_duration_seconds")
 GOOD_LABELS = ("", 'say "hi"', "back\\slash", "line\nbreak", "a,b=c%d", "🦊", "%41", "x" * 2000)
-
-
-@dataclass(frozen=True)
-class Bad:
-    """A key and a value that cannot be shown, and why."""
-
-    key: bytes
-    value: bytes
-    reason: str
-
-
-def _histogram(**changes: object) -> bytes:
-    return json.dumps({"bounds": [1, 2], "counts": [1, 2, 3], "sum": 4, "count": 6} | changes).encode()
-
-
-BAD = {
-    "truncated": Bad(b"metrics:counter:b", b'{"value":3', "json"),
-    "nested": Bad(b"metrics:counter:b", b"[" * 2000, "json"),
-    "a bare number": Bad(b"metrics:counter:b", b"3", "json"),
-    "empty": Bad(b"metrics:counter:b", b"", "json"),
-    "NaN": Bad(b"metrics:gauge:b", b'{"value":NaN}', "value"),
-    "infinite": Bad(b"metrics:gauge:b", b'{"value":1e400}', "value"),
-    "text": Bad(b"metrics:gauge:b", b'{"value":"3"}', "value"),
-    "negative counter": Bad(b"metrics:counter:b", b'{"value":-1}', "value"),
-    "bounds unsorted": Bad(b"metrics:histogram:b", _histogram(bounds=[2, 1]), "bounds"),
-    "bounds twice": Bad(b"metrics:histogram:b", _histogram(bounds=[1, 1]), "bounds"),
-    "no bounds": Bad(b"metrics:histogram:b", b"{}", "bounds"),
-    "bounds false": Bad(b"metrics:histogram:b", _histogram(bounds=False), "bounds"),
-    "bounds null": Bad(b"metrics:histogram:b", _histogram(bounds=None), "bounds"),
-    "a hole in the bounds": Bad(
-        b"metrics:histogram:b",
-        b'{"bounds":[1,2,e,4],"counts":[1,1,1,1,1],"sum":1,"count":5,"created":1,"updated":1}',
-        "bounds",
-    ),
-    "null among the bounds": Bad(b"metrics:histogram:b", _histogram(bounds=[1, None]), "bounds"),
-    "an endless bound": Bad(b"metrics:histogram:b", b'{"bounds":[1,1e400],"counts":[1,2,3],"sum":4}', "bounds"),
-    "no counts": Bad(b"metrics:histogram:b", b'{"bounds":[1,2],"sum":4}', "counts"),
-    "counts beyond all": Bad(b"metrics:histogram:b", _histogram(counts=[1e308, 1e308, 1]), "counts"),
-    "bounds no list": Bad(b"metrics:histogram:b", _histogram(bounds=7), "bounds"),
-    "counts of another length": Bad(b"metrics:histogram:b", _histogram(counts=[1, 2]), "counts"),
-    "negative counts": Bad(b"metrics:histogram:b", _histogram(counts=[1, -2, 3]), "counts"),
-    "half counts": Bad(b"metrics:histogram:b", _histogram(counts=[1, 0.5, 3]), "counts"),
-    "sum no number": Bad(b"metrics:histogram:b", _histogram(sum=None), "value"),
-    "no UTF-8": Bad(b"metrics:counter:b:l=\xff", b'{"value":1}', "labels"),
-    "NUL": Bad(b"metrics:counter:b:l=a\0b", b'{"value":1}', "labels"),
-    "encoded in another way": Bad(b"metrics:counter:b:l=%41", b'{"value":1}', "labels"),
-    "no label value": Bad(b"metrics:counter:b:l=", b'{"value":1}', "labels"),
-    "labels not in order": Bad(b"metrics:counter:b:z=1,a=1", b'{"value":1}', "labels"),
-    "le": Bad(b"metrics:counter:b:le=1", b'{"value":1}', "labels"),
-    "no name": Bad(b"metrics:counter:", b'{"value":1}', "name"),
-    "a name with a space": Bad(b"metrics:counter:b c", b'{"value":1}', "name"),
-    "unknown kind": Bad(b"metrics:summary:b", b'{"value":1}', "kind"),
-    "no kind": Bad(b"metrics:b", b'{"value":1}', "kind"),
-    "of another prefix": Bad(b"other:counter:good_total", b'{"value":7}', "prefix"),
-    "too long": Bad(b"metrics:counter:b", b'{"value":1,"more":"%b"}' % (b"x" * 40_000), "length"),
-}
 
 
 def put(client: redis.Redis, bad: Bad) -> None:
@@ -92,7 +36,7 @@ def put(client: redis.Redis, bad: Bad) -> None:
 def put_all(client: redis.Redis) -> None:
     """Store all, those with the same name each under a name of its own."""
     for n, bad in enumerate(BAD.values()):
-        put(client, Bad(bad.key.replace(b":b", b":b%d" % n), bad.value, bad.reason))
+        put(client, Bad(bad.key.replace(b":x", b":x%d" % n), bad.value, bad.reason))
 
 
 @pytest.fixture
@@ -143,10 +87,7 @@ def skipped(page: str) -> dict[str, float]:
 def test_one_bad_series_costs_nobody_else_a_place(redis_url: str, redis_client: redis.Redis, bad: Bad) -> None:
     """It is counted by its reason, by both sidecars; the page is sound and has everything else."""
     put(redis_client, bad)
-    flat = redis_client.eval(resource("lua", "redis-exporter.lua").read_text(), 0)
-    assert isinstance(flat, list)
-    told = dict(zip(flat[::2], flat[1::2], strict=True))
-    assert told[b'labkit_sidecar_series_skipped{reason="%b"}' % bad.reason.encode()] == b"1"
+    assert script_samples(redis_client)[f'labkit_sidecar_series_skipped{{reason="{bad.reason}"}}'] == "1"
     page = page_of(redis_url)
     assert skipped(page) == {bad.reason: 1}
     check(page)
@@ -170,8 +111,8 @@ def test_a_time_that_is_none_is_left_out(redis_url: str, redis_client: redis.Red
 @pytest.mark.usefixtures("good")
 def test_a_wrong_type_and_names_that_clash(redis_url: str, redis_client: redis.Redis) -> None:
     """A list is not a series; parts of a histogram and the sidecar's own metrics belong to somebody."""
-    redis_client.rpush("metrics:counter:b", "x")
-    redis_client.zadd("metrics.index", {"metrics:counter:b": redis_client.hincrby("metrics.state", "version", 1)})
+    redis_client.rpush("metrics:counter:x", "x")
+    redis_client.zadd("metrics.index", {"metrics:counter:x": redis_client.hincrby("metrics.state", "version", 1)})
     for name in (*CLASHES, "labkit_build_info"):
         put(redis_client, Bad(f"metrics:gauge:{name}".encode(), b'{"value":1}', "conflict"))
     page = page_of(redis_url)
@@ -182,7 +123,7 @@ def test_a_wrong_type_and_names_that_clash(redis_url: str, redis_client: redis.R
 @pytest.mark.usefixtures("good")
 def test_ten_thousand_at_once(redis_url: str, redis_client: redis.Redis) -> None:
     """Many bad series are as harmless as one."""
-    keys = [f"metrics:counter:b:n={n}" for n in range(10_000)]
+    keys = [f"metrics:counter:x:n={n}" for n in range(10_000)]
     redis_client.mset(dict.fromkeys(keys, "garbage"))
     version = int(redis_client.hincrby("metrics.state", "version", len(keys))) - len(keys)
     redis_client.zadd("metrics.index", {key: version + n for n, key in enumerate(keys, 1)})
@@ -238,7 +179,7 @@ def test_every_way_in_which_the_stock_exporter_calls(
     for name in CLASHES:
         put(redis_client, Bad(f"metrics:gauge:{name}".encode(), b'{"value":5}', "conflict"))
     call = redis_client.eval if command == "EVAL" else redis_client.eval_ro
-    flat = call(resource("lua", "redis-exporter.lua").read_text(), 0, *arguments)
+    flat = call(SCRIPT, 0, *arguments)
     assert isinstance(flat, list)
     assert len(flat) % 2 == 0
     assert all(isinstance(item, bytes) for item in flat)

@@ -11,13 +11,12 @@ from hypothesis import strategies as st
 
 from labkit.keyspace.keys import Keys
 from labkit.keyspace.numbers import le
-from labkit.resources import resource
 from labkit.sidecar.judging import judge
-from labkit.sidecar.mirror import Mirror
 from labkit.sidecar.rendering import Lines, render
+from labkit.sidecar.series_cache import SeriesCache
 from tests.sidecar.hostile import CASES, ONE, SMALL, TIMES, Case
+from tests.sidecar.stock_script import script_samples
 
-SCRIPT = resource("lua", "redis-exporter.lua").read_text()
 # Names that the two pages have of their own.
 RESERVED = ("redis_up", "up", "scrape_duration_seconds")
 OWN = ("labkit_sidecar_series", "labkit_sidecar_series_skipped")
@@ -32,21 +31,19 @@ def put(client: redis.Redis, *cases: Case) -> None:
 
 def stock(client: redis.Redis) -> tuple[dict[str, str], dict[str, int]]:
     """The samples that the stock exporter gets, and how many series are skipped, by reason."""
-    flat = [item.decode() for item in client.eval(SCRIPT, 0)]
-    assert len(set(flat[::2])) == len(flat) // 2
-    said = dict(zip(flat[::2], flat[1::2], strict=True))
+    said = script_samples(client)
     skipped = {key[len(OWN[1]) + 9 : -2]: int(said.pop(key)) for key in list(said) if key.startswith(OWN[1])}
     said.pop(OWN[0])
     return {sample: repr(float(value)) for sample, value in said.items()}, skipped
 
 
 def ours(client: redis.Redis) -> tuple[dict[str, str], dict[str, int]]:
-    mirror = Mirror(client, Keys(), [*RESERVED, *OWN])
-    mirror.refresh()
-    lines = [line for line in b"".join(mirror.page()).decode().split("\n") if line and line[0] != "#"]
+    cache = SeriesCache(client, Keys(), [*RESERVED, *OWN])
+    cache.refresh()
+    lines = [line for line in b"".join(cache.page()).decode().split("\n") if line and line[0] != "#"]
     parts = [line.rpartition(" ") for line in lines]
     assert len({sample for sample, _, _ in parts}) == len(parts)
-    return {sample: repr(float(value)) for sample, _, value in parts}, {k: n for k, n in mirror.skipped.items() if n}
+    return {sample: repr(float(value)) for sample, _, value in parts}, {k: n for k, n in cache.skipped.items() if n}
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from labkit.sidecar.negotiation import Format, compresses, negotiate, patience
+from labkit.sidecar.negotiation import Format, compresses, negotiate, refresh_timeout
 
 PROMETHEUS_2 = (
     "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
@@ -71,4 +71,4 @@ def test_gzip_is_for_who_asks_from_elsewhere(accept_encoding: str, client: str |
 )
 def test_a_scraper_hears_in_time(timeout: str, seconds: float) -> None:
     """Most of its time is for reading, the rest for the page, for which a fifth of a short time is too little."""
-    assert patience(timeout, 60) == pytest.approx(seconds)
+    assert refresh_timeout(timeout, 60) == pytest.approx(seconds)

@@ -8,8 +8,9 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from starlette.testclient import TestClient
 
 from labkit import RedisMetricsService
-from labkit.sidecar.exporter import create_app
-from labkit.sidecar.exposition import CONTENT_TYPE, Family
+from labkit.sidecar.app import create_app
+from labkit.sidecar.exposition import Family
+from labkit.sidecar.negotiation import CONTENT_TYPES
 from labkit.sidecar.openmetrics import openmetrics
 from labkit.sidecar.rendering import render
 
@@ -48,7 +49,7 @@ def test_both_formats_say_the_same(metrics: RedisMetricsService, redis_url: str)
     with TestClient(create_app(redis_url)) as client:
         other, text = client.get("/metrics", headers=ACCEPT), client.get("/metrics")
     assert other.headers["content-type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
-    assert text.headers["content-type"] == CONTENT_TYPE
+    assert text.headers["content-type"] == CONTENT_TYPES["text"]
     assert other.text.endswith("\n# EOF\n")
     theirs, ours = list(parse_text(text.text)), list(parse_openmetrics(other.text))
     added = {key: value for key, value in samples(ours).items() if key not in samples(theirs)}
@@ -99,7 +100,7 @@ def test_what_openmetrics_cannot_say_is_text(metrics: RedisMetricsService, redis
         spoil(metrics)
         metrics.flush()
         answer = client.get("/metrics", headers=ACCEPT)
-    assert answer.headers["content-type"] == CONTENT_TYPE
+    assert answer.headers["content-type"] == CONTENT_TYPES["text"]
     assert "# EOF" not in answer.text.splitlines()
     assert list(parse_text(answer.text))
 

@@ -9,9 +9,9 @@ import pytest
 import redis
 
 from labkit.keyspace.numbers import shortest
-from labkit.resources import resource
 from labkit.sidecar.rendering import QUANTILES, render
 from tests.prometheus.prometheus_server import PrometheusServer
+from tests.sidecar.stock_script import script_samples
 
 AT = 1_700_000_000
 Buckets = tuple[list[float], list[int]]
@@ -74,11 +74,9 @@ def test_quantiles_are_those_of_promql(server: PrometheusServer, redis_client: r
     theirs = {int(one["metric"]["case"]): repr(float(one["value"][1])) for one in answer}
     redis_client.mset({_key(n): _json(*case) for n, case in enumerate(CASES)})
     redis_client.zadd("metrics.index", {_key(n): n for n in range(len(CASES))})
-    flat = redis_client.eval(resource("lua", "redis-exporter.lua").read_text(), 0)
-    assert isinstance(flat, list)
-    script, index = dict(zip(flat[::2], flat[1::2], strict=True)), list(QUANTILES).index(name)
+    script, index = script_samples(redis_client), list(QUANTILES).index(name)
     for n, case in enumerate(CASES):
         lines = render(_key(n), _json(*case))
         assert lines
         assert repr(float(lines.quantile(index).split()[-1])) == theirs[n], case
-        assert repr(float(script[b'h_%b{case="%d"}' % (name.encode(), n)])) == theirs[n], case
+        assert repr(float(script[f'h_{name}{{case="{n}"}}'])) == theirs[n], case

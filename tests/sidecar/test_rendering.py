@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from labkit import RedisMetricsService
-from labkit.resources import resource
 from labkit.sidecar.rendering import Lines, render
+from tests.sidecar.stock_script import script_samples
 
 TIMES = b',"created":1.5,"updated":2.5}'
 HISTOGRAM = b'{"bounds":[1,2],"counts":[1,0,2],"sum":9.5,"count":3' + TIMES
@@ -42,9 +42,7 @@ def test_both_renderings_say_the_same(redis_url: str, redis_client: redis.Redis,
     held = redis_client.mget(keys)
     rendered = {key: render(key, json) for key, json in zip(keys, held, strict=True) if isinstance(json, bytes)}
     assert rendered[b"metrics:histogram:labkit_writer_flush_seconds"]
-    flat = redis_client.eval(resource("lua", "redis-exporter.lua").read_text(), 0)
-    assert isinstance(flat, list)
-    script = "".join(f"{flat[i].decode()} {flat[i + 1].decode()}\n" for i in range(0, len(flat), 2))
+    script = "".join(f"{sample} {value}\n" for sample, value in script_samples(redis_client).items())
     known = {(name, pairs): value for name, pairs, value in samples(script.encode())}
     for lines in filter(None, rendered.values()):
         for name, pairs, value in samples(lines.body + lines.quantiles):

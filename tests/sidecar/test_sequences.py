@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from labkit import RedisMetricsService
 from labkit.keyspace.connection import connect
 from labkit.keyspace.keys import Keys
-from labkit.sidecar.mirror import Mirror
+from labkit.sidecar.series_cache import SeriesCache
 from tests.redis_server import wait_until
 from tests.writer.replicated import Replicated
 
@@ -73,10 +73,10 @@ class World:
     def client(self) -> redis.Redis:
         return self.place.primary.client
 
-    def new_sidecar(self) -> Mirror:
-        mirror = Mirror(connect(self.place.proxies[2].url), Keys(self.prefix))
-        mirror.walk(threading.Event())
-        return mirror
+    def new_sidecar(self) -> SeriesCache:
+        cache = SeriesCache(connect(self.place.proxies[2].url), Keys(self.prefix))
+        cache.walk(threading.Event())
+        return cache
 
     def do(self, step: tuple[Any, ...]) -> None:  # noqa: C901, PLR0912  one step, one case
         match step:
@@ -130,7 +130,7 @@ class World:
         for sidecar in self.sidecars:
             wait_until(partial(self._agrees, sidecar, key), "The end of a series on the page")
 
-    def _agrees(self, sidecar: Mirror, key: str) -> bool:
+    def _agrees(self, sidecar: SeriesCache, key: str) -> bool:
         refreshed(sidecar)
         return not self.client.exists(key) and lines(sidecar) == lines(self.new_sidecar())
 
@@ -161,7 +161,7 @@ class World:
             service.close(20)
 
 
-def lines(sidecar: Mirror) -> list[bytes]:
+def lines(sidecar: SeriesCache) -> list[bytes]:
     """The lines of the page; the order of the series in a family is nobody's promise."""
     return sorted(b"".join(sidecar.page()).splitlines())
 
@@ -174,7 +174,7 @@ def number(text: object) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
-def shown(sidecar: Mirror) -> dict[tuple[str, str], float]:
+def shown(sidecar: SeriesCache) -> dict[tuple[str, str], float]:
     """The writers' counters and gauges, as the official parser reads them."""
     families = text_string_to_metric_families(b"".join(sidecar.page()).decode())
     samples = [sample for family in families for sample in family.samples]
@@ -182,7 +182,7 @@ def shown(sidecar: Mirror) -> dict[tuple[str, str], float]:
     return {key: value for key, value in named.items() if key[0] in ("c", "g")}
 
 
-def refreshed(sidecar: Mirror) -> None:
+def refreshed(sidecar: SeriesCache) -> None:
     """Refresh; the first attempt may find that the connection was cut."""
     try:
         sidecar.refresh()

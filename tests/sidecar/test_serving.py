@@ -1,6 +1,7 @@
 """What slow, many and hostile clients can take from the sidecar, with limits that a test can wait for."""
 
 import http.client
+import re
 import socket
 import ssl
 import threading
@@ -11,11 +12,13 @@ from time import monotonic
 import httpx
 import pytest
 import uvicorn
+from packaging.specifiers import SpecifierSet
 
 from labkit import RedisMetricsService
-from labkit.sidecar.exporter import CHUNK, create_app
+from labkit.sidecar.app import CHUNK, create_app
 from labkit.sidecar.serving import Limits, TlsContext, server
 from labkit.web.listening import listen
+from tests import ROOT
 from tests.redis_server import RedisServer, wait_until
 
 # Far more than the kernel takes from a server for a client that does not read.
@@ -176,3 +179,10 @@ def test_what_is_too_large_or_no_http_is_refused(own_server: RedisServer) -> Non
         posted = httpx.post(f"http://127.0.0.1:{port}/metrics", content=b"a" * 100_000, trust_env=False)
         assert posted.status_code == 405
         assert get(f"http://127.0.0.1:{port}/metrics").status_code == 200
+
+
+def test_uvicorn_is_a_version_that_was_tested() -> None:
+    """The server extends classes that may change with any release; pyproject.toml says which ones are known to do."""
+    wanted = re.search(r'^    "uvicorn(.*)",$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert wanted
+    assert uvicorn.__version__ in SpecifierSet(wanted[1])

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from starlette.testclient import TestClient
 
-from labkit.sidecar.exporter import create_app
+from labkit.sidecar.app import create_app
 
 
 class Scrape:

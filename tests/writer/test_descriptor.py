@@ -105,6 +105,6 @@ def test_no_two_metrics_need_one_name(part: str, kinds: tuple[str, str]) -> None
 
 def test_no_metric_has_a_name_of_the_sidecars(redis_url: str) -> None:
     """All that the sidecar keeps for itself and Prometheus is refused; nothing that is declared is hidden by it."""
-    for name in Sidecar(redis_url)._telemetry.names:
+    for name in Sidecar(redis_url)._metrics.names:
         with pytest.raises(MetricError, match="sidecar"):
             Descriptor("gauge", name, "Help.")

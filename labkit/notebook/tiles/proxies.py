@@ -17,7 +17,7 @@ from jupyter_core.paths import jupyter_path
 from labkit.notebook.tiles.relay import BESIDE
 from labkit.resources import resource
 from labkit.stack.ports import is_free
-from labkit.web.callers import TILE_HEADER, TILE_TOKEN
+from labkit.web.origins import TILE_HEADER, TILE_TOKEN
 
 # labkit's own extension shows the tiles of this group; see configs/jupyter/labextensions.
 GROUP = "labkit"

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from labkit.errors import LabkitError
 from labkit.stack import Stack
 from labkit.stack.ports import HOST
-from labkit.web.callers import TILE_HEADER, TILE_TOKEN, foreign_page, wrong_name
+from labkit.web.origins import TILE_HEADER, TILE_TOKEN, host_refusal, origin_refusal
 
 # Services that may run beside the lab, where they listen unless the lab says otherwise, and how to start them.
 BESIDE = {
@@ -67,7 +67,7 @@ class Head:
         name by which that is known may be any."""
         given = self.get(TILE_HEADER.lower()) or ""
         from_tile = bool(token) and secrets.compare_digest(given.encode(), (token or "").encode())
-        return ("" if from_tile else wrong_name(self.get)) or foreign_page(self.get, link=True)
+        return ("" if from_tile else host_refusal(self.get)) or origin_refusal(self.get, link=True)
 
     def for_service(self, host: str) -> bytes:
         """Return the head as the service gets it: without the token, and with its own name, unless `host` is empty.

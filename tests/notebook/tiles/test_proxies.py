@@ -18,7 +18,7 @@ from labkit import Stack
 from labkit.notebook.tiles.proxies import lead_back
 from labkit.notebook.tiles.relay import BESIDE
 from labkit.stack import SERVICES
-from labkit.web.callers import TILE_HEADER
+from labkit.web.origins import TILE_HEADER
 from tests.browser.jupyter import Jupyter
 from tests.redis_server import free_port, wait_until
 

@@ -9,8 +9,8 @@ from starlette.testclient import TestClient
 
 from labkit import RedisMetricsService
 from labkit.errors import ConnectionFailed, PortInUse
-from labkit.sidecar.exporter import create_app, serve
-from labkit.sidecar.exposition import CONTENT_TYPE
+from labkit.sidecar.app import create_app, serve
+from labkit.sidecar.negotiation import CONTENT_TYPES
 from labkit.web.listening import listen
 from tests import ROOT
 from tests.redis_server import RedisServer, free_port, wait_until
@@ -26,7 +26,7 @@ def test_the_page_has_the_application_and_the_sidecar(metrics: RedisMetricsServi
     metrics.flush()
     with TestClient(create_app(redis_url)) as client:
         answer = client.get("/metrics")
-    assert answer.headers["content-type"] == CONTENT_TYPE
+    assert answer.headers["content-type"] == CONTENT_TYPES["text"]
     assert 'user_events{event="joined"} 3\n' in answer.text
     assert "\nredis_up 1.0\n" in answer.text
 

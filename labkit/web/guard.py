@@ -1,19 +1,19 @@
-"""The store's and Locust's doors: who may come in is said by `labkit.web.callers`."""
+"""Keep pages of other sites from using the store and Locust; `labkit.web.origins` says which ones may."""
 
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from labkit.web.callers import foreign_page, wrong_name
+from labkit.web.origins import host_refusal, origin_refusal
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 
-class Door:
-    """Lets the calls of other sites' pages not come in to an ASGI application; they are answered with 403.
+class OriginGuard:
+    """An ASGI middleware that answers requests from pages of other sites with 403.
 
     Args:
-        app: the application behind the door.
+        app: the application to guard.
         pages: paths to which a link on any page may lead: looking at them changes nothing.
     """
 
@@ -25,22 +25,22 @@ class Door:
             await self._app(scope, receive, send)
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        why = wrong_name(headers.get) or foreign_page(headers.get, link=self._is_page(scope))
+        why = host_refusal(headers.get) or origin_refusal(headers.get, link=self._is_page(scope))
         await (_refuse(why, send) if why else self._app(scope, receive, send))
 
     def _is_page(self, scope: "Scope") -> bool:
         return scope.get("method") in ("GET", "HEAD") and scope["path"] in self._pages
 
 
-def close_to_others(environment: Any, **_: Any) -> None:
-    """Do the same for Locust's web page, which may start traffic to anywhere: a listener of its event `init`."""
+def guard_locust(environment: Any, **_: Any) -> None:
+    """Guard Locust's web page, which may start traffic to anywhere; a listener of its event `init`."""
     if not environment.web_ui:
         return
     from flask import request
 
     @environment.web_ui.app.before_request  # type: ignore[untyped-decorator]  # Flask's
     def refuse() -> tuple[str, int] | None:
-        why = wrong_name(request.headers.get) or foreign_page(request.headers.get, link=request.path == "/")
+        why = host_refusal(request.headers.get) or origin_refusal(request.headers.get, link=request.path == "/")
         return (why, 403) if why else None
 
 

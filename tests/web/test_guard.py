@@ -1,4 +1,4 @@
-"""The doors of the store and of Locust: real servers, called as a browser calls for pages of other sites."""
+"""What keeps pages of other sites from the store and Locust: real servers, called as a browser calls for them."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from labkit.traffic import schedule
-from labkit.web.callers import ALLOWED
+from labkit.web.origins import ALLOWED
 from tests.redis_server import free_port, wait_until
 
 EVIL: list[dict[str, str]] = [
@@ -84,7 +84,7 @@ def test_no_page_of_another_site_sends_traffic(locust: str, headers: dict[str, s
 
 
 def test_locusts_own_page_and_names_that_are_listed_may(locust: str) -> None:
-    """They get past the door, and Locust itself refuses what makes no sense."""
+    """They are let through, and Locust itself refuses what makes no sense."""
     for headers in ({"origin": locust}, {"host": "friend.example"}, {"origin": "https://friend.example"}):
         answer = httpx.post(f"{locust}/swarm", data={"user_count": "many"}, headers=headers)
         assert "Invalid user_count" in answer.json()["message"]

@@ -29,7 +29,7 @@ def within(seconds: float) -> Iterator[None]:
         _ends_at.reset(token)
 
 
-def reach(url: str, over: Event | None = None) -> redis.Redis:
+def bounded_client(url: str, over: Event | None = None) -> redis.Redis:
     """Return a client that waits `REDIS_TIMEOUT` for the next byte, whatever the URL says, and keeps to `within`.
 
     Once `over` is set, it reads no further.

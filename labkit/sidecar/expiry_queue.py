@@ -4,7 +4,7 @@ import heapq
 from math import ceil, inf
 
 
-class Deadlines:
+class ExpiryQueue:
     """Keys and their times, in seconds on any one clock; each is due up to a second late.
 
     Whole seconds, because the keys of one second then share a place: for a hundred thousand of them, an object each

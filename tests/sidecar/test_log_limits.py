@@ -8,7 +8,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from labkit.sidecar.complaints import EVERY, OncePerMinute
+from labkit.sidecar.log_limits import EVERY, OncePerMinute
 from labkit.sidecar.serving import Limits, server
 from tests.redis_server import RedisServer
 from tests.sidecar_process import SidecarProcess

@@ -18,7 +18,7 @@ TILE_TOKEN = "LABKIT_TILE_TOKEN"  # noqa: S105  the name of a variable
 Get = Callable[[str], str | None]
 
 
-def wrong_name(get: Get) -> str:
+def host_refusal(get: Get) -> str:
     """Say why the name by which this service was called is not its own; "" if it is.
 
     It is, if it is `localhost`, ends in that, is listed in `LABKIT_ALLOWED_HOSTS`, or is an address: what has no name
@@ -34,11 +34,11 @@ def wrong_name(get: Get) -> str:
     return f"This service is not called {host!r}. If it is, let {ALLOWED} have that name where the service starts."
 
 
-def foreign_page(get: Get, *, link: bool) -> str:
+def origin_refusal(get: Get, *, link: bool) -> str:
     """Say why the page that sends this request is of another site; "" if it is not, or if a program sends it.
 
     Args:
-        get: as for `wrong_name`.
+        get: as for `host_refusal`.
         link: whether somebody who follows a link on a page of another site may come here.
     """
     origin = get("origin")

@@ -13,8 +13,8 @@ import redis
 from starlette.testclient import TestClient
 
 from labkit import RedisMetricsService
-from labkit.sidecar.exporter import create_app
-from labkit.sidecar.reaching import REDIS_TIMEOUT, reach, within
+from labkit.sidecar.app import create_app
+from labkit.sidecar.bounded_reads import REDIS_TIMEOUT, bounded_client, within
 from labkit.sidecar.serving import Limits
 from labkit.sidecar.sidecar import Sidecar
 from tests.redis_server import RedisServer, wait_until
@@ -37,7 +37,7 @@ def test_a_slow_answer_ends_in_time(link: SlowLink, redis_client: redis.Redis) -
     """Byte after byte, each in time: the whole is not, and the connection is not used again."""
     redis_client.set("big", b"x" * REPLY)
     link.rate = 50_000
-    client = reach(link.url)
+    client = bounded_client(link.url)
     with pytest.raises(redis.TimeoutError), within(0.5):
         client.get("big")
     assert link.passed < REPLY
@@ -86,7 +86,7 @@ def test_sigterm_does_not_wait_for_a_slow_link(link: SlowLink, redis_url: str, t
 )
 def test_the_url_shortens_the_wait_only(options: str, expected: float) -> None:
     """A timeout meant for writers must not let a Redis that hangs look like a dead sidecar."""
-    made = reach(f"redis://127.0.0.1:1/0{options}").connection_pool.make_connection()
+    made = bounded_client(f"redis://127.0.0.1:1/0{options}").connection_pool.make_connection()
     assert isinstance(made, redis.Connection)
     assert (made.socket_timeout, made.socket_connect_timeout) == (expected, REDIS_TIMEOUT)
 

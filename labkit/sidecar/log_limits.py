@@ -7,7 +7,7 @@ EVERY = 60.0  # s
 KINDS = 100
 
 
-def be_brief() -> None:
+def limit_log() -> None:
     """Bound what the HTTP server and the event loop say about clients."""
     for name in ("uvicorn.error", "asyncio"):
         logging.getLogger(name).addFilter(_FILTER)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from labkit.web.callers import ALLOWED, foreign_page, wrong_name
+from labkit.web.origins import ALLOWED, host_refusal, origin_refusal
 
 Headers = dict[str, str]
 
@@ -19,7 +19,7 @@ def nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
 )  # fmt: skip
 def test_an_address_and_localhost_are_its_own_names(host: str) -> None:
     """No name server can make them mean something else."""
-    assert wrong_name({"host": host}.get) == ""
+    assert host_refusal({"host": host}.get) == ""
 
 
 @pytest.mark.parametrize(
@@ -28,10 +28,10 @@ def test_an_address_and_localhost_are_its_own_names(host: str) -> None:
 )  # fmt: skip
 def test_every_other_name_is_refused(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may have been made to mean 127.0.0.1; the answer says how to allow it."""
-    assert ALLOWED in wrong_name({"host": host}.get)
-    assert ALLOWED in wrong_name(Headers().get)
+    assert ALLOWED in host_refusal({"host": host}.get)
+    assert ALLOWED in host_refusal(Headers().get)
     monkeypatch.setenv(ALLOWED, "store, evil.example")
-    assert (wrong_name({"host": host}.get) == "") is host.startswith("evil.example")
+    assert (host_refusal({"host": host}.get) == "") is host.startswith("evil.example")
 
 
 OWN = {"host": "127.0.0.1:5050"}
@@ -62,25 +62,25 @@ FOES: list[Headers] = [
 @pytest.mark.parametrize("headers", FRIENDS)
 def test_programs_and_its_own_pages_may_call(headers: Headers) -> None:
     """Also through a proxy that says by which name the browser knows the service."""
-    assert foreign_page(headers.get, link=False) == ""
+    assert origin_refusal(headers.get, link=False) == ""
 
 
 @pytest.mark.parametrize("headers", FOES)
 @pytest.mark.parametrize("link", [True, False])
 def test_pages_of_others_may_not(headers: Headers, link: bool) -> None:
     """Forms, scripts, pictures: whatever they send."""
-    assert foreign_page(headers.get, link=link) != ""
+    assert origin_refusal(headers.get, link=link) != ""
 
 
 def test_a_link_leads_only_where_looking_changes_nothing() -> None:
     """Somebody who follows a link from elsewhere to a page sees it."""
     headers = CROSS | {"sec-fetch-mode": "navigate"}
-    assert foreign_page(headers.get, link=True) == ""
-    assert foreign_page(headers.get, link=False) != ""
+    assert origin_refusal(headers.get, link=True) == ""
+    assert origin_refusal(headers.get, link=False) != ""
 
 
 def test_a_site_that_is_listed_may_call(monkeypatch: pytest.MonkeyPatch) -> None:
     """By its name, whatever its port."""
     monkeypatch.setenv(ALLOWED, "friend.example")
-    assert foreign_page((OWN | {"origin": "https://Friend.example:8443"}).get, link=False) == ""
-    assert foreign_page((OWN | {"origin": "https://evil.example"}).get, link=False) != ""
+    assert origin_refusal((OWN | {"origin": "https://Friend.example:8443"}).get, link=False) == ""
+    assert origin_refusal((OWN | {"origin": "https://evil.example"}).get, link=False) != ""

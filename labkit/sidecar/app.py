@@ -11,7 +11,6 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from time import perf_counter
-from typing import Generic, TypeVar
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -24,16 +23,14 @@ from starlette.types import Receive, Scope, Send
 from labkit.errors import LabkitError
 from labkit.keyspace.connection import redact
 from labkit.sidecar.authentication import Authentication
-from labkit.sidecar.mirror import PATIENCE
-from labkit.sidecar.negotiation import CONTENT_TYPES, Format, compresses, negotiate, patience
+from labkit.sidecar.negotiation import CONTENT_TYPES, Format, compresses, negotiate, refresh_timeout
+from labkit.sidecar.series_cache import REFRESH_TIMEOUT
 from labkit.sidecar.serving import Limits, TlsContext, run, server
 from labkit.sidecar.sidecar import Pieces, Sidecar
 from labkit.sidecar.web_config import WebConfig, read_web_config
 from labkit.web.listening import listen
 
 log = logging.getLogger("labkit")
-
-T = TypeVar("T")
 
 # What is sent at a time. The page itself is shared by all that are given it, and held until the slowest has taken it.
 CHUNK = 256 * 1024
@@ -49,7 +46,7 @@ LANDING_PAGE = """<!doctype html><html lang="en"><title>labkit sidecar</title>
 """
 
 
-class Exporter:
+class SidecarApp:
     """The endpoints of one sidecar, and the web configuration that protects them."""
 
     def __init__(self, redis_url: str, prefix: str, web_config: Path | None) -> None:
@@ -113,9 +110,9 @@ class Exporter:
             up = await self._refresh()
             return await run_in_threadpool(self._sidecar.page, up, wanted, names)
 
-        waits = patience(request.headers.get("x-prometheus-scrape-timeout-seconds", ""), PATIENCE)
+        timeout = refresh_timeout(request.headers.get("x-prometheus-scrape-timeout-seconds", ""), REFRESH_TIMEOUT)
         making = asyncio.create_task(fresh())
-        done, _ = await asyncio.wait([making], timeout=waits)
+        done, _ = await asyncio.wait([making], timeout=timeout)
         # It goes on, for those who wait longer: one client's haste is nobody else's business.
         return making.result() if done else await run_in_threadpool(self._sidecar.page, False, wanted, names)
 
@@ -134,14 +131,14 @@ class Exporter:
         self._sidecar.close()
 
 
-class SingleFlight(Generic[T]):
+class SingleFlight:
     """Callers that come while the work is being done wait for it and share its result."""
 
-    def __init__(self, work: Callable[[], T]) -> None:
+    def __init__(self, work: Callable[[], bool]) -> None:
         self._work = work
-        self._flight: asyncio.Task[T] | None = None
+        self._flight: asyncio.Task[bool] | None = None
 
-    async def __call__(self) -> T:
+    async def __call__(self) -> bool:
         if self._flight is None or self._flight.done():
             self._flight = asyncio.create_task(run_in_threadpool(self._work))
         # The others still wait for it when one of them is canceled.
@@ -179,11 +176,11 @@ def create_app(redis_url: str, *, prefix: str = "metrics", web_config: Path | No
         ConnectionFailed: the URL is malformed. If nothing answers there, that is not an error: the page says so.
         LabkitError: the web configuration cannot be used.
     """
-    return Exporter(redis_url, prefix, web_config).application()
+    return SidecarApp(redis_url, prefix, web_config).application()
 
 
 def serve(redis_url: str, host: str, port: int, *, prefix: str = "metrics", web_config: Path | None = None) -> None:
-    """Run the sidecar until SIGTERM or SIGINT; a scrape in progress is answered first. SIGHUP: see `Exporter.reload`.
+    """Run the sidecar until SIGTERM or SIGINT; a scrape in progress is answered first. SIGHUP: see `SidecarApp.reload`.
 
     Raises:
         ConnectionFailed: the URL is malformed.
@@ -192,8 +189,8 @@ def serve(redis_url: str, host: str, port: int, *, prefix: str = "metrics", web_
         LabkitError: the web configuration cannot be used.
     """
     with listen(host, port) as listener:
-        exporter = Exporter(redis_url, prefix, web_config)
-        running = server(exporter.application(), Limits(), exporter.tls())
-        scheme = "https" if exporter.web.tls else "http"
+        app = SidecarApp(redis_url, prefix, web_config)
+        running = server(app.application(), Limits(), app.tls())
+        scheme = "https" if app.web.tls else "http"
         log.warning("labkit sidecar: %s://%s:%d/metrics shows %s", scheme, host, port, redact(redis_url))
-        run(running, listener, exporter.reload)
+        run(running, listener, app.reload)
