@@ -15,7 +15,7 @@ TIMEOUT = 0.5  # s to wait for one
 PAUSE = 3.0  # s to leave a Prometheus alone that did not answer
 
 
-class Catalogue:
+class Metadata:
     """Metrics, labels and label values of the Prometheus at `url`. No method raises; nothing found is an empty list."""
 
     def __init__(self, url: str, *, timeout: float = TIMEOUT, fresh: float = FRESH) -> None:

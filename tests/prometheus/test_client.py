@@ -10,7 +10,7 @@ import pytest
 
 from labkit.errors import QueryError
 from labkit.notebook.live.asking import Asker
-from labkit.prometheus.metadata import Catalogue
+from labkit.prometheus.metadata import Metadata
 from labkit.prometheus.query import Prometheus
 from tests.prometheus.known_history import START
 from tests.prometheus.prometheus_server import PrometheusServer
@@ -158,7 +158,7 @@ def test_an_answer_of_any_form_is_one_clear_error(odd_url: str) -> None:
     for ask in asks:
         with pytest.raises(QueryError, match=r"as Prometheus does|what Prometheus answers|refused the query"):
             ask()
-    assert Catalogue(odd_url).metrics() == []
+    assert Metadata(odd_url).metrics() == []
 
 
 @pytest.mark.parametrize("odd_url", ['{"status": "error", "error": "9:9: parse error: x"}'], indirect=True)

@@ -8,11 +8,11 @@ from typing import Any
 import traitlets
 
 from labkit.errors import LabkitError, QueryError
-from labkit.notebook.live.attendance import somebody_is_there
-from labkit.notebook.live.looking import Looking
 from labkit.notebook.live.script import VERSION, script
 from labkit.notebook.live.shown import PLAIN, SHARED, SVG, Bundle, Shown
 from labkit.notebook.live.sources import Words, source
+from labkit.notebook.live.update_stream import UpdateStream
+from labkit.notebook.live.viewers import somebody_is_there
 from labkit.plotting.picture import bundle, draw
 from labkit.prometheus.query import Duration, Prometheus, seconds
 from labkit.stack import Stack
@@ -50,9 +50,9 @@ def live(  # noqa: PLR0913  what to show, and five ways to say how
     if pace >= span:
         raise QueryError(f"every={every!r} must be shorter than last={last!r}: a line needs two points.")
     of_the_lab = _OfTheLab()
-    looking = Looking(source(what, lambda: prometheus or of_the_lab(), pace, span, Words(title, unit)))
-    looking.ask(time())
-    return LiveFigure(looking, pace)
+    updates = UpdateStream(source(what, lambda: prometheus or of_the_lab(), pace, span, Words(title, unit)))
+    updates.ask(time())
+    return LiveFigure(updates, pace)
 
 
 class _OfTheLab:
@@ -85,28 +85,28 @@ class LiveFigure(Shown):
     script: Any = traitlets.Unicode().tag(sync=True)
     version: Any = traitlets.Unicode(VERSION).tag(sync=True)
 
-    def __init__(self, looking: Looking, every: float) -> None:
-        self._looking, self._guard, self._behind = looking, Lock(), False
-        super().__init__(every, title=looking.source.title, places=looking.source.places)
+    def __init__(self, updates: UpdateStream, every: float) -> None:
+        self._updates, self._guard, self._behind = updates, Lock(), False
+        super().__init__(every, title=updates.source.title, places=updates.source.places)
 
     def open(self) -> None:
         """Tell the browser, if there may be one."""
         if somebody_is_there():
             self.script = script().model_id
-            self.first = self._looking.whole()
+            self.first = self._updates.whole()
         super().open()
 
     def start(self) -> None:
         """Go on after `stop`. It begins to work as soon as somebody looks."""
         self.state = "running"
         if self._views.anybody:
-            self._beat.start()
+            self._polling.start()
 
     def stop(self) -> None:
         """Look no more; what was drawn stays."""
         self.state = "stopped"
         self.leaving = True
-        self._beat.hurry()
+        self._polling.wake()
 
     # The thread ------------------------------------------------------------------------------------------------
 
@@ -120,14 +120,14 @@ class LiveFigure(Shown):
             # A view that no browser has made yet would miss what is only sent once.
             everything = self._behind or not self._views.known
             self._behind = False
-            message = self._looking.whole() if everything else self._looking.change()
+            message = self._updates.whole() if everything else self._updates.change()
             if message:
                 self.send(message)
         self.keep()
 
     def _ask(self) -> None:
         try:
-            self._looking.ask(time())
+            self._updates.ask(time())
             self.notice = ""
         except LabkitError as error:
             self.notice = str(error)
@@ -141,7 +141,7 @@ class LiveFigure(Shown):
             case {"do": "here", "view": str(view), "has": has}:
                 self._behind = self._behind or not has
                 if not has:
-                    self._beat.hurry()
+                    self._polling.wake()
                 self._here(view)
             case {"do": "gone", "view": str(view)}:
                 self._gone(view)
@@ -155,7 +155,7 @@ class LiveFigure(Shown):
     def still(self) -> Bundle:
         """Return the figure as it is known: as a picture, and where nothing is live, as plotly's data, too."""
         with self._guard:
-            figure = self._looking.source.still()
+            figure = self._updates.source.still()
         told = {PLAIN: f"Live figure: {self.title}"}
         if self.comm is None:
             return bundle(figure) | told

@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 from labkit.errors import QueryError
 from labkit.notebook.live.asking import Asker
 from labkit.notebook.live.history import History
-from labkit.notebook.live.memory import Memory
 from labkit.notebook.live.parts import Drawing, Lines, Part, Picture
+from labkit.notebook.live.query_cache import QueryCache
 from labkit.plotting import charts, dashboard
 from labkit.plotting.panels import Panel
 from labkit.plotting.series import MOST
@@ -117,7 +117,7 @@ class Dashboard:
     title = "Dashboard"
 
     def __init__(self, find: Find, last: float) -> None:
-        self._find, self._memory = find, Memory(find(), last)
+        self._find, self._cache = find, QueryCache(find(), last)
         self._last = last
         self.parts: list[Part] = [self._part(panel) for panel in dashboard.panels()]
         self.places = _places(dashboard.panels())
@@ -126,12 +126,12 @@ class Dashboard:
         return Asker(self._find)
 
     def still(self) -> go.Figure:
-        return dashboard.overview(self._memory, self._last)
+        return dashboard.overview(self._cache, self._last)
 
     def _part(self, panel: Panel) -> Part:
-        histories = self._memory.of(panel)
+        histories = self._cache.of(panel)
         kind = Lines if panel.kind == "timeseries" else Picture
-        return kind(histories, lambda: _small(panel, dashboard.figure(panel, self._memory, self._last)))
+        return kind(histories, lambda: _small(panel, dashboard.figure(panel, self._cache, self._last)))
 
 
 def _moments(*times: int) -> list[pd.Timestamp]:

@@ -10,7 +10,7 @@ from requests.auth import _basic_auth_str
 
 from labkit.errors import QueryError
 from labkit.notebook.live.asking import Asker
-from labkit.prometheus.metadata import Catalogue
+from labkit.prometheus.metadata import Metadata
 from labkit.prometheus.query import Prometheus
 from tests.notebook.live.conftest import START
 from tests.prometheus.prometheus_server import PrometheusServer
@@ -67,7 +67,7 @@ def test_credentials_go_with_the_first_request(guard: str) -> None:
     assert [len(asker.range(*RANGE)["data"]["result"]) for _ in range(3)] == [3, 3, 3]
     assert Guard.seen == [200] * 3
     assert len(Prometheus(url).query("1")) == 1
-    assert Catalogue(url, timeout=5).metrics() != []
+    assert Metadata(url, timeout=5).metrics() != []
     assert Guard.seen == [200] * 5
 
 

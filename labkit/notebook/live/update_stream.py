@@ -7,8 +7,8 @@ from labkit.notebook.live.sources import Source
 Message = dict[str, Any]
 
 
-class Looking:
-    """Looks at a source, and says what changed. Not for several threads at a time."""
+class UpdateStream:
+    """What changed of a source since the last message. Not for several threads at a time."""
 
     def __init__(self, source: Source) -> None:
         self.source, self._asker = source, source.asker()
