@@ -9,7 +9,8 @@ from time import monotonic
 import pytest
 
 from labkit.errors import QueryError
-from labkit.notebook.live.asking import Asker
+from labkit.notebook.live.client import LiveClient
+from labkit.notebook.live.history import History
 from labkit.prometheus.metadata import Metadata
 from labkit.prometheus.query import Prometheus
 from tests.prometheus.known_history import START
@@ -154,7 +155,8 @@ def test_an_answer_of_any_form_is_one_clear_error(odd_url: str) -> None:
     """Without its parts, with others, or too deep to be read: whoever asks."""
     prometheus = Prometheus(odd_url)
     asks: list[Callable[[], object]] = [lambda: prometheus.query("up"), lambda: prometheus.query_range("up")]
-    asks += [lambda: prometheus.scrape_interval("x"), lambda: Asker(lambda: prometheus).range("up", 0, 10_000, 1000)]
+    history = History("up", 1000, 10_000)
+    asks += [lambda: prometheus.scrape_interval("x"), lambda: LiveClient(lambda: prometheus).update(history, 10)]
     for ask in asks:
         with pytest.raises(QueryError, match=r"as Prometheus does|what Prometheus answers|refused the query"):
             ask()

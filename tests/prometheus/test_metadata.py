@@ -19,7 +19,6 @@ def test_the_names_are_those_of_prometheus(server: PrometheusServer) -> None:
     # Prometheus 3 has a label of this name, too.
     assert {"joined", "left"} <= set(metadata.values("event"))
     assert metadata.values("event", 'events{event="left"}') == ["left"]
-    metadata.close()
 
 
 @pytest.mark.parametrize("selector", ["no_such_metric", "wrong{", 'odd{a="\\x"}'])
@@ -28,7 +27,6 @@ def test_what_prometheus_does_not_know_is_an_empty_list(server: PrometheusServer
     metadata = Metadata(server.url, timeout=5)
     assert metadata.values("event", selector) == []
     assert metadata.metrics() != []
-    metadata.close()
 
 
 def test_an_answer_is_kept_for_a_moment(tmp_path: Path) -> None:
@@ -38,14 +36,12 @@ def test_an_answer_is_kept_for_a_moment(tmp_path: Path) -> None:
     names = metadata.metrics()
     server.close()
     assert metadata.metrics() == names
-    metadata.close()
 
 
 def test_where_nothing_answers_every_list_is_empty() -> None:
     """A port where nobody listens is an empty list, again and again."""
     metadata = Metadata(f"http://127.0.0.1:{free_port()}")
     assert [metadata.metrics(), metadata.labels(), metadata.values("job")] == [[], [], []]
-    metadata.close()
 
 
 def test_a_prometheus_that_hangs_is_left_alone(hanging: PrometheusServer) -> None:
@@ -56,4 +52,3 @@ def test_a_prometheus_that_hangs_is_left_alone(hanging: PrometheusServer) -> Non
     assert [metadata.values(f"label_{n}") for n in range(50)] == [[]] * 50
     # One wait for each would be 25 s.
     assert monotonic() - began < 2
-    metadata.close()

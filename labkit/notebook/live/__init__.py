@@ -1,7 +1,7 @@
 """Live figures: drawn once, then extended in place while other cells run.
 
 ```
-asking          one kept connection to Prometheus
+client          asks Prometheus at a steady pace, and finds it again
 history         what is known of a query, and which points are due
 query_cache     the histories of all the dashboard's queries
 parts           the figures on the page: lines that grow, figures that are drawn again
@@ -14,6 +14,6 @@ figure          the widget; live.js and live.css are its other half, in the brow
 ```
 """
 
-from labkit.notebook.live.figure import LiveFigure, live
+from labkit.notebook.live.figure import LiveFigure, live, live_dashboard
 
-__all__ = ["LiveFigure", "live"]
+__all__ = ["LiveFigure", "live", "live_dashboard"]

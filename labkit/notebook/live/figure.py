@@ -1,5 +1,6 @@
 """The widget: what the browser is told, and what it says."""
 
+from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 from time import time
@@ -10,16 +11,17 @@ import traitlets
 from labkit.errors import LabkitError, QueryError
 from labkit.notebook.live.script import VERSION, script
 from labkit.notebook.live.shown import PLAIN, SHARED, SVG, Bundle, Shown
-from labkit.notebook.live.sources import Words, source
+from labkit.notebook.live.sources import Caption, Find, Source, dashboard_source, source
 from labkit.notebook.live.update_stream import UpdateStream
 from labkit.notebook.live.viewers import somebody_is_there
+from labkit.plotting.panels import HasPanels
 from labkit.plotting.picture import bundle, draw
 from labkit.prometheus.query import Duration, Prometheus, seconds
 from labkit.stack import Stack
 
 
 def live(  # noqa: PLR0913  what to show, and five ways to say how
-    what: object,
+    what: str | HasPanels | Callable[[], object],
     every: Duration = 1.0,
     last: Duration = "2m",
     *,
@@ -46,13 +48,35 @@ def live(  # noqa: PLR0913  what to show, and five ways to say how
         QueryError: Prometheus refused the query or does not answer now, or `what` is nothing of the kind.
         StackError: no lab runs, and no `prometheus` was given.
     """
+    if isinstance(what, HasPanels):
+        return live_dashboard(every, last, prometheus=prometheus)
+    pace, span = _durations(every, last)
+    return _figure(source(what, _finder(prometheus), pace, span, Caption(title, unit)), pace)
+
+
+def live_dashboard(
+    every: Duration = 1.0, last: Duration = "2m", *, prometheus: Prometheus | None = None
+) -> "LiveFigure":
+    """Return the dashboard as a figure that stays up to date. The arguments and errors are those of `live`."""
+    pace, span = _durations(every, last)
+    return _figure(dashboard_source(_finder(prometheus), span), pace)
+
+
+def _durations(every: Duration, last: Duration) -> tuple[float, float]:
     pace, span = seconds(every), seconds(last)
     if pace >= span:
         raise QueryError(f"every={every!r} must be shorter than last={last!r}: a line needs two points.")
-    of_the_lab = _OfTheLab()
-    updates = UpdateStream(source(what, lambda: prometheus or of_the_lab(), pace, span, Words(title, unit)))
+    return pace, span
+
+
+def _finder(prometheus: Prometheus | None) -> Find:
+    return (lambda: prometheus) if prometheus else _OfTheLab()
+
+
+def _figure(source: Source, every: float) -> "LiveFigure":
+    updates = UpdateStream(source)
     updates.ask(time())
-    return LiveFigure(updates, pace)
+    return LiveFigure(updates, every)
 
 
 class _OfTheLab:

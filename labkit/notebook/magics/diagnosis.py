@@ -36,8 +36,6 @@ def explain(prometheus: Prometheus, promql: str, *, at: float, last: str | None 
         down = _down(prometheus, at)
     except QueryError as error:
         return [str(error)]
-    finally:
-        metadata.close()
     return list(dict.fromkeys([*parts, *down])) or [_LEAVES_NOTHING]
 
 

@@ -12,7 +12,7 @@ import labkit
 from labkit import dashboard, plot
 from labkit.notebook.live.history import History
 from labkit.notebook.live.parts import Lines
-from labkit.notebook.live.sources import Words, source
+from labkit.notebook.live.sources import Caption, dashboard_source, source
 from labkit.notebook.live.update_stream import UpdateStream
 from labkit.plotting.series import MOST
 from labkit.prometheus.query import Prometheus
@@ -104,7 +104,7 @@ def test_a_function_is_sent_when_it_draws_something_else(prometheus: Prometheus)
 
 def test_the_dashboard_has_every_panel_and_extends_its_lines(prometheus: Prometheus) -> None:
     """Each panel is a part of the page; a scrape later, the lines are longer and were not drawn again."""
-    shown, page = source(dashboard, lambda: prometheus, 1, 60), Page()
+    shown, page = dashboard_source(lambda: prometheus, 60), Page()
     updates = UpdateStream(shown)
     updates.ask(END)
     page.take(updates.whole())
@@ -116,7 +116,7 @@ def test_the_dashboard_has_every_panel_and_extends_its_lines(prometheus: Prometh
 
 def test_a_query_may_have_a_title_and_a_unit(prometheus: Prometheus) -> None:
     """On the page, and in the figure that is kept where nothing is live; without them, the query is the title."""
-    titled = source("seen", lambda: prometheus, 1, 60, Words("What was seen", "things"))
+    titled = source("seen", lambda: prometheus, 1, 60, Caption("What was seen", "things"))
     assert titled.places[0]["title"] == "What was seen (things)"
     assert "What was seen" in titled.still().layout.title.text
     assert titled.still().layout.yaxis.title.text == "things"

@@ -46,7 +46,7 @@ def test_what_cannot_be_live_is_refused(prometheus: Prometheus) -> None:
     with pytest.raises(QueryError, match="parse error"):
         labkit.live("rate(", prometheus=prometheus)
     with pytest.raises(QueryError, match="42 cannot be live"):
-        labkit.live(42, prometheus=prometheus)
+        labkit.live(42, prometheus=prometheus)  # type: ignore[arg-type]
     with pytest.raises(QueryError, match="not a plotly figure"):
         labkit.live(lambda: 42, prometheus=prometheus)
     with pytest.raises(QueryError, match="not a valid duration"):
