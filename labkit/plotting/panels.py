@@ -24,7 +24,7 @@ _POINTS = 300
 
 
 @dataclass(frozen=True)
-class Place:
+class Grid:
     """Where a panel is: Grafana's grid has 24 columns, and rows of 30 pixels."""
 
     x: int
@@ -54,7 +54,7 @@ class Panel:
     description: str
     kind: str
     row: str
-    place: Place
+    grid: Grid
     unit: str
     decimals: int
     axis: str
@@ -158,7 +158,7 @@ def _panel(panel: Json, row: str) -> Panel:
         description=panel["description"],
         kind=panel["type"],
         row=row,
-        place=Place(grid["x"], grid["y"], grid["w"], grid["h"]),
+        grid=Grid(grid["x"], grid["y"], grid["w"], grid["h"]),
         unit=_UNITS[config["unit"]],
         decimals=config.get("decimals", 0),
         axis=custom.get("axisLabel", ""),

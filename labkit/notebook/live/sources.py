@@ -125,7 +125,7 @@ def _small(panel: Panel, figure: go.Figure) -> go.Figure:
     """The figure for its place in the dashboard."""
     _lean(figure)
     if panel.kind == "timeseries":
-        return figure.update_xaxes(nticks=panel.place.width // 2)
+        return figure.update_xaxes(nticks=panel.grid.width // 2)
     if panel.kind == "stat":
         figure.update_annotations(font_size=22)
         return figure.update_layout(margin={"l": 2, "r": 6, "t": 0, "b": 6})
@@ -142,10 +142,10 @@ def _places(panels: list[Panel]) -> list[Place]:
     for panel in panels:
         heading = "" if panel.row in headed else panel.row
         headed.add(panel.row)
-        place = panel.place
+        grid = panel.grid
         places.append(
             {"heading": heading, "title": panel.title, "about": panel.description,
-             "column": place.x + 1, "width": place.width, "height": place.height * _ROW,
+             "column": grid.x + 1, "width": grid.width, "height": grid.height * _ROW,
              "legend": panel.kind == "timeseries"}
         )  # fmt: skip
     return places
