@@ -3,7 +3,6 @@
 ```
 client          asks Prometheus at a steady pace, and finds it again
 history         what is known of a query, and which points are due
-query_cache     the histories of all the dashboard's queries
 parts           the figures on the page: lines that grow, figures that are drawn again
 sources         what to show: a query, the dashboard, a function
 update_stream   the messages for the browser

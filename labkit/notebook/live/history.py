@@ -69,17 +69,16 @@ class Line:
 
 @dataclass(frozen=True)
 class Growth:
-    """What an answer changed: for each line, how many points came and how many went.
+    """What an answer changed: `added` has how many points came, of each line that changed.
 
     `same` is false if a line to show began or ended, so that a figure needs other lines than before.
     """
 
     same: bool
     added: Mapping[Key, int]
-    dropped: Mapping[Key, int]
 
     def __bool__(self) -> bool:
-        return not self.same or any(self.added.values()) or any(self.dropped.values())
+        return not self.same or bool(self.added)
 
 
 class History:
@@ -112,7 +111,8 @@ class History:
         self.end = end
         went = {key: line.forget(end - self.span) for key, line in self.lines.items()}
         self.lines = {key: line for key, line in self.lines.items() if line.times}
-        return Growth(self.shown == before, came, went)
+        changed = {key: came.get(key, 0) for key, dropped in went.items() if dropped or came.get(key)}
+        return Growth(self.shown == before, changed)
 
     @property
     def shown(self) -> list[Key]:

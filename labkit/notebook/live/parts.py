@@ -71,15 +71,12 @@ class Lines:
         return [history.lines[key] for history in self._histories for key in history.shown]
 
     def _extensions(self) -> list[list[Any]]:
-        counts = [
-            (growth.added.get(key, 0), growth.dropped.get(key, 0)) if growth else (0, 0)
-            for growth, history in ((self._growths.get(place), each) for place, each in enumerate(self._histories))
-            for key in history.shown
-        ]
+        keys = [(place, key) for place, history in enumerate(self._histories) for key in history.shown]
+        added = {(place, key): n for place, growth in self._growths.items() for key, n in growth.added.items()}
         return [
-            [trace, *_tail(line, added), len(line.times)]
-            for trace, (line, (added, dropped)) in enumerate(zip(self._lines(), counts, strict=True))
-            if added or dropped
+            [trace, *_tail(self._histories[place].lines[key], added[place, key])]
+            for trace, (place, key) in enumerate(keys)
+            if (place, key) in added
         ]
 
     def _range(self) -> list[int]:
@@ -136,10 +133,12 @@ def _updated(histories: Sequence[History], client: LiveClient | None, now: float
     return [(place, growth) for place, growth in growths if growth is not None]
 
 
-def _tail(line: Line, count: int) -> tuple[list[int], list[Any]]:
+def _tail(line: Line, count: int) -> tuple[list[int], list[Any], int]:
+    """The last points, and how many the line has."""
     # After a long pause, more may have come than the window holds.
-    start = max(0, len(line.times) - count)
-    return line.times[start:], line.values[start:]
+    length = len(line.times)
+    start = max(0, length - count)
+    return line.times[start:], line.values[start:], length
 
 
 def _written(figure: dict[str, Any]) -> str:

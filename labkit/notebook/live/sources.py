@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from textwrap import shorten
+from time import time
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -13,9 +14,8 @@ from labkit.errors import QueryError
 from labkit.notebook.live.client import LiveClient
 from labkit.notebook.live.history import History
 from labkit.notebook.live.parts import Drawing, Lines, Part, Picture
-from labkit.notebook.live.query_cache import QueryCache
 from labkit.plotting import charts, dashboard
-from labkit.plotting.panels import Panel
+from labkit.plotting.panels import Panel, Window, choose, substitute
 from labkit.plotting.series import MOST
 from labkit.prometheus.query import Prometheus
 
@@ -95,14 +95,24 @@ def _function(function: Callable[[], object]) -> Source:
 
 def dashboard_source(find: Find, last: float) -> Source:
     """All panels of the dashboard, arranged as in Grafana."""
-    cache, panels = QueryCache(find(), last), dashboard.panels()
+    window, panels, cache = dashboard.window_of(find(), last), dashboard.panels(), dict[str, History]()
+    values = choose({}) | window.variables()
+
+    def known() -> dashboard.Data:
+        return dashboard.Data(lambda promql: cache[promql].frame(), window, values, time())
 
     def part(panel: Panel) -> Part:
         kind = Lines if panel.kind == "timeseries" else Picture
-        return kind(cache.of(panel), lambda: _small(panel, dashboard.figure(panel, cache, last)))
+        histories = [_history(substitute(target.promql, values), window) for target in panel.targets]
+        cache.update({history.promql: history for history in histories})
+        return kind(histories, lambda: _small(panel, known().figure(panel)))
 
     parts = [part(panel) for panel in panels]
-    return Source("Dashboard", parts, _places(panels), lambda: dashboard.overview(cache, last), LiveClient(find))
+    return Source("Dashboard", parts, _places(panels), lambda: known().overview(), LiveClient(find))
+
+
+def _history(promql: str, window: Window) -> History:
+    return History(promql, round(window.step * 1e3), round(window.last * 1e3))
 
 
 def _moments(*times: int) -> list[pd.Timestamp]:
