@@ -11,7 +11,7 @@ PYTEST := $(BIN)/pytest
 WORKERS := --numprocesses 3 --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-docker test-versions quick fresh film soak mutants check bench clean
+.PHONY: help demo lab test test-docker test-versions quick fresh film pictures soak mutants check bench clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ film: $(TEST) ## Film a pause of Redis in a real browser, for the README.
 	mkdir -p out
 	for theme in Light Dark; do LABKIT_THEME=$$theme $(PYTEST) tests/browser/test_teaching.py || exit; done
 	cp out/film-light.webp out/film-dark.webp docs/
+
+pictures: $(TEST) ## Take the pictures of README and docs/ anew, in a real browser.
+	LABKIT_PICTURES=30 $(PYTEST) --timeout 600 tests/browser/test_start_here.py tests/browser/test_control_panel.py
 
 mutants: $(TEST) ## Change flush.lua line by line: does a test fail each time?
 	$(BIN)/python scripts/mutants.py

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from hypothesis import settings
 
 from labkit import RedisMetricsService
 from tests.redis_server import SERVERS, RedisServer, start_server
@@ -14,6 +15,9 @@ from tests.redis_server import SERVERS, RedisServer, start_server
 def pytest_configure() -> None:
     """Let the programs that tests start receive Ctrl-C, even when the tests themselves run in the background."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # How long an example takes says more about the machine than about labkit.
+    settings.register_profile("labkit", deadline=None)
+    settings.load_profile("labkit")
 
 
 @pytest.fixture(scope="session", params=SERVERS)

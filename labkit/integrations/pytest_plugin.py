@@ -128,5 +128,9 @@ def _setting(config: pytest.Config, name: str, kind: type) -> object:
     try:
         return kind(config.getini(f"labkit_{name}"))
     except (ValueError, pytest.UsageError) as error:
-        fault = error
-    pytest.fail(f"labkit_{name} in pytest's configuration is not a number: {fault}.", pytrace=False)
+        fault = str(error).rstrip(".")
+    expected = "a number" if kind is float else "a text"
+    # As pytest's own settings: whoever copies them from an ini file into the table brings the quotes along.
+    native = config.inipath is not None and config.inipath.suffix == ".toml"
+    remedy = " In a table [tool.pytest], numbers have no quotes, and texts have them." if native else ""
+    pytest.fail(f"labkit_{name} in pytest's configuration is not {expected}: {fault}.{remedy}", pytrace=False)

@@ -120,6 +120,7 @@ class Data:
 
     def _series(self, target: Target) -> list[tuple[str, pd.DataFrame]]:
         frame = self.ask(substitute(target.promql, self.values))
+        frame.attrs.clear()  # a panel without data has no room for its query; its title says enough
         if frame.empty:
             return [(target.legend, frame)]
         names = [_name(target.legend, row) for row in frame.to_dict("records")]

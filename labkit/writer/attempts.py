@@ -6,13 +6,18 @@ from collections.abc import Callable
 from time import monotonic
 
 import redis
+from redis.exceptions import ClusterDownError, OutOfMemoryError, ReadOnlyError
 
-from labkit.writer.backoff import next_backoff, next_return
+from labkit.writer.backoff import CEILING, next_backoff, next_return
 from labkit.writer.probe import RHYTHM, Probe
 
 # What the server says, and not its absence: to ask whether it lives would tell nothing new.
 _SAID = (redis.AuthenticationError, redis.exceptions.AuthorizationError, ssl.SSLCertVerificationError)
 _ABSENT = (redis.ConnectionError, redis.TimeoutError, OSError)
+# What a server says of its own state, MASTERDOWN included, and what redis-py has no classes for. It logs none of these,
+# unlike a user's missing right or wrong password.
+_STATE = (OutOfMemoryError, ReadOnlyError, ClusterDownError)
+_STATE_CODES = ("MISCONF ", "BUSY ", "NOREPLICAS ")
 
 
 class Attempts:
@@ -45,7 +50,10 @@ class Attempts:
         self.failures += 1
         self.last_error = _words(error)
         self._set_away(isinstance(error, _ABSENT) and not _is_told(error))
-        return self._wait(next_backoff(self.failures, min(0.5, interval), random.random()))  # noqa: S311  no secret
+        # A refused attempt is one batch that is not applied: it costs the server less than the flush of that interval.
+        ceiling = min(CEILING, max(RHYTHM, interval)) if _is_state(error) else CEILING
+        wait = next_backoff(self.failures, min(0.5, interval), random.random(), ceiling)  # noqa: S311  no secret
+        return self._wait(wait)
 
     def look(self, interval: float) -> None:
         """Ask an absent server whether it is back; if it is, the next attempt is due soon."""
@@ -68,6 +76,10 @@ def _words(error: Exception) -> str:
     # What nobody expects says little without its class: KeyError('x') is "'x'".
     expected = isinstance(error, (redis.RedisError, OSError))
     return (expected and str(error).rstrip(".")) or repr(error)
+
+
+def _is_state(error: Exception) -> bool:
+    return isinstance(error, _STATE) or (isinstance(error, redis.ResponseError) and str(error).startswith(_STATE_CODES))
 
 
 def _is_told(error: Exception) -> bool:

@@ -3,15 +3,15 @@
 CEILING = 30.0
 
 
-def next_backoff(failures: int, first: float, spread: float) -> float:
-    """Return the wait in seconds after `failures` (1, 2, …) in a row: doubling from `first` up to `CEILING`.
+def next_backoff(failures: int, first: float, spread: float, ceiling: float = CEILING) -> float:
+    """Return the wait in seconds after `failures` (1, 2, …) in a row: doubling from `first` up to `ceiling`.
 
     `spread`, drawn from [0, 1), takes off up to half of it, so that many writers do not all return at once.
 
     >>> [next_backoff(n, first=0.5, spread=0.0) for n in (1, 2, 3, 10)]
     [0.5, 1.0, 2.0, 30.0]
     """
-    return _doubled(failures, first) * (1 - spread / 2)
+    return _doubled(failures, first, ceiling) * (1 - spread / 2)
 
 
 def next_return(returns: int, first: float, spread: float) -> float:
@@ -23,8 +23,8 @@ def next_return(returns: int, first: float, spread: float) -> float:
     >>> [next_return(n, first=1.0, spread=0.5) for n in (1, 2, 3, 10)]
     [0.5, 1.0, 2.0, 15.0]
     """
-    return _doubled(returns, first) * (1 - spread)
+    return _doubled(returns, first, CEILING) * (1 - spread)
 
 
-def _doubled(times: int, first: float) -> float:
-    return float(min(CEILING, first * 2.0 ** min(times - 1, 16)))
+def _doubled(times: int, first: float, ceiling: float) -> float:
+    return float(min(ceiling, first * 2.0 ** min(times - 1, 16)))

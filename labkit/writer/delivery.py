@@ -56,11 +56,14 @@ class Delivery:
 
     def _send(self, fresh: Iterator[Batch]) -> bool:
         """Return whether all is acknowledged; if not, the server is missing a batch, and needs the outbox again."""
+        # What waits was not taken before: its oldest finds out whether it is now, ahead of the rest.
+        window = 1 if self.outbox else IN_FLIGHT
         with self._scripts.stream() as stream:
             for batch in chain(self.outbox, fresh):
                 stream.send(batch, self.outbox.oldest)
-                if stream.in_flight == IN_FLIGHT and not self._receive(stream):
+                if stream.in_flight == window and not self._receive(stream):
                     return False
+                window = IN_FLIGHT
             while stream.in_flight:
                 if not self._receive(stream):
                     return False

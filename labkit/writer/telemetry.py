@@ -116,14 +116,17 @@ class Telemetry:
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
             unit="s",
         )
-        # Visible at zero from the start, so that the first of each is an increase.
+        self._begin_at_zero()
+        self.start()
+
+    def _begin_at_zero(self) -> None:
+        """Show all outcomes from the start, so that the first of each is an increase."""
         for outcome in OUTCOMES:
             self._batches.labels(outcome=outcome)
         for fate in ("written", "dropped"):
             self._records.labels(outcome=fate)
         for reason in REASONS:
             self._dropped.labels(reason=reason)
-        self.start()
 
     def start(self) -> None:
         """Count from zero: at the start, and in a child process after a fork."""

@@ -12,9 +12,11 @@ OPTIONS = (
     *("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--no-first-run"),
 )
-# apt brings no fonts where there are some.
+# apt brings no fonts where there are some; nor rules, without which text without a known font is drawn in any.
 _FONTS = """<fontconfig>
 <dir>{}/usr/share/fonts</dir><dir>/usr/share/fonts</dir><cachedir prefix="xdg">fontconfig</cachedir>
+<alias><family>monospace</family><prefer><family>DejaVu Sans Mono</family></prefer></alias>
+<match><edit name="family" mode="append_last" binding="strong"><string>DejaVu Sans</string></edit></match>
 </fontconfig>"""
 
 

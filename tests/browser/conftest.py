@@ -67,7 +67,7 @@ def open_notebook(page: Page, jupyter: Jupyter, request: pytest.FixtureRequest) 
     """Call it with the sources of code cells, or with `path=` of a notebook; it opens in JupyterLab."""
 
     def opened(*cells: str, path: Path | None = None) -> NotebookPage:
-        name = f"{request.node.name.split('[')[0]}.ipynb"
+        name = path.name if path else f"{request.node.name.split('[')[0]}.ipynb"
         if path:
             (jupyter.root / name).write_bytes(path.read_bytes())
         else:

@@ -55,6 +55,10 @@ class NotebookPage:
     def run_all(self, *, timeout: float = READY) -> None:
         """Run every cell from the menu and return when the last code cell has a number."""
         self.menu("Run", "Run All Cells")
+        self.has_run(timeout=timeout)
+
+    def has_run(self, *, timeout: float = READY) -> None:
+        """Return when every code cell has a number; none has failed."""
         # The page draws cells as they come into view; the model has them all.
         self.page.wait_for_function(_HAS_RUN, timeout=timeout)
         failed = self.page.evaluate(_ERRORS)

@@ -1,11 +1,13 @@
 """The control panel as people have it before them: a slider, buttons by keyboard, and the path that follows."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Locator, expect
 
 from labkit import Prometheus, Stack
+from tests.browser import picture
 from tests.browser.conftest import OpenNotebook
 from tests.browser.notebook_page import READY, NotebookPage
 
@@ -21,6 +23,12 @@ SCALE = """[...document.querySelectorAll(".lk-path svg")].filter((svg) => svg.cl
     .map((svg) => svg.clientWidth / svg.viewBox.baseVal.width).join()"""
 NEWEST = "document.querySelector('.labkit-live .js-plotly-plot')?.data?.[0]?.y.at(-1)"
 
+# What is said for some seconds only, a busy page may never paint.
+LISTEN = """(notice) => {
+    window.notices = [];
+    new MutationObserver(() => window.notices.push(notice.textContent)).observe(notice, { childList: true });
+}"""
+
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
@@ -31,8 +39,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture
 def notebook(open_notebook: OpenNotebook, stack: Stack) -> NotebookPage:
-    """A notebook that shows the panel, and has a live figure of the rate to show."""
-    notebook = open_notebook(START.format(home=str(stack.home)), f"labkit.live({RATE!r}, every=0.5, last='1m')")
+    """A notebook that shows the panel, and has live figures to show: of the rate, and the dashboard."""
+    figures = (f"labkit.live({RATE!r}, every=0.5, last='1m')", "labkit.live(labkit.dashboard, last='1m')")
+    notebook = open_notebook(START.format(home=str(stack.home)), *figures)
     notebook.run(0)
     expect(stage(notebook, "redis")).to_have_attribute("data-state", "answering", timeout=READY)
     return notebook
@@ -48,10 +57,10 @@ def press(notebook: NotebookPage, fault: str, service: str) -> None:
     expect(button).to_have_attribute("aria-disabled", "false", timeout=READY)
     button.focus()
     expect(button).to_be_focused()
+    notebook.output(0).locator(".lk-notice").last.evaluate(LISTEN)
     notebook.page.keyboard.press("Enter")
-    expect(notebook.output(0).locator(".lk-notice").last).to_have_text(
-        f"{service.lower()}: {fault}: done", timeout=READY
-    )
+    done = f"{service.lower()}: {fault}: done"
+    notebook.page.wait_for_function(f"() => window.notices.includes({done!r})", timeout=READY)
 
 
 def test_the_plotted_rate_follows_the_slider(notebook: NotebookPage, stack: Stack, errors: list[str]) -> None:
@@ -69,30 +78,59 @@ def test_the_plotted_rate_follows_the_slider(notebook: NotebookPage, stack: Stac
     notebook.page.wait_for_function(f"() => {NEWEST} > {wanted / 2}", timeout=READY)
     assert Prometheus(stack.urls["prometheus"]).query(RATE)["value"].item() > wanted / 2
     notebook.photograph("panel-traffic")
+    take_the_dashboard(notebook)
     slider.focus()
     notebook.page.keyboard.press("Home")
     notebook.page.wait_for_function(f"() => {NEWEST} < 1", timeout=READY)
     assert errors == []
 
 
+def take_the_dashboard(notebook: NotebookPage) -> None:
+    """The README's picture: all its figures are drawn."""
+    notebook.page.set_viewport_size({"width": 1400, "height": 2200})
+    picture.grow()
+    notebook.run(2)
+    dashboard = notebook.output(2).locator(".labkit-live .lk-page")
+    dashboard.scroll_into_view_if_needed()
+    parts = dashboard.locator(".lk-plot").count()
+    expect(dashboard.locator(".lk-plot.js-plotly-plot")).to_have_count(parts, timeout=READY)
+    expect(dashboard).not_to_contain_text("no data yet", timeout=READY)
+    picture.take("dashboard", dashboard, *dashboard.locator(":is(.lk-heading, .lk-title)").all())
+    notebook.page.set_viewport_size({"width": 1400, "height": 1000})
+
+
 def test_redis_is_paused_from_the_panel_and_its_stage_turns(
     notebook: NotebookPage, stack: Stack, errors: list[str]
 ) -> None:
     """By keyboard, there and back; the focus stays on the page's way, and the process really sleeps."""
+    stack.start_traffic(rate=40)
+    expect(stage(notebook, "prometheus").locator(".lk-value")).to_have_text(re.compile("[1-9]"), timeout=READY)
     press(notebook, "pause", "Redis")
     expect(stage(notebook, "redis")).to_have_attribute("data-state", "paused", timeout=READY)
     expect(stage(notebook, "redis")).to_contain_text("paused")
     assert {row.service: row.state for row in stack.status()}["redis"] == "paused"
     expect(notebook.output(0).get_by_text("Redis is paused.")).to_be_visible()
+    take_the_panel(notebook)
     notebook.photograph("panel-paused")
     # At 150 % and more: no letter of the path is smaller than the panel's own.
-    for width in (960, 760):
+    for width in (1250, 960, 760):
         notebook.page.set_viewport_size({"width": width, "height": 1000})
         notebook.page.wait_for_function(f"() => {SCALE} === '1'", timeout=READY)
     notebook.page.set_viewport_size({"width": 1400, "height": 1000})
     press(notebook, "resume", "Redis")
     expect(stage(notebook, "redis")).to_have_attribute("data-state", "answering", timeout=READY)
+    stack.stop_traffic()
     assert errors == []
+
+
+def take_the_panel(notebook: NotebookPage) -> None:
+    """The manual's picture: the application knows that Redis is away, and the later stages have no value any more."""
+    expect(stage(notebook, "store")).to_contain_text("tries Redis again", timeout=READY)
+    for service in ("redis", "sidecar", "prometheus"):
+        expect(stage(notebook, service)).to_contain_text("last seen", timeout=READY)
+    expect(notebook.output(0).get_by_text("sent now: 40/s")).to_be_visible(timeout=READY)
+    panel = notebook.output(0).locator(".lk-controls")
+    picture.take("panel", panel, panel)
 
 
 def test_the_panel_works_while_a_cell_runs(notebook: NotebookPage, stack: Stack) -> None:

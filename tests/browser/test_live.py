@@ -23,8 +23,18 @@ def settle(count):
     print('threads:', threads())
 """
 NEWEST = "document.querySelector('.labkit-live .js-plotly-plot')?.data?.[0]?.x.at(-1)"
+# So many figures, each with points after that time.
+GROW = """([count, after]) => {
+    const plots = [...document.querySelectorAll(".labkit-live .js-plotly-plot")];
+    return plots.length === count && plots.every((plot) => plot.data?.[0]?.x.at(-1) > after);
+}"""
 SIZE = "JSON.stringify(window.jupyterapp.shell.currentWidget.content.model.toJSON()).length"
 PICTURE = 'img[src*="labkit-still"]'
+# As JupyterLab does with a renewed output in the other browsers of a shared notebook.
+TO_THE_END = f"""() => {{
+    const output = document.querySelector('{PICTURE}').closest(".jp-OutputArea-child");
+    output.parentElement.append(output);
+}}"""
 FITS = """() => {
     const plots = [...document.querySelectorAll(".labkit-live .lk-plot")];
     const sizes = plots.map((plot) => [plot.clientWidth, plot.clientHeight, plot.querySelector(".main-svg")]);
@@ -32,7 +42,10 @@ FITS = """() => {
     const labels = [...document.querySelectorAll(".labkit-live .ytick text")];
     const left = (element) => element.getBoundingClientRect().left;
     const whole = (label) => left(label) >= left(label.closest(".lk-plot"));
-    return plots.length === 2 && sizes.every(fits) && labels.length > 2 && labels.every(whole);
+    const boxes = (plot) => [...plot.querySelectorAll(".xtick text")].map((time) => time.getBoundingClientRect());
+    const apart = (plot) => boxes(plot).every((box, index, all) => !index || all[index - 1].right < box.left);
+    const readable = labels.length > 2 && labels.every(whole) && plots.every(apart);
+    return plots.length === 2 && sizes.every(fits) && readable;
 }"""
 # Asked past the cells: one that waits would keep the kernel from hearing that nobody looks.
 IDLE = """async () => {
@@ -126,6 +139,28 @@ def test_it_rests_and_goes_on_by_its_button_and_follows_the_theme(
     assert errors == []
 
 
+def test_it_is_live_in_each_of_its_views(
+    open_notebook: OpenNotebook, prometheus: PrometheusServer, errors: list[str]
+) -> None:
+    """Also in a second view of the notebook or its output: they grow and rest together, and one may be closed."""
+    notebook = open_notebook(START.format(url=prometheus.url), "shown()")
+    notebook.run_all()
+    newest(notebook)
+    notebook.menu("File", "New View for Notebook")
+    notebook.page.locator(".labkit-live .lk-foot").first.click(button="right")
+    notebook.page.locator(".lm-Menu-itemLabel").get_by_text("Create New View for Cell Output").click()
+    buttons = notebook.page.locator(".labkit-live .lk-button")
+    expect(buttons).to_have_count(3, timeout=READY)
+    notebook.page.wait_for_function(GROW, arg=[3, newest(notebook)], timeout=READY)
+    for label in ("▶ Go on", "❚❚ Pause"):
+        buttons.last.press("Enter")
+        expect(buttons).to_have_text([label] * 3)
+    notebook.page.evaluate("[...window.jupyterapp.shell.widgets('main')].slice(1).forEach((view) => view.close())")
+    expect(buttons).to_have_count(1)
+    notebook.page.wait_for_function(GROW, arg=[1, newest(notebook)], timeout=READY)
+    assert errors == []
+
+
 def test_it_says_that_prometheus_is_away_and_recovers(
     open_notebook: OpenNotebook, prometheus: PrometheusServer, errors: list[str]
 ) -> None:
@@ -149,7 +184,7 @@ def test_it_says_that_its_kernel_has_ended_and_fits_its_cell(
 ) -> None:
     """After a restart the figures stand still, and say what to do; run one by one, they fill their cells.
 
-    So they do when the page gets another size, also while an output is folded or a figure rests.
+    So they do when the page gets another size, also while an output is folded or a figure rests; labels lie apart.
     """
     notebook = open_notebook(START.format(url=prometheus.url), "shown()", "shown()")
     notebook.run_all()
@@ -171,8 +206,9 @@ def test_it_says_that_its_kernel_has_ended_and_fits_its_cell(
     for button in notebook.page.locator(".labkit-live .lk-button").all():
         button.press("Enter")
         expect(button).to_have_text("▶ Go on")
-    notebook.page.set_viewport_size({"width": 1250, "height": 1000})
-    notebook.page.wait_for_function(FITS, timeout=READY)
+    for width in (1250, 700):
+        notebook.page.set_viewport_size({"width": width, "height": 1000})
+        notebook.page.wait_for_function(FITS, timeout=READY)
 
 
 def test_it_rests_while_its_tab_is_hidden(
@@ -196,10 +232,14 @@ def test_it_rests_while_its_tab_is_hidden(
 def test_a_saved_notebook_holds_a_picture_and_no_script(
     open_notebook: OpenNotebook, prometheus: PrometheusServer
 ) -> None:
-    """The file does not grow with time, also if it saves what widgets know; opened again, it shows the picture."""
+    """The file does not grow with time, also if it saves what widgets know; opened again, it shows the picture.
+
+    While the figure is live the picture is hidden, also at the end of the cell, where a second browser has it.
+    """
     notebook = open_notebook(START.format(url=prometheus.url), "shown()")
     notebook.run_all()
     after = newest(notebook)
+    notebook.page.evaluate(TO_THE_END)
     expect(notebook.page.locator(PICTURE)).to_be_hidden()
     size = notebook.page.evaluate(SIZE)
     notebook.page.wait_for_function(f"() => {NEWEST} > {after} + 3000", timeout=READY)

@@ -179,7 +179,7 @@ def fastapi_app(nodes: list[Any]) -> Starlette:
 
 @pytest.mark.parametrize("make", [starlette_app, fastapi_app])
 @given(nodes=TREES, paths=REQUESTS, wrapped=st.booleans())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_label_is_the_route_that_answered(
     metrics: RedisMetricsService, make: Callable[[list[Any]], Starlette], nodes: Any, paths: list[str], wrapped: bool
 ) -> None:

@@ -98,15 +98,18 @@ def test_settings_reach_the_lab(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(pytest.version_tuple < (9,), reason="pytest 9 was the first to read this table")
 def test_a_native_table_has_numbers(tmp_path: Path) -> None:
-    """`[tool.pytest]` is TOML: a number is a number there, whole or not, and a text in its place is told."""
+    """`[tool.pytest]` is TOML: a number is a number there, whole or not, and who writes one as a text is told how."""
     (tmp_path / "test_it.py").write_text("def test_it(labkit_options):\n    print(labkit_options)")
     table = tmp_path / "pyproject.toml"
     table.write_text("[tool.pytest]\nlabkit_scrape_interval = 0.5\nlabkit_ttl = 77\nlabkit_server = 'redis'\n")
     done = run_pytest(tmp_path, "-rP", "-o", "labkit_flush_interval=2")
     expected = {"scrape_interval": 0.5, "flush_interval": 2.0, "ttl": 77.0, "sidecar": "labkit", "server": "redis"}
     assert f"{expected}" in done.stdout, done.stdout
-    table.write_text("[tool.pytest]\nlabkit_ttl = 'long'\n")
-    assert "labkit_ttl in pytest's configuration is not a number" in run_pytest(tmp_path).stdout
+    for wrong, kind in (("labkit_ttl = '77'", "a number"), ("labkit_sidecar = 3", "a text")):
+        table.write_text(f"[tool.pytest]\n{wrong}\n")
+        told = run_pytest(tmp_path).stdout
+        assert f"{wrong.split()[0]} in pytest's configuration is not {kind}: " in told
+        assert "numbers have no quotes, and texts have them" in told
 
 
 def test_a_lab_that_is_not_installed_is_named(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
@@ -76,7 +76,6 @@ options = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(users | options)
 def test_no_password_of_any_url_shows(url: str) -> None:
     """Neither redacted, nor in the error with all its causes, nor in the client that is made of it."""

@@ -13,7 +13,7 @@ from tests.processes.conftest import Start
 from tests.redis_server import wait_until
 from tests.writer.test_service import value
 
-DONE, TASKS = "metrics:counter:done", 20
+DONE, TASKS = "metrics:counter:done", 10
 CELERY = ("-m", "celery", "--app", "celery_tasks", "worker", "--concurrency", "2", "--loglevel", "INFO")
 RQ = (str(Path(sys.executable).with_name("rq")), "worker", "--worker-class", "labkit.integrations.rq.Worker")
 

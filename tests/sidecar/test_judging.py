@@ -70,7 +70,7 @@ alphabet = st.sampled_from([*map(chr, b'{}[]",:.0123e-+ \\tnu'), "value", "bound
 texts = st.lists(alphabet, max_size=12).map("".join)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts)
 def test_both_say_the_same_of_any_text(redis_client: redis.Redis, text: str) -> None:
     """As a value, after a value, in a list and in a key."""
@@ -87,7 +87,7 @@ def test_both_say_the_same_of_any_text(redis_client: redis.Redis, text: str) -> 
 bounds = st.floats(-1e300, 1e300) | st.floats(0, 1e-300) | st.integers(-1074, 1000).map(lambda power: 2.0**power)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(bounds, min_size=1, max_size=30, unique=True).map(sorted))
 def test_both_write_bounds_alike(redis_client: redis.Redis, bounds: list[float]) -> None:
     """Any bound has one text, that of `labkit.keyspace.numbers`: else Prometheus would hold two series."""
@@ -108,7 +108,7 @@ CLASHING = [
 ]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sets(st.sampled_from(CLASHING)))
 def test_both_give_a_name_to_the_same_family(redis_client: redis.Redis, keys: set[bytes]) -> None:
     """Whoever else claims it."""

@@ -27,7 +27,7 @@ def samples(text: bytes) -> list[tuple[str, tuple[tuple[str, str], ...], float]]
     return [(s.name, tuple(s.labels.items()), math.inf if math.isnan(s.value) else s.value) for s in found]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_both_renderings_say_the_same(redis_url: str, redis_client: redis.Redis, data: st.DataObject) -> None:
     """Whatever a writer writes: where the sidecar renders by itself, the samples are those of the script."""

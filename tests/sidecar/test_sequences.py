@@ -203,7 +203,6 @@ numbers = count(1)
 
 @settings(
     max_examples=EXAMPLES,
-    deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
     report_multiple_bugs=False,

@@ -56,11 +56,16 @@ def test_the_way_of_a_value_is_whole(stack: Stack) -> None:
 
 
 def test_down_leaves_nothing_of_what_up_started(home: Path) -> None:
-    """The services and their supervisor, and afterwards neither a process nor a file."""
+    """The services and their supervisor, and afterwards neither a process nor a file, unless it is to keep the data."""
     stack = Stack.up(home=home, **OPTIONS)
     living = processes.of_lab(home)
-    stack.down()
+    redis.Redis.from_url(stack.urls["redis"]).set("mine", "kept")
+    stack.down(keep_data=True)
     assert len(living) == len(SERVICES) + 1
+    assert processes.of_lab(home) == []
+    stack = Stack.up(home=home, **OPTIONS)
+    assert redis.Redis.from_url(stack.urls["redis"]).get("mine") == b"kept"
+    stack.down()
     assert processes.of_lab(home) == []
     assert list(home.iterdir()) == []
 
@@ -206,17 +211,6 @@ def test_everything_listens_on_loopback_only(stack: Stack) -> None:
     ]
     assert len(listening) == len(SERVICES)
     assert set(listening) == {"127.0.0.1"}
-
-
-def test_data_can_outlive_a_lab(home: Path) -> None:
-    """`down` gives a fresh lab next time, unless it is told to keep the data."""
-    stack = Stack.up(home=home, **OPTIONS)
-    redis.Redis.from_url(stack.urls["redis"]).set("mine", "kept")
-    stack.down(keep_data=True)
-    with Stack.up(home=home, **OPTIONS) as stack:
-        assert redis.Redis.from_url(stack.urls["redis"]).get("mine") == b"kept"
-    with Stack.up(home=home, **OPTIONS) as stack:
-        assert redis.Redis.from_url(stack.urls["redis"]).get("mine") is None
 
 
 def test_the_stack_shows_itself_in_a_notebook(stack: Stack) -> None:

@@ -4,7 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 import redis
-from redis.exceptions import AuthenticationError, OutOfMemoryError, ReadOnlyError
+from redis.exceptions import (
+    AuthenticationError,
+    MasterDownError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+)
 
 from labkit.keyspace.connection import endpoint, take_apart
 from labkit.writer.attempts import Attempts
@@ -69,15 +76,45 @@ def test_soon_after_a_long_pause(writer: Writer, own_server: RedisServer) -> Non
     assert (writer.wait, writer.attempts.failures, writer.attempts.next_in) == (INTERVAL, 0, INTERVAL)
 
 
-@pytest.mark.parametrize("error", [OutOfMemoryError("OOM"), ReadOnlyError("READONLY"), AuthenticationError("no")])
+STATES = [
+    OutOfMemoryError("OOM"),
+    ReadOnlyError("READONLY"),
+    MasterDownError("MASTERDOWN"),
+    ResponseError("BUSY Redis"),
+]
+ABOUT_US = [
+    AuthenticationError("no"),
+    NoPermissionError("no"),
+    # So a server says it whose scripts may not call a command; it logs that, too.
+    ResponseError("ACL failure in script: User writer has no permissions"),
+    MemoryError(),
+]
+
+
+@pytest.mark.parametrize("error", [*STATES, *ABOUT_US], ids=str)
 def test_a_refusal_is_no_absence(writer: Writer, own_server: RedisServer, error: Exception) -> None:
     """A server that is there and says no is not asked whether it is there."""
     writer.fail(20, error)
     writer.attempts.failed(error, INTERVAL)
     connections = own_server.client.info("stats")["total_connections_received"]
-    writer.look_for(5)
-    assert writer.attempts.next_in == writer.wait > CEILING / 2 - 5 - 0.2
+    before = writer.wait
+    writer.look_for(2)
+    assert writer.attempts.next_in == writer.wait == pytest.approx(before - 2)
     assert own_server.client.info("stats")["total_connections_received"] == connections
+
+
+@pytest.mark.parametrize(
+    ("error", "interval", "longest"),
+    [*((error, INTERVAL, INTERVAL) for error in STATES), (STATES[0], 0.1, RHYTHM), (STATES[0], 600, CEILING)]
+    + [(error, INTERVAL, CEILING) for error in ABOUT_US],
+)
+def test_who_refuses_for_its_state_is_tried_again_soon(
+    writer: Writer, error: Exception, interval: float, longest: float
+) -> None:
+    """Within the flush interval, if that is above a second; who objects to us is asked more and more seldom."""
+    writer.fail(20, error)
+    writer.attempts.failed(error, interval)
+    assert longest / 2 < writer.wait <= longest
 
 
 def test_who_answers_questions_but_no_batches_is_left_alone(writer: Writer) -> None:

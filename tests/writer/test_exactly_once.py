@@ -208,9 +208,7 @@ numbers = count(1)
 
 # Long enough to find the shortest sequence that fails.
 @pytest.mark.timeout(0 if SOAK else 600)
-@settings(
-    max_examples=2000 if SOAK else 20, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
-)
+@settings(max_examples=2000 if SOAK else 20, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(steps, min_size=5, max_size=40))
 def test_totals_are_exact(place: Replicated, sequence: list[tuple[Any, ...]]) -> None:
     """Two writers, every kind of series, every kind of harm: not one event more or less, and each accounted for."""

@@ -28,7 +28,7 @@ from labkit.writer.timing import Timing
 HALF_ULP = 2.0**-53
 SERIES, MERGES = 128, 2000
 SAME_SERVER = settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
 

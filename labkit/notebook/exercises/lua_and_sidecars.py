@@ -33,15 +33,15 @@ class LuaAndSidecars(Checks):
     def written(self, answer: object) -> Verdict:
         """Which of the two counters was written?"""
         names = _names(answer)
+        if not names:
+            return wrong(f"The two are `{_GOOD}` and `{_POISONED}`; which of them was written?")
         if not self._reasons():
             return wrong(f"No writer has met a poisoned key yet. Is `{_POISONED}` still garbage, and did you flush?")
         if names == {_GOOD}:
             return right(f"`{_GOOD}` was written; the other key is as it was. What cannot be read costs only itself.")
         if names == {_POISONED}:
             return wrong(f"`{_POISONED}` still holds what somebody wrote there. Look at it with `%redis GET`.")
-        if names >= {_GOOD, _POISONED}:
-            return wrong("Not both: one of the keys still holds garbage. Look at them with `%redis GET`.")
-        return wrong(f"The two are `{_GOOD}` and `{_POISONED}`; which of them was written?")
+        return wrong("Not both: one of the keys still holds garbage. Look at them with `%redis GET`.")
 
     @exercise(
         "`metrics.stats()` says what became of every record, as in section 6 of notebook 01. What was not written, "
@@ -50,18 +50,18 @@ class LuaAndSidecars(Checks):
     )
     def reason(self, answer: object) -> Verdict:
         """For what reason was the other one dropped?"""
-        given, known = _reason(answer), self._reasons()
-        if not known:
-            return wrong(f"No writer has dropped anything yet. Is `{_POISONED}` still garbage, and did you flush?")
-        if given in known:
-            return right(f"`{given}`: the text is no JSON. The change is lost, and counted as lost.")
+        given = _reason(answer)
         if given in (_GOOD, _POISONED):
             return wrong(f"`{given}` is the name of a counter. For what *reason* was the one dropped?")
         if given == "skipped":
             return wrong("*Skipped* is what a reader does, the sidecar. The writer *drops*, and says why.")
-        if given in REASONS:
-            return wrong(f"`{given}` is a reason, but for other faults. Which one does `dropped` count now?")
-        return wrong(f"`{given}` is not a reason that `metrics.stats().dropped` knows.")
+        if given not in REASONS:
+            return wrong(f"`{given}` is not a reason that `metrics.stats().dropped` knows.")
+        if not (known := self._reasons()):
+            return wrong(f"No writer has dropped anything yet. Is `{_POISONED}` still garbage, and did you flush?")
+        if given in known:
+            return right(f"`{given}`: the text is no JSON. The change is lost, and counted as lost.")
+        return wrong(f"`{given}` is a reason, but for other faults. Which one does `dropped` count now?")
 
     @exercise(
         "What a script returns becomes a reply of Redis, and such a reply has no fractions: section 1.",
@@ -105,7 +105,10 @@ class LuaAndSidecars(Checks):
             server.script_kill()
 
     def _reasons(self) -> set[str]:
-        """Why writers dropped something; they say so when they flush the next time, at the latest at their end."""
+        """Why writers dropped something; they say so when they flush the next time, at the latest at their end.
+
+        Whoever has written nothing yet waits for it in vain, so it is asked last.
+        """
         deadline = monotonic() + _PATIENCE
         with self._redis() as server:
             while not (found := _dropped(server)) and monotonic() < deadline:

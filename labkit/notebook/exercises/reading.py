@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 _VALUE = "value"
+_LONGEST = 80  # characters of an answer that is repeated
 
 
 class NotAnAnswer(Exception):
@@ -55,22 +56,30 @@ def _only(answer: object, column: str, empty: str) -> Any:
         held = held.tolist()
     if isinstance(held, pd.DataFrame | list | tuple | set):
         if isinstance(held, pd.DataFrame) or len(held) != 1:
-            raise NotAnAnswer(_crowd(held, empty))
+            raise NotAnAnswer(_crowd(held, column, empty))
         return next(iter(held))
     return held
 
 
-def _crowd(held: Sized, empty: str) -> str:
+def _crowd(held: Sized, column: str, empty: str) -> str:
     if not len(held):
         return f"It is empty: there is no such thing in the lab. {empty}".strip()
+    if isinstance(held, pd.DataFrame) and len(held) == 1:
+        wanted = f", in a column `{column}`" if column else ""
+        return f"It is a row of several columns; the answer is one of their entries{wanted}."
     return f"It has {len(held)} rows or entries; the answer is a single one."
 
 
 def _shown(value: object) -> str:
     if value is None:
-        return "It is `None`, nothing at all: is there such a key or a row, and does the last call return something"
+        return "It is `None`, nothing at all, as of a key or a row that is not there, or a call that returns nothing"
+    if isinstance(value, type):
+        return f"It is `{value.__name__}` itself, a class"
     if callable(value):
         return "It is a function that was not called: `()` is missing"
     if isinstance(value, Mapping):
-        return f"It is a whole mapping, of {', '.join(f'`{key}`' for key in value)}"
-    return f"It is `{value!r}`"[:200]
+        keys = ", ".join(f"`{key}`" for key in value)
+        return f"It is a whole mapping, of {keys}" if keys else "It is an empty mapping"
+    # In one line, and whole: what is long is named by what it is.
+    text, kind = repr(value), type(value).__name__
+    return f"It is `{text}`" if len(text) <= _LONGEST and text.isprintable() else f"It is a long `{kind}`"

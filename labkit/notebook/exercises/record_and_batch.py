@@ -54,12 +54,10 @@ class RecordAndBatch(Checks):
             return wrong(
                 f"{plain(found)} is the quotient. A batch is sent whole or not at all: the rest needs one, too."
             )
-        if found == 0:
-            return wrong("0: nothing was sent between the two readings. Set the children, flush, and then read again.")
         if found == _SERIES:
             return wrong(f"{plain(found)} would be a batch for each series; {SERIES_PER_BATCH} of them share one.")
         if found < least:
-            return wrong(f"{plain(found)} batches hold {plain(found * SERIES_PER_BATCH)} series at most.")
+            return wrong(_too_few(found))
         return wrong(f"{plain(found)} is too many. Does it contain what had been sent *before*?")
 
     def _shared(self) -> float:
@@ -83,3 +81,11 @@ class RecordAndBatch(Checks):
             sent = sum(writer.stats().batches.values()) - before
             rooms.clear()
         return sent
+
+
+def _too_few(batches: float) -> str:
+    if batches < 0:
+        return f"{plain(batches)}: more had been sent afterwards than before; take *before* from *after*."
+    if batches == 0:
+        return "0: nothing was sent between the two readings. Set the children, flush, and then read again."
+    return f"{plain(batches)} batches hold {plain(batches * SERIES_PER_BATCH)} series at most."

@@ -9,7 +9,7 @@ update_stream   the messages for the browser
 polling_thread  the thread, and when it ends
 viewers         who looks: the views in browsers, and the cells they belong to
 shown           a widget and the picture beside it; shown.js is what the scripts of all widgets begin with
-figure          the widget; live.js and live.css are its other half, in the browser
+figure          the widget; script.js, part.js, live.js and live.css are its other half, in the browser
 ```
 """
 

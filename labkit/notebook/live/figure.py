@@ -90,6 +90,10 @@ class _OfTheLab:
         return Prometheus(self._lab.urls["prometheus"])
 
 
+def _text(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
 class LiveFigure(Shown):
     """A live figure; see `live`.
 
@@ -98,8 +102,8 @@ class LiveFigure(Shown):
         notice: why nothing new comes; empty if all is well.
     """
 
-    _esm = SHARED + Path(__file__).with_name("live.js").read_text(encoding="utf-8")
-    _css = Path(__file__).with_name("live.css").read_text(encoding="utf-8")
+    _esm = SHARED + "".join(map(_text, ("script.js", "part.js", "live.js")))
+    _css = _text("live.css")
     title: Any = traitlets.Unicode().tag(sync=True)
     state: Any = traitlets.Unicode("running").tag(sync=True)
     notice: Any = traitlets.Unicode().tag(sync=True)

@@ -6,6 +6,15 @@ function newView() {
   return crypto.randomUUID?.() ?? `${Math.random()}`;
 }
 
+// The picture beside a widget gives way to it, wherever it lies: in the other browsers of a notebook that several people
+// have open, JupyterLab puts an output that is renewed at the end of its cell.
+function instead(model) {
+  const style = document.createElement("style");
+  const picture = `img[src*="labkit-still-${model.get("picture")}"]`;
+  style.textContent = `.jp-OutputArea-child:has(${picture}) { display: none; }`;
+  return style;
+}
+
 // Whether a kernel is behind it. ipywidgets marks a view that has none when it is made, as in a notebook opened again,
 // and tells of a restart; of a kernel that is shut down, JupyterLab's manager knows.
 function living(model, el) {

@@ -1,7 +1,7 @@
 """A widget in a notebook, and beside it the picture that is there when it is not.
 
 They are outputs of their own. In one, everybody would take the widget, also where none runs: JupyterLab in a notebook
-that is opened again, and nbconvert. A style says which of them is to be seen.
+that is opened again, and nbconvert. Where the widget is live, it hides its picture; see shown.js.
 """
 
 import os
@@ -11,6 +11,7 @@ from time import monotonic, thread_time
 from typing import Any
 
 import anywidget
+import traitlets
 from IPython.display import publish_display_data
 
 from labkit.notebook.live.polling_thread import PollingThread
@@ -31,10 +32,9 @@ SVG, PLAIN = "image/svg+xml", "text/plain"
 # when it changes, and keep it for that.
 SHARED = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
 
-# The picture gives way to the widget where that is live, and what is said of a widget that is gone gives way to it.
+# What is said of a widget that is gone gives way to its picture.
 _STYLE = """<style class="labkit-style">
 .jp-OutputArea-child:has(.labkit-style),
-.jp-OutputArea-child:has(img[src*="labkit-still"]):has(+ .jp-OutputArea-child .labkit-shown),
 .jp-OutputArea-child:has(img[src*="labkit-still"]) + .jp-OutputArea-child:not(:has(.labkit-live, .lk-controls))
 { display: none; }
 </style>"""
@@ -50,10 +50,12 @@ class Shown(anywidget.AnyWidget):
     # Whether the picture of the last moment is to be left.
     leaving = False
     _cells, _picture_id, _kept, _due = 0, "", 0.0, 0.0
+    # By which the widget knows its picture.
+    picture: Any = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, every: float, **traits: Any) -> None:
         self._views, self._polling = Viewers(), PollingThread(self._work, self._wanted, every)
-        super().__init__(**traits)
+        super().__init__(picture=os.urandom(8).hex(), **traits)
         self.on_msg(self._told)
 
     def still(self) -> Bundle:
@@ -108,7 +110,7 @@ class Shown(anywidget.AnyWidget):
         self._picture_id, self._kept = os.urandom(16).hex(), monotonic()
         self._due = self._kept + _OLD
         publish_display_data({"text/html": _STYLE})
-        publish_display_data(_beside(still), transient={"display_id": self._picture_id})
+        publish_display_data(self._beside(still), transient={"display_id": self._picture_id})
         publish_display_data(widget | {PLAIN: still[PLAIN]}, metadata)
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[Bundle, Bundle]:
@@ -138,21 +140,21 @@ class Shown(anywidget.AnyWidget):
         leaving, self.leaving = self.leaving, False
         if self._picture_id and monotonic() >= (self._kept + _AGAIN if leaving else self._due):
             began = thread_time()
-            publish_display_data(_beside(self.still()), transient={"display_id": self._picture_id}, update=True)
+            publish_display_data(self._beside(self.still()), transient={"display_id": self._picture_id}, update=True)
             self._kept = monotonic()
             self._due = self._kept + max(_OLD, (thread_time() - began) / _SHARE)
+
+    def _beside(self, still: Bundle) -> Bundle:
+        """The picture alone, as it is kept beside a widget; without one, its text."""
+        if SVG not in still:
+            return {PLAIN: still[PLAIN]}
+        named = still[SVG].replace("<svg ", f"<svg id='labkit-still-{self.picture}' ", 1)
+        return {SVG: named, PLAIN: still[PLAIN]}
 
     def _cell_runs_again(self) -> None:
         self._cells -= 1
         if not self._cells:
             self.close()
-
-
-def _beside(still: Bundle) -> Bundle:
-    """The picture alone, as it is kept beside a widget; without one, its text."""
-    if SVG not in still:
-        return {PLAIN: still[PLAIN]}
-    return {SVG: still[SVG].replace("<svg ", "<svg id='labkit-still' ", 1), PLAIN: still[PLAIN]}
 
 
 def _takes_one_output() -> bool:

@@ -15,7 +15,8 @@ const SHAPES = {
 };
 const INTERVALS = [0.2, 0.5, 1, 2, 5, 10, 15, 30, 60];
 const MARKS = { answering: "✔", silent: "?", paused: "❚❚", dead: "✖" };
-const WIDE = [760, 430, 0]; // px: what the path needs in four columns, in two, in one
+// px: what the path needs in four columns, in two, in one. Then its letters are nine tenths as large, or larger.
+const WIDE = [850, 430, 0];
 const PATIENCE = 250; // ms without another change, until a wish is sent
 
 function element(tag, properties = {}, ...children) {
@@ -210,8 +211,7 @@ function render({ model, el }) {
     el.append(down);
     return () => {};
   }
-  el.classList.add("labkit-shown");
-  el.append(down, parts[0].body, knobs, states, notice);
+  el.append(down, parts[0].body, knobs, states, notice, instead(model));
 
   let before;
   const showReading = () => {

@@ -1,4 +1,4 @@
-"""What a browser makes of the messages, by the rules that live.js keeps."""
+"""What a browser makes of the messages, by the rules that part.js keeps."""
 
 import json
 from collections.abc import Mapping

@@ -27,7 +27,7 @@ def look(prometheus: Prometheus, what: object = "seen", last: float = 60) -> Upd
     return UpdateStream(source(what, lambda: prometheus, 1, last))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(moments=st.lists(st.floats(START + 1, END), min_size=1, max_size=12).map(sorted))
 def test_points_asked_for_one_by_one_are_those_asked_for_at_once(prometheus: Prometheus, moments: list[float]) -> None:
     """Whenever it looks, the page holds in the end what it would, had it looked only once."""

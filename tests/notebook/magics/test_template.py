@@ -14,7 +14,7 @@ from labkit.notebook.magics.template import escaped, expand, fill, regex
 # What breaks out of strings, regular expressions and selectors where somebody forgot to quote.
 HOSTILE = st.text(st.sampled_from("\"'`\\{}[]()|.*+?^$#,=~!x \n\té日\x00\x7f"), max_size=12)
 TEXTS = st.text(max_size=20) | HOSTILE
-ASKING = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+ASKING = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @given(TEXTS, st.sampled_from(["{{v}}", '"{{v}}"', "'{{v}}'", '"{{ v }}"']), st.sampled_from(["=", "!="]))
