@@ -1,7 +1,7 @@
 """The one client of Prometheus: connections that are kept, requests with a deadline, one clear error.
 
 prometheus-api-client sends the requests. It passes on only the result: not its type, its warnings, or Prometheus'
-message in readable form. It also retries requests and waits forever unless told otherwise. Here every request is made
+message in readable form. It also retries requests and waits forever by default. Here every request is made
 once, and gives either Prometheus' whole answer or one clear error.
 """
 

@@ -183,9 +183,9 @@ class Prometheus:
         return min((interval for _, interval in self._scraped()), default=None)
 
     def _scraped(self) -> list[tuple[str, float]]:
-        told = self._client.targets()["data"]
+        data = self._client.targets()["data"]
         try:
-            return [(each["labels"]["job"], seconds(each["scrapeInterval"])) for each in told["activeTargets"]]
+            return [(each["labels"]["job"], seconds(each["scrapeInterval"])) for each in data["activeTargets"]]
         except MALFORMED as error:
             raise QueryError(f"{redact(self.url)} does not name its targets as Prometheus does: {error!r}") from None
 

@@ -1,4 +1,4 @@
-"""The widget: what the browser is told, and what it says."""
+"""The widget: what is sent to the browser, and what comes from it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -159,7 +159,7 @@ class LiveFigure(Shown):
             self.notice = ""
         except LabkitError as error:
             self.notice = str(error)
-        except Exception as error:  # of the function that draws: its author shall read it, and it may recover
+        except Exception as error:  # of the function that draws: its author reads it, and the next call may succeed
             self.notice = f"{self.title}: {error!r}"
 
     # The browser -----------------------------------------------------------------------------------------------
@@ -184,8 +184,8 @@ class LiveFigure(Shown):
         """Return the figure as it is known: as a picture, and where nothing is live, as plotly's data, too."""
         with self._guard:
             figure = self._updates.source.still()
-        told = {PLAIN: f"Live figure: {self.title}"}
+        text = {PLAIN: f"Live figure: {self.title}"}
         if self.comm is None:
-            return bundle(figure) | told
+            return bundle(figure) | text
         picture = draw(figure)
-        return told | ({SVG: picture} if picture else {})
+        return text | ({SVG: picture} if picture else {})

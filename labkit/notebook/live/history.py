@@ -17,7 +17,7 @@ from labkit.errors import QueryError
 from labkit.prometheus.client import MALFORMED
 from labkit.prometheus.frames import tidy
 
-# A scrape that is under way may still bring a sample for a moment ago; this long after it, ms, it is settled.
+# A scrape under way may still bring a sample with an earlier time; after this time, ms, none comes any more.
 SETTLED = 300
 # A longer distance than this many steps is a gap.
 _JITTER = 1.5
@@ -30,7 +30,7 @@ Key = tuple[tuple[str, str], ...]
 
 @dataclass
 class Line:
-    """One series: its points, with a None at the start of each gap, where the line shall break."""
+    """One series: its points, and a None at the start of each gap, where the line breaks."""
 
     labels: Labels
     times: list[int] = field(default_factory=list)
@@ -82,7 +82,7 @@ class Growth:
 
 
 class History:
-    """The last `last` ms of one query, a point each `step` ms. With `most`, no more lines than that are to be shown."""
+    """The last `last` ms of one query, a point each `step` ms. At most `most` lines are shown, all by default."""
 
     def __init__(self, promql: str, step: int, last: int, most: int | None = None) -> None:
         self.promql, self.step, self.span = promql, step, last // step * step
@@ -116,9 +116,9 @@ class History:
 
     @property
     def shown(self) -> list[Key]:
-        """The lines to show: all, or the highest of too many. One that is shown stays as long as it is nearly so high.
+        """The lines to show: all, or the highest `most`. One that is shown stays while it is among twice as many.
 
-        Otherwise two lines that take turns would take turns in the figure.
+        Otherwise two lines of about the same height would replace each other at each update.
         """
         if self._most is None or len(self.lines) <= self._most:
             return list(self.lines)
@@ -128,9 +128,9 @@ class History:
         return self._shown
 
     def frame(self) -> pd.DataFrame:
-        """Return what is to be shown as `Prometheus.query_range` would; `attrs["more"]` says how many lines are not."""
+        """Return the lines to show as `Prometheus.query_range` would; `attrs["more"]` is the number of the others."""
         lines = [self.lines[key] for key in self.shown]
-        series = [{"metric": line.labels, "values": _told(line)} for line in lines]
+        series = [{"metric": line.labels, "values": _samples(line)} for line in lines]
         frame = tidy({"data": {"resultType": "matrix", "result": series}})
         frame.attrs.update(promql=self.promql, step=self.step / 1e3, more=len(self.lines) - len(lines))
         return frame
@@ -146,7 +146,7 @@ def _series(answer: Mapping[str, Any]) -> list[tuple[Labels, list[Point]]]:
         raise QueryError(f"This is not what Prometheus answers to a query: {error!r}") from None
 
 
-def _told(line: Line) -> list[tuple[float, float]]:
+def _samples(line: Line) -> list[tuple[float, float]]:
     return [(time / 1e3, float("nan") if value is None else value) for time, value in line.samples()]
 
 

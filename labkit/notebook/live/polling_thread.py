@@ -1,4 +1,4 @@
-"""The thread of a live figure: at work while somebody looks, and gone by itself when nobody does."""
+"""The thread of a widget: it runs while somebody looks, and ends by itself when nobody does."""
 
 from collections.abc import Callable
 from threading import Event, Lock, Thread
@@ -27,7 +27,7 @@ class PollingThread:
         """Start the thread, unless it runs."""
         with self._lock:
             if self._thread is None:
-                # A daemon: nobody waits for it at the end of a kernel.
+                # A daemon, so that a kernel can end at any time.
                 self._thread = Thread(target=self._run, name=NAME, daemon=True)
                 self._thread.start()
 
@@ -40,12 +40,12 @@ class PollingThread:
         try:
             while self._goes_on():
                 self._step()
-                # What took too long is left out, not made up for.
+                # Turns that were missed because the work took too long are not made up for.
                 due = max(due + self._every, monotonic())
                 self._wake.wait(due - monotonic())
                 self._wake.clear()
         except BaseException:
-            # The next one who looks starts it again.
+            # The next viewer starts it again.
             with self._lock:
                 self._thread = None
             raise

@@ -13,10 +13,10 @@ import plotly.graph_objects as go
 from labkit.errors import QueryError
 from labkit.notebook.live.client import LiveClient
 from labkit.notebook.live.history import History
-from labkit.notebook.live.parts import Drawing, Lines, Part, Picture
+from labkit.notebook.live.parts import FunctionFigure, Lines, Part, Redrawn
 from labkit.plotting import charts, dashboard
 from labkit.plotting.panels import Panel, Window, choose, substitute
-from labkit.plotting.series import MOST
+from labkit.plotting.series import MAX_SERIES
 from labkit.prometheus.query import Prometheus
 
 Find = Callable[[], Prometheus]
@@ -68,7 +68,7 @@ def source(what: object, find: Find, every: float, last: float, caption: Caption
 def _query(promql: str, find: Find, every: float, last: float, caption: Caption) -> Source:
     """PromQL: one line per series, a point each `every` seconds, or fewer if a window is long."""
     step = max(round(every * 1e3), round(last * 1e3 / _MOST_POINTS), 1)
-    history = History(promql, step, round(last * 1e3), MOST)
+    history = History(promql, step, round(last * 1e3), MAX_SERIES)
     title, unit = caption.title or shorten(promql, _TITLE, placeholder=" …"), caption.unit
 
     def still() -> go.Figure:
@@ -89,7 +89,7 @@ def _function(function: Callable[[], object]) -> Source:
             raise QueryError(f"{title} returned {type(figure).__name__}, not a plotly figure.")
         return figure
 
-    part = Drawing(draw)
+    part = FunctionFigure(draw)
     return Source(title, [part], [{}], lambda: part.figure or draw())
 
 
@@ -102,7 +102,7 @@ def dashboard_source(find: Find, last: float) -> Source:
         return dashboard.Data(lambda promql: cache[promql].frame(), window, values, time())
 
     def part(panel: Panel) -> Part:
-        kind = Lines if panel.kind == "timeseries" else Picture
+        kind = Lines if panel.kind == "timeseries" else Redrawn
         histories = [_history(substitute(target.promql, values), window) for target in panel.targets]
         cache.update({history.promql: history for history in histories})
         return kind(histories, lambda: _small(panel, known().figure(panel)))

@@ -1,4 +1,4 @@
-"""Messages for the browser: everything at first, and then what is new."""
+"""Messages for the browser: first everything, then what is new."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ class UpdateStream:
         self.source, self._number = source, 0
 
     def ask(self, now: float) -> None:
-        """Learn what is new at `now`, in seconds since 1970. What is learnt before an error is not lost.
+        """Learn what is new at `now`, in seconds since 1970. Answers that came before an error are kept.
 
         Raises:
             QueryError: Prometheus refused a query, or did not answer.
@@ -35,6 +35,6 @@ class UpdateStream:
         return self._numbered(parts) | {"whole": True}
 
     def _numbered(self, parts: list[Message]) -> Message:
-        # By the numbers, a view sees that it missed something.
+        # A gap in the numbers shows a view that it missed a message.
         self._number += 1
         return {"number": self._number, "parts": parts}

@@ -12,11 +12,11 @@ from labkit.plotting.picture import axes
 from labkit.plotting.picture.marks import KINDS, Frame, key, mark
 from labkit.plotting.picture.text import lines, width, write
 
-# In characters: what a notebook's file has room for, for each of its figures.
+# In characters: each figure makes the notebook's file larger by as much.
 LIMIT = 60_000
-# Points of a figure; to look through more takes longer than the picture is worth.
+# Points of a figure; for more, drawing takes too long.
 _MOST = 200_000
-# In pixels: what is finer is left out, and more of it if the picture is too large.
+# In pixels: finer detail is left out. The next value is tried if the picture is too large.
 _GRAINS = (0.7, 1.5, 3, 6, 12)
 _WIDTH, _HEIGHT, _EDGE, _ROW, _FOOT = 760, 340, 14, 17, 42
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
@@ -32,14 +32,14 @@ class _Box(NamedTuple):
 
 
 def draw(figure: go.Figure) -> str:
-    """Return the figure as SVG, or nothing if it has what is not known here, or is too large."""
+    """Return the figure as SVG, or "" if it has something that cannot be drawn here, or is too large."""
     try:
         if not _is_known(figure):
             return ""
         drawing = _Drawing(figure)
         pictures = (drawing.svg(grain) for grain in _GRAINS)
         return next((picture for picture in pictures if len(picture) <= LIMIT), "")
-    except Exception:  # of a figure that somebody else made: it is to be shown all the same
+    except Exception:  # of a figure that labkit did not make: the notebook shows it all the same
         logging.getLogger(__name__).warning("A figure has no picture.", exc_info=True)
         return ""
 
@@ -151,7 +151,7 @@ class _Drawing:
 
 
 class _Head:
-    """What stands above the plot: the title, what is below it, and the names of the lines."""
+    """What stands above the plot: title, subtitle and legend."""
 
     def __init__(self, figure: go.Figure, wide: float) -> None:
         layout = figure.layout

@@ -63,7 +63,7 @@ class Times(Numbers):
 
 
 class Names:
-    """An axis of names, each in the middle of its share, and all of them told."""
+    """An axis of names, each in the middle of its share."""
 
     def __init__(self, names: Sequence[str], suffix: str = "") -> None:
         self.names, self._suffix = list(dict.fromkeys(map(str, names))), suffix
@@ -82,7 +82,7 @@ Scale = Numbers | Names
 
 
 def numbers(values: Any) -> list[float]:
-    """Return values as numbers, NaN for what is none."""
+    """Return values as numbers, NaN for what is not a number."""
     if values is None:
         return []
     as_floats = pd.to_numeric(pd.Series(list(values), dtype="object"), errors="coerce")
@@ -90,7 +90,7 @@ def numbers(values: Any) -> list[float]:
 
 
 def times(values: Any) -> list[float]:
-    """Return moments as seconds since 1970, NaN for what is none."""
+    """Return moments as seconds since 1970, NaN for what is not a time."""
     moments = pd.to_datetime(pd.Series(list(values), dtype="object"), utc=True, errors="coerce")
     return [float("nan") if pd.isna(moment) else moment.timestamp() for moment in moments]
 

@@ -14,7 +14,7 @@ from labkit.notebook.live.history import History
 from labkit.notebook.live.parts import Lines
 from labkit.notebook.live.sources import Caption, dashboard_source, source
 from labkit.notebook.live.update_stream import UpdateStream
-from labkit.plotting.series import MOST
+from labkit.plotting.series import MAX_SERIES
 from labkit.prometheus.query import Prometheus
 from tests.notebook.live.browser import Page
 from tests.notebook.live.conftest import LIVES, START, STEP, STEPS
@@ -125,18 +125,19 @@ def test_a_query_may_have_a_title_and_a_unit(prometheus: Prometheus) -> None:
 
 def test_of_many_lines_the_highest_are_shown() -> None:
     """No more go to the browser than can be told apart, they grow as others do, and it is said how many are not."""
-    history = History("pods", 1000, 60_000, MOST)
+    history = History("pods", 1000, 60_000, MAX_SERIES)
     lines = Lines([history], lambda: plot.line(history.frame()))
 
     def answer(at: int, **others: int) -> dict[str, Any]:
-        values = {f"pod-{n}": n for n in range(3 * MOST)} | others
+        values = {f"pod-{n}": n for n in range(3 * MAX_SERIES)} | others
         series = [{"metric": {"pod": pod}, "values": [[at, str(value)]]} for pod, value in values.items()]
         return {"data": {"result": series}}
 
     history.take(answer(1), 1000)
     drawn = json.loads(lines.whole())
-    assert [trace["name"] for trace in drawn["data"]] == [f"pod-{n}" for n in range(3 * MOST - 1, 2 * MOST - 1, -1)]
-    assert f"and {2 * MOST} more" in drawn["layout"]["legend"]["title"]["text"]
+    highest = [f"pod-{n}" for n in reversed(range(2 * MAX_SERIES, 3 * MAX_SERIES))]
+    assert [trace["name"] for trace in drawn["data"]] == highest
+    assert f"and {2 * MAX_SERIES} more" in drawn["layout"]["legend"]["title"]["text"]
     assert history.take(answer(2, **{"pod-59": 45}), 2000).same
     assert not history.take(answer(3, **{"pod-59": 0}), 3000).same
     assert "pod-59" not in lines.whole()
