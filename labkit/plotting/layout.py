@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import plotly.graph_objects as go
 
@@ -103,15 +102,12 @@ def _put(page: go.Figure, number: int, cell: _Cell) -> None:
     ticks = {"showticklabels": False} if cell.panel.kind == "bargauge" else _TIMES
     page.update_layout({f"xaxis{x[1:]}": {**ticks, "nticks": int((right - left) * _WIDTH / _TIME)}})
     for trace in cell.figure.data:
-        page.add_trace(trace.update(xaxis=x, yaxis=y, **_without_scale(trace)))
+        scale = {"showscale": False} if trace.type == "heatmap" else {}
+        page.add_trace(trace.update(xaxis=x, yaxis=y, **scale))
     for shape in cell.figure.layout.shapes:
         page.add_shape(shape.update(xref=f"{x} domain", yref=y))
     for note in cell.figure.layout.annotations:
         page.add_annotation(note.update(xref=f"{x} domain", yref=f"{y} domain"))
-
-
-def _without_scale(trace: Any) -> dict[str, object]:
-    return {"showscale": False} if trace.type == "heatmap" else {}
 
 
 def _write(page: go.Figure, place: tuple[float, float], text: str, size: int, hover: str = "") -> None:

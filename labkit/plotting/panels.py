@@ -109,19 +109,14 @@ def panels() -> list[Panel]:
     return found
 
 
-def defaults() -> dict[str, str]:
-    """Return the template variables that the dashboard's queries use, by name, each as the regex for all its values."""
-    listed = _file()["templating"]["list"]
-    return {variable["name"]: variable["allValue"] for variable in listed if variable["type"] == "query"}
-
-
 def choose(chosen: Mapping[str, str | Iterable[str]]) -> dict[str, str]:
-    """Return the values of all template variables, some of them chosen: one value, or several.
+    """Return all template variables as regexes: some of them chosen, as one value or several, else for all values.
 
     Raises:
         QueryError: the dashboard has no such variable.
     """
-    known = defaults()
+    listed = _file()["templating"]["list"]
+    known = {variable["name"]: variable["allValue"] for variable in listed if variable["type"] == "query"}
     if unknown := set(chosen) - set(known):
         raise QueryError(f"The dashboard has no variable {', '.join(sorted(unknown))}; it has {', '.join(known)}.")
     return known | {name: _regex([value] if isinstance(value, str) else value) for name, value in chosen.items()}

@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import nlargest
-from math import isfinite
+from math import isfinite, nan
 from typing import Any
 
 import pandas as pd
@@ -56,11 +56,10 @@ class Line:
         """The last value; of a line without any, the lowest that there is."""
         return next((value for value in reversed(self.values) if value is not None), float("-inf"))
 
-    def samples(self) -> list[tuple[float, Value]]:
-        """Return the points without the marks of gaps."""
-        pairs = zip(self.times, self.values, strict=True)
-        marks = (False, *(a == b for a, b in zip(self.times, self.times[1:], strict=False)))
-        return [pair for pair, mark in zip(pairs, marks, strict=False) if not mark]
+    def samples(self) -> list[tuple[float, float]]:
+        """Return the points as Prometheus sends them, times in seconds, without the marks of gaps."""
+        points = zip(self.times, self.values, [None, *self.times], strict=False)
+        return [(at / 1e3, nan if value is None else value) for at, value, before in points if at != before]
 
     def _append(self, time: int, value: Value) -> None:
         self.times.append(time)
@@ -130,7 +129,7 @@ class History:
     def frame(self) -> pd.DataFrame:
         """Return the lines to show as `Prometheus.query_range` would; `attrs["more"]` is the number of the others."""
         lines = [self.lines[key] for key in self.shown]
-        series = [{"metric": line.labels, "values": _samples(line)} for line in lines]
+        series = [{"metric": line.labels, "values": line.samples()} for line in lines]
         frame = tidy({"data": {"resultType": "matrix", "result": series}})
         frame.attrs.update(promql=self.promql, step=self.step / 1e3, more=len(self.lines) - len(lines))
         return frame
@@ -144,10 +143,6 @@ def _series(answer: Mapping[str, Any]) -> list[tuple[Labels, list[Point]]]:
         ]
     except MALFORMED as error:
         raise QueryError(f"This is not what Prometheus answers to a query: {error!r}") from None
-
-
-def _samples(line: Line) -> list[tuple[float, float]]:
-    return [(time / 1e3, float("nan") if value is None else value) for time, value in line.samples()]
 
 
 def _finite(value: float) -> Value:

@@ -1,6 +1,7 @@
 """A plotly figure as SVG that needs nothing else: for web pages, exports, and where nothing runs any more."""
 
 import logging
+from functools import cache
 from html import escape
 from itertools import cycle
 from typing import Any, NamedTuple
@@ -61,7 +62,7 @@ class _Drawing:
         self._plots: dict[tuple[str, str], list[Any]] = {} if figure.data else {("x", "y"): []}
         for trace in figure.data:
             self._plots.setdefault((trace.xaxis or "x", trace.yaxis or "y"), []).append(trace)
-        self._frames: dict[tuple[str, str], Frame] = {}
+        self._frame = cache(self._framed)
         self._head = _Head(figure, self._wide)
         self._box = self._room()
 
@@ -89,11 +90,6 @@ class _Drawing:
 
     def _named(self, axis: str) -> bool:
         return bool(axes.setting(self._figure, axis).title.text)
-
-    def _frame(self, x: str, y: str) -> Frame:
-        if (x, y) not in self._frames:
-            self._frames[x, y] = self._framed(x, y)
-        return self._frames[x, y]
 
     def _framed(self, x: str, y: str) -> Frame:
         traces = self._plots.get((x, y), [])

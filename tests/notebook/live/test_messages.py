@@ -5,11 +5,14 @@ import json
 import weakref
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import labkit
 from labkit import dashboard, plot
+from labkit.errors import QueryError
+from labkit.notebook.live.client import LiveClient
 from labkit.notebook.live.history import History
 from labkit.notebook.live.parts import Lines
 from labkit.notebook.live.sources import Caption, dashboard_source, source
@@ -141,6 +144,15 @@ def test_of_many_lines_the_highest_are_shown() -> None:
     assert history.take(answer(2, **{"pod-59": 45}), 2000).same
     assert not history.take(answer(3, **{"pod-59": 0}), 3000).same
     assert "pod-59" not in lines.whole()
+
+
+def test_an_answer_is_kept_when_the_next_one_fails(prometheus: Prometheus) -> None:
+    """The page gets the points of a panel's first query, although its second one was refused."""
+    histories = [History(promql, 1000, 60_000) for promql in ("seen", "rate(")]
+    lines = Lines(histories, lambda: plot.line(histories[0].frame()))
+    with pytest.raises(QueryError, match="parse error"):
+        lines.ask(LiveClient(lambda: prometheus), END)
+    assert lines.change() is not None
 
 
 def test_marimo_gets_a_picture(prometheus: Prometheus) -> None:
