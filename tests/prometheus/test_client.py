@@ -83,6 +83,37 @@ def test_a_query_that_takes_too_long(server: PrometheusServer) -> None:
     assert monotonic() - started < 1, "the client gave up, not Prometheus"
 
 
+class _Patient(http.server.BaseHTTPRequestHandler):
+    """Keeps its connections open, as Prometheus does, and counts them."""
+
+    protocol_version, connections = "HTTP/1.1", 0
+
+    def setup(self) -> None:
+        type(self).connections += 1
+        super().setup()
+
+    def do_GET(self) -> None:
+        body = b'{"status": "success", "data": {"resultType": "scalar", "result": [1, "1"]}}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Keep the test's output clean."""
+
+
+def test_all_queries_share_one_connection() -> None:
+    """Also those of several objects with the same URL; nobody has to close it."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Patient) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        assert [len(Prometheus(url).query("1")) for _ in range(3)] == [1, 1, 1]
+        server.shutdown()
+    assert _Patient.connections == 1
+
+
 class _OtherServer(http.server.BaseHTTPRequestHandler):
     """Answers, but is not a Prometheus; below /starting, it is one that is not ready yet."""
 
