@@ -16,7 +16,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from labkit.plotting import picture, theme
-from labkit.plotting.series import MOST, Frames, Named, named, top
+from labkit.plotting.series import MAX_SERIES, Frames, Named, named, top
 
 # Of every figure that a notebook shows, and not only of these.
 picture.add()
@@ -46,8 +46,8 @@ def line(
 ) -> go.Figure:
     """Return lines over time, one per series of a frame, or of several frames given by name.
 
-    If there are more than `labkit.plotting.series.MOST`, it has those with the highest last values, and says how many
-    more there are.
+    If there are more than `labkit.plotting.series.MAX_SERIES`, it has those with the highest last values, and the
+    number of the others.
 
     Args:
         frames: what `query_range` returned, or several of them by the name that the legend should show.
@@ -81,12 +81,12 @@ def quantiles(frames: Named, *, title: str = "", unit: str = "") -> go.Figure:
 def bars(frame: pd.DataFrame, *, title: str = "", unit: str = "") -> go.Figure:
     """Return one horizontal bar per series with its last value, the longest on top; a NaN has no bar.
 
-    If there are more than `labkit.plotting.series.MOST`, it has the longest, and says how many more there are.
+    If there are more than `labkit.plotting.series.MAX_SERIES`, it has the longest, and says how many more there are.
     """
     present = frame.dropna(subset="value")
     figure, longest = _figure(title, present, ""), top(present)
     pairs = sorted(((series["value"].iloc[-1], name or " ") for name, series in longest.shown))
-    look, said = theme.unit(unit), longest.more and f"the highest {MOST}, {longest}"
+    look, said = theme.unit(unit), longest.more and f"the highest {MAX_SERIES}, {longest}"
     figure.add_bar(
         x=[value for value, _ in pairs], y=[name for _, name in pairs],
         orientation="h", marker_color=theme.BLUE, cliponaxis=False, textposition="outside",

@@ -5,7 +5,7 @@
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
 
@@ -62,44 +62,64 @@ def figures(
     Raises:
         QueryError: Prometheus did not answer, or the dashboard has no such variable.
     """
-    source = _source(prometheus, last, end, variables)
-    return {panel.title: _figure(panel, source) for panel in panels()}
+    data = _data(prometheus, last, end, variables)
+    return {panel.title: data.figure(panel) for panel in panels()}
 
 
 def figure(
     panel: Panel, prometheus: Prometheus, last: Duration = "5m", *, end: Moment | None = None, **variables: Choice
 ) -> go.Figure:
     """Return the figure of one panel. The other arguments and the errors are those of `figures`."""
-    return _figure(panel, _source(prometheus, last, end, variables))
+    return _data(prometheus, last, end, variables).figure(panel)
 
 
 def overview(
     prometheus: Prometheus, last: Duration = "5m", *, end: Moment | None = None, **variables: Choice
 ) -> go.Figure:
     """Return all panels as one figure, arranged as in Grafana. The arguments and errors are those of `figures`."""
-    return arrange(panels(), figures(prometheus, last, end=end, **variables))
+    return _data(prometheus, last, end, variables).overview()
+
+
+def _data(prometheus: Prometheus, last: Duration, end: Moment | None, variables: Mapping[str, Choice]) -> "Data":
+    window, stop = window_of(prometheus, seconds(last)), timestamp(end)
+
+    def ask(promql: str) -> pd.DataFrame:
+        return prometheus.query_range(promql, window.last, window.step, stop)
+
+    return Data(ask, window, choose(variables) | window.variables(), stop)
+
+
+def window_of(prometheus: Prometheus, last: float) -> Window:
+    """Return the last seconds as the dashboard shows them of what this Prometheus scrapes."""
+    return Window(last, prometheus.scrape_interval("labkit") or SCRAPE_INTERVAL)
 
 
 @dataclass(frozen=True)
-class _Source:
-    """Where the data of all panels comes from: one Prometheus, one time range, one choice of variables."""
+class Data:
+    """Where the data of all panels comes from: `ask` returns the frame for a query over the window, up to `end`."""
 
-    prometheus: Prometheus
+    ask: Callable[[str], pd.DataFrame]
     window: Window
     values: Mapping[str, str]
     end: float
 
-    def frames(self, panel: Panel) -> Named:
-        """Return the series of a panel by the name each has in Grafana's legend."""
-        return {name: frame for target in panel.targets for name, frame in self._series(target)}
+    def overview(self) -> go.Figure:
+        """Return all panels as one figure."""
+        return arrange(panels(), {panel.title: self.figure(panel) for panel in panels()})
 
-    def span(self) -> list[pd.Timestamp]:
-        """Return the first and the last moment shown."""
+    def figure(self, panel: Panel) -> go.Figure:
+        """Return the figure of one panel."""
+        # The series by the name that each has in Grafana's legend.
+        named = {name: frame for target in panel.targets for name, frame in self._series(target)}
+        figure = _DRAW[panel.kind](panel, named)
+        # The small line below a number is of what there is, as wide as its panel.
+        return figure if panel.kind in ("bargauge", "stat") else figure.update_xaxes(range=self._span())
+
+    def _span(self) -> list[pd.Timestamp]:
         return [pd.Timestamp(moment, unit="s", tz="UTC") for moment in (self.end - self.window.last, self.end)]
 
     def _series(self, target: Target) -> list[tuple[str, pd.DataFrame]]:
-        promql = substitute(target.promql, self.values)
-        frame = self.prometheus.query_range(promql, self.window.last, self.window.step, self.end)
+        frame = self.ask(substitute(target.promql, self.values))
         frame.attrs.clear()  # a panel without data has no room for its query; its title says enough
         if frame.empty:
             return [(target.legend, frame)]
@@ -107,19 +127,8 @@ class _Source:
         return [(str(name), series) for name, series in frame.groupby(names, sort=False)]
 
 
-def _source(prometheus: Prometheus, last: Duration, end: Moment | None, variables: Mapping[str, Choice]) -> _Source:
-    window = Window(seconds(last), prometheus.scrape_interval("labkit") or SCRAPE_INTERVAL)
-    return _Source(prometheus, window, choose(variables) | window.variables(), timestamp(end))
-
-
 def _name(legend: str, row: Mapping[object, object]) -> str:
     return re.sub(r"\{\{(\w+)\}\}", lambda match: escape(str(row.get(match[1], ""))), legend)
-
-
-def _figure(panel: Panel, source: _Source) -> go.Figure:
-    figure = _DRAW[panel.kind](panel, source.frames(panel))
-    # The small line below a number is of what there is, as wide as its panel.
-    return figure if panel.kind in ("bargauge", "stat") else figure.update_xaxes(range=source.span())
 
 
 def _timeseries(panel: Panel, frames: Named) -> go.Figure:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import plotly.graph_objects as go
 
@@ -25,10 +24,10 @@ _DASHES = {"solid": "━━", "dash": "╍╍", "dot": "┅┅", "dashdot": "━
 
 def arrange(panels: Sequence[Panel], figures: Mapping[str, go.Figure]) -> go.Figure:
     """Combine the panels' figures, given by title, into one, with titles, legends and the headings of rows."""
-    bottom = max(panel.place.y + panel.place.height for panel in panels)
+    bottom = max(panel.grid.y + panel.grid.height for panel in panels)
     page = go.Figure(layout={"template": "labkit", "width": _WIDTH, "height": bottom * _ROW, "showlegend": False})
     page.update_layout(margin={"l": 8, "r": 8, "t": 8, "b": 8})
-    for heading, y in {panel.row: panel.place.y - 1 for panel in reversed(panels)}.items():
+    for heading, y in {panel.row: panel.grid.y - 1 for panel in reversed(panels)}.items():
         _write(page, (0, 1 - (y + 0.3) / bottom), f"<b>{heading}</b>", 15)
     for number, panel in enumerate(panels, start=1):
         _put(page, number, _Cell(panel, figures[panel.title], bottom))
@@ -45,11 +44,11 @@ class _Cell:
 
     @property
     def left(self) -> float:
-        return self.panel.place.x / _COLUMNS
+        return self.panel.grid.x / _COLUMNS
 
     @property
     def top(self) -> float:
-        return 1 - self.panel.place.y / self.bottom
+        return 1 - self.panel.grid.y / self.bottom
 
     def down(self, pixels: float) -> float:
         """The height on the page that is `pixels` below the top of this cell."""
@@ -57,17 +56,17 @@ class _Cell:
 
     def across(self) -> list[float]:
         """The horizontal extent of the plot itself, right of its labels."""
-        right = self.left + self.panel.place.width / _COLUMNS
+        right = self.left + self.panel.grid.width / _COLUMNS
         return [self.left + self._labels() / _WIDTH, right - self._room_right() / _WIDTH]
 
     def upwards(self) -> list[float]:
         """The vertical extent of the plot itself, above its times and below title and legend."""
-        low = self.panel.place.height * _ROW - (_GAP if self.panel.kind == "stat" else _TICKS + _GAP)
+        low = self.panel.grid.height * _ROW - (_GAP if self.panel.kind == "stat" else _TICKS + _GAP)
         return [self.down(low), self.down(_TITLE + _LINE * len(self.legend()) + 6)]
 
     def legend(self) -> list[str]:
         """The entries of the legend, in as many lines as they need."""
-        lines, room = [""], self.panel.place.width / _COLUMNS * _WIDTH / _CHARACTER
+        lines, room = [""], self.panel.grid.width / _COLUMNS * _WIDTH / _CHARACTER
         length = 0.0
         for trace in self.figure.data if self.figure.layout.showlegend else ():
             length += len(trace.name) + 6
@@ -103,15 +102,12 @@ def _put(page: go.Figure, number: int, cell: _Cell) -> None:
     ticks = {"showticklabels": False} if cell.panel.kind == "bargauge" else _TIMES
     page.update_layout({f"xaxis{x[1:]}": {**ticks, "nticks": int((right - left) * _WIDTH / _TIME)}})
     for trace in cell.figure.data:
-        page.add_trace(trace.update(xaxis=x, yaxis=y, **_without_scale(trace)))
+        scale = {"showscale": False} if trace.type == "heatmap" else {}
+        page.add_trace(trace.update(xaxis=x, yaxis=y, **scale))
     for shape in cell.figure.layout.shapes:
         page.add_shape(shape.update(xref=f"{x} domain", yref=y))
     for note in cell.figure.layout.annotations:
         page.add_annotation(note.update(xref=f"{x} domain", yref=f"{y} domain"))
-
-
-def _without_scale(trace: Any) -> dict[str, object]:
-    return {"showscale": False} if trace.type == "heatmap" else {}
 
 
 def _write(page: go.Figure, place: tuple[float, float], text: str, size: int, hover: str = "") -> None:

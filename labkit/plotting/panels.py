@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from math import ceil
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from labkit.errors import QueryError
 from labkit.resources import resource
@@ -24,7 +24,7 @@ _POINTS = 300
 
 
 @dataclass(frozen=True)
-class Place:
+class Grid:
     """Where a panel is: Grafana's grid has 24 columns, and rows of 30 pixels."""
 
     x: int
@@ -54,7 +54,7 @@ class Panel:
     description: str
     kind: str
     row: str
-    place: Place
+    grid: Grid
     unit: str
     decimals: int
     axis: str
@@ -68,6 +68,14 @@ class Panel:
     def color(self, value: float) -> str:
         """Return the color of a value: that of the highest threshold it reaches."""
         return [color for bound, color in self.thresholds if bound <= value][-1]
+
+
+@runtime_checkable
+class HasPanels(Protocol):
+    """A dashboard, such as `labkit.dashboard`."""
+
+    def panels(self) -> list[Panel]:
+        """Return its panels."""
 
 
 @dataclass(frozen=True)
@@ -101,19 +109,14 @@ def panels() -> list[Panel]:
     return found
 
 
-def defaults() -> dict[str, str]:
-    """Return the template variables that the dashboard's queries use, by name, each as the regex for all its values."""
-    listed = _file()["templating"]["list"]
-    return {variable["name"]: variable["allValue"] for variable in listed if variable["type"] == "query"}
-
-
 def choose(chosen: Mapping[str, str | Iterable[str]]) -> dict[str, str]:
-    """Return the values of all template variables, some of them chosen: one value, or several.
+    """Return all template variables as regexes: some of them chosen, as one value or several, else for all values.
 
     Raises:
         QueryError: the dashboard has no such variable.
     """
-    known = defaults()
+    listed = _file()["templating"]["list"]
+    known = {variable["name"]: variable["allValue"] for variable in listed if variable["type"] == "query"}
     if unknown := set(chosen) - set(known):
         raise QueryError(f"The dashboard has no variable {', '.join(sorted(unknown))}; it has {', '.join(known)}.")
     return known | {name: _regex([value] if isinstance(value, str) else value) for name, value in chosen.items()}
@@ -150,7 +153,7 @@ def _panel(panel: Json, row: str) -> Panel:
         description=panel["description"],
         kind=panel["type"],
         row=row,
-        place=Place(grid["x"], grid["y"], grid["w"], grid["h"]),
+        grid=Grid(grid["x"], grid["y"], grid["w"], grid["h"]),
         unit=_UNITS[config["unit"]],
         decimals=config.get("decimals", 0),
         axis=custom.get("axisLabel", ""),

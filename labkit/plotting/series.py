@@ -17,8 +17,8 @@ Named = Mapping[str, pd.DataFrame]
 Frames = pd.DataFrame | Named
 Series = tuple[str, pd.DataFrame]
 
-# More lines than this nobody tells apart.
-MOST = 20
+# More lines than this cannot be told apart.
+MAX_SERIES = 20
 
 
 class Top(NamedTuple):
@@ -40,7 +40,7 @@ def named(frames: Frames) -> list[Series]:
     return [one for name, frame in _frames(frames) for one in _Split(name, frame).series()]
 
 
-def top(frames: Frames, most: int = MOST) -> Top:
+def top(frames: Frames, most: int = MAX_SERIES) -> Top:
     """Return the series with the highest last values, at most `most`; if there are no more, all in their own order."""
     splits = [_Split(name, frame) for name, frame in _frames(frames)]
     lasts = [(value, place, number) for place, split in enumerate(splits) for value, number in split.lasts()]

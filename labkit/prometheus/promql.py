@@ -8,35 +8,17 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-AGGREGATIONS = (
-    *("avg", "bottomk", "count", "count_values", "group", "max", "min", "quantile", "stddev", "stdvar", "sum"),
-    "topk",
-)
-FUNCTIONS = (
-    *(
-        "abs",
-        "absent",
-        "absent_over_time",
-        "acos",
-        "acosh",
-        "asin",
-        "asinh",
-        "atan",
-        "atanh",
-        "avg_over_time",
-        "ceil",
-        "changes",
-        "clamp",
-        "clamp_max",
-        "clamp_min",
-    ),
-    *("count_over_time", "day_of_month", "day_of_week", "day_of_year", "days_in_month", "delta", "deriv", "exp"),
-    *("floor", "histogram_count", "histogram_fraction", "histogram_quantile", "histogram_sum", "hour", "idelta"),
-    *("increase", "irate", "label_join", "label_replace", "last_over_time", "ln", "log10", "log2", "max_over_time"),
-    *("min_over_time", "minute", "month", "pi", "predict_linear", "present_over_time", "quantile_over_time", "rate"),
-    *("resets", "round", "scalar", "sgn", "sort", "sort_desc", "sqrt", "stddev_over_time", "stdvar_over_time"),
-    *("sum_over_time", "time", "timestamp", "vector", "year"),
-    *("cos", "cosh", "deg", "rad", "sin", "sinh", "tan", "tanh"),
+_WORDS = re.compile(r"\w+")
+AGGREGATIONS = tuple(_WORDS.findall("avg bottomk count count_values group max min quantile stddev stdvar sum topk"))
+FUNCTIONS = tuple(
+    _WORDS.findall("""
+    abs absent absent_over_time acos acosh asin asinh atan atanh avg_over_time ceil changes clamp clamp_max
+    clamp_min cos cosh count_over_time day_of_month day_of_week day_of_year days_in_month deg delta deriv exp
+    floor histogram_count histogram_fraction histogram_quantile histogram_sum hour idelta increase irate
+    label_join label_replace last_over_time ln log10 log2 max_over_time min_over_time minute month pi
+    predict_linear present_over_time quantile_over_time rad rate resets round scalar sgn sin sinh sort sort_desc
+    sqrt stddev_over_time stdvar_over_time sum_over_time tan tanh time timestamp vector year
+    """)
 )
 # Each is followed by labels in brackets.
 GROUPING = ("by", "without", "on", "ignoring", "group_left", "group_right")
@@ -117,15 +99,15 @@ def selectors(text: str) -> list[Selector]:
 
 
 def _selectors(pieces: Sequence[Token]) -> Iterator[Selector]:
-    place = 0
-    while place < len(pieces):
-        piece, following = pieces[place], pieces[place + 1].text if place + 1 < len(pieces) else ""
+    index = 0
+    while index < len(pieces):
+        piece, following = pieces[index], pieces[index + 1].text if index + 1 < len(pieces) else ""
         if piece.kind == "word" and piece.text.lower() in GROUPING and following == "(":
-            place = _closing(pieces, place + 1, ")")
+            index = _closing(pieces, index + 1, ")")
         elif piece.text == "{" or is_metric(piece, following):
-            selector, place = _selector(pieces, place)
+            selector, index = _selector(pieces, index)
             yield selector
-        place += 1
+        index += 1
 
 
 def is_metric(piece: Token, following: str) -> bool:
@@ -133,20 +115,20 @@ def is_metric(piece: Token, following: str) -> bool:
     return piece.kind == "word" and following != "(" and piece.text.lower() not in {*AGGREGATIONS, *KEYWORDS}
 
 
-def _selector(pieces: Sequence[Token], place: int) -> tuple[Selector, int]:
-    """Read a selector that begins at `place`; return it and the place of its last token."""
+def _selector(pieces: Sequence[Token], index: int) -> tuple[Selector, int]:
+    """Read a selector that begins at `index`; return it and the index of its last token."""
     metric, matchers, window = "", list[Matcher](), ""
-    if pieces[place].text != "{":
-        metric, place = pieces[place].text, place + 1
-    if place < len(pieces) and pieces[place].text == "{":
-        end = _closing(pieces, place, "}")
-        matchers, place = list(_matchers(pieces[place + 1 : end])), end + 1
-    if place < len(pieces) and pieces[place].text == "[":
-        end = _closing(pieces, place, "]")
-        window, place = "".join(piece.text for piece in pieces[place + 1 : end]), end + 1
+    if pieces[index].text != "{":
+        metric, index = pieces[index].text, index + 1
+    if index < len(pieces) and pieces[index].text == "{":
+        end = _closing(pieces, index, "}")
+        matchers, index = list(_matchers(pieces[index + 1 : end])), end + 1
+    if index < len(pieces) and pieces[index].text == "[":
+        end = _closing(pieces, index, "]")
+        window, index = "".join(piece.text for piece in pieces[index + 1 : end]), end + 1
     name = next((each.value for each in matchers if each.label == "__name__" and each.operator == "="), metric)
     kept = tuple(each for each in matchers if not (each.label == "__name__" and each.operator == "="))
-    return Selector(name, kept, window.partition(":")[0]), place - 1
+    return Selector(name, kept, window.partition(":")[0]), index - 1
 
 
 def _matchers(pieces: Sequence[Token]) -> Iterator[Matcher]:
@@ -155,7 +137,7 @@ def _matchers(pieces: Sequence[Token]) -> Iterator[Matcher]:
             yield Matcher(label.text, operator.text, unquoted(value.text))
 
 
-def _closing(pieces: Sequence[Token], place: int, bracket: str) -> int:
-    """The place of the next closing bracket, or that behind the last token."""
-    places = (each for each in range(place, len(pieces)) if pieces[each].text == bracket)
-    return next(places, len(pieces))
+def _closing(pieces: Sequence[Token], index: int, bracket: str) -> int:
+    """The index of the next closing bracket, or that behind the last token."""
+    indexes = (each for each in range(index, len(pieces)) if pieces[each].text == bracket)
+    return next(indexes, len(pieces))

@@ -17,8 +17,8 @@ import pandas as pd
 
 from labkit.errors import QueryError
 from labkit.keyspace.connection import redact
-from labkit.prometheus.client import DEFAULT_URL, Client
-from labkit.prometheus.frames import MALFORMED, by_bounds, tidy
+from labkit.prometheus.client import DEFAULT_URL, MALFORMED, Client, by_bounds
+from labkit.prometheus.frames import tidy
 
 Duration = str | float | timedelta
 Moment = datetime | float
@@ -144,7 +144,7 @@ class Prometheus:
             QueryError: as for `query`; also for more than 11,000 steps.
         """
         stop, every = timestamp(end), seconds(step)
-        frame = tidy(by_bounds(self._client.range(promql, stop - seconds(last), stop, every)))
+        frame = tidy(self._client.range(promql, stop - seconds(last), stop, every))
         frame.attrs.update(promql=promql, step=every)
         return frame
 
@@ -183,9 +183,9 @@ class Prometheus:
         return min((interval for _, interval in self._scraped()), default=None)
 
     def _scraped(self) -> list[tuple[str, float]]:
-        told = self._client.targets()["data"]
+        data = self._client.targets()["data"]
         try:
-            return [(each["labels"]["job"], seconds(each["scrapeInterval"])) for each in told["activeTargets"]]
+            return [(each["labels"]["job"], seconds(each["scrapeInterval"])) for each in data["activeTargets"]]
         except MALFORMED as error:
             raise QueryError(f"{redact(self.url)} does not name its targets as Prometheus does: {error!r}") from None
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from labkit import Prometheus, Stack
-from labkit.plotting.series import MOST
+from labkit.plotting.series import MAX_SERIES
 from labkit.traffic.run import drive
 from tests.browser.conftest import OpenNotebook
 from tests.browser.notebook_page import READY
@@ -56,7 +56,7 @@ def test_figures_read_well_whatever_is_asked(open_notebook: OpenNotebook, lab: S
     notebook.photograph("magics-heat")
     expect(notebook.output(2)).to_contain_text("sum by (le) (rate(api_request_duration_ms_bucket[1m]))")
     expect(notebook.output(2).locator(".legendtitletext")).to_contain_text("more")
-    expect(notebook.output(2).locator(".legendtext")).to_have_count(MOST)
+    expect(notebook.output(2).locator(".legendtext")).to_have_count(MAX_SERIES)
     notebook.output(2).scroll_into_view_if_needed()
     notebook.photograph("magics-many")
     expect(notebook.output(3).locator(".xtick text").first).to_contain_text(re.compile(r"[A-Z][a-z]{2} \d"))

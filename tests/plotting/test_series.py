@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import pytest
 
 from labkit import plot
-from labkit.plotting.series import MOST, named, top
+from labkit.plotting.series import MAX_SERIES, named, top
 from labkit.prometheus.frames import tidy
 from labkit.prometheus.query import Prometheus
 from tests.prometheus.known_history import END
@@ -40,9 +40,9 @@ def test_several_frames_have_their_names_in_front(prometheus: Prometheus) -> Non
 def test_of_many_series_the_highest_last_values_are_shown() -> None:
     """The highest comes first, and it is said how many are not shown; as many as fit keep their order."""
     shown, more = top(pods(154))
-    assert [name for name, _ in shown] == [f"pod-{n}" for n in range(153, 153 - MOST, -1)]
+    assert [name for name, _ in shown] == [f"pod-{n}" for n in range(153, 153 - MAX_SERIES, -1)]
     assert (more, str(top(pods(154)))) == (134, "and 134 more")
-    assert top(pods(MOST)).more == 0
+    assert top(pods(MAX_SERIES)).more == 0
     assert [name for name, _ in top(pods(3)).shown] == ["pod-0", "pod-1", "pod-2"]
 
 
@@ -58,7 +58,7 @@ def test_many_frames_are_measured_together() -> None:
 def test_ten_thousand_series_are_a_figure_of_twenty(draw: Callable[[pd.DataFrame], go.Figure]) -> None:
     """It is small, it is high enough for all its names, and it says what is not in it."""
     figure = draw(pods(10_000))
-    assert max(len(figure.data), len(figure.data[0].y)) == MOST
-    assert figure.layout.height > 20 * MOST
+    assert max(len(figure.data), len(figure.data[0].y)) == MAX_SERIES
+    assert figure.layout.height > 20 * MAX_SERIES
     assert "and 9,980 more" in figure.to_json()
     assert len(figure.to_json()) < 30_000

@@ -9,8 +9,9 @@ from time import monotonic
 import pytest
 
 from labkit.errors import QueryError
-from labkit.notebook.live.asking import Asker
-from labkit.prometheus.metadata import Catalogue
+from labkit.notebook.live.client import LiveClient
+from labkit.notebook.live.history import History
+from labkit.prometheus.metadata import Metadata
 from labkit.prometheus.query import Prometheus
 from tests.prometheus.known_history import START
 from tests.prometheus.prometheus_server import PrometheusServer
@@ -80,6 +81,37 @@ def test_a_query_that_takes_too_long(server: PrometheusServer) -> None:
     with pytest.raises(QueryError, match="did not answer within 1e-06 s"):
         Prometheus(server.url, timeout=1e-6).query("events")
     assert monotonic() - started < 1, "the client gave up, not Prometheus"
+
+
+class _Patient(http.server.BaseHTTPRequestHandler):
+    """Keeps its connections open, as Prometheus does, and counts them."""
+
+    protocol_version, connections = "HTTP/1.1", 0
+
+    def setup(self) -> None:
+        type(self).connections += 1
+        super().setup()
+
+    def do_GET(self) -> None:
+        body = b'{"status": "success", "data": {"resultType": "scalar", "result": [1, "1"]}}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Keep the test's output clean."""
+
+
+def test_all_queries_share_one_connection() -> None:
+    """Also those of several objects with the same URL; nobody has to close it."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Patient) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        assert [len(Prometheus(url).query("1")) for _ in range(3)] == [1, 1, 1]
+        server.shutdown()
+    assert _Patient.connections == 1
 
 
 class _OtherServer(http.server.BaseHTTPRequestHandler):
@@ -154,11 +186,12 @@ def test_an_answer_of_any_form_is_one_clear_error(odd_url: str) -> None:
     """Without its parts, with others, or too deep to be read: whoever asks."""
     prometheus = Prometheus(odd_url)
     asks: list[Callable[[], object]] = [lambda: prometheus.query("up"), lambda: prometheus.query_range("up")]
-    asks += [lambda: prometheus.scrape_interval("x"), lambda: Asker(lambda: prometheus).range("up", 0, 10_000, 1000)]
+    history = History("up", 1000, 10_000)
+    asks += [lambda: prometheus.scrape_interval("x"), lambda: LiveClient(lambda: prometheus).update(history, 10)]
     for ask in asks:
         with pytest.raises(QueryError, match=r"as Prometheus does|what Prometheus answers|refused the query"):
             ask()
-    assert Catalogue(odd_url).metrics() == []
+    assert Metadata(odd_url).metrics() == []
 
 
 @pytest.mark.parametrize("odd_url", ['{"status": "error", "error": "9:9: parse error: x"}'], indirect=True)

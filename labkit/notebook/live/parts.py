@@ -1,14 +1,14 @@
 """The figures of the page, each with what changed on it since it was last sent."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import monotonic, thread_time
 from typing import Any, Protocol
 
 import plotly.graph_objects as go
 from plotly.utils import PlotlyJSONEncoder
 
-from labkit.notebook.live.asking import Asker
+from labkit.notebook.live.client import LiveClient
 from labkit.notebook.live.history import Growth, History, Line
 
 # Of a core, for one picture.
@@ -23,7 +23,7 @@ Draw = Callable[[], go.Figure]
 class Part(Protocol):
     """One figure of the page."""
 
-    def ask(self, asker: Asker | None, now: float) -> None:
+    def ask(self, client: LiveClient | None, now: float) -> None:
         """Learn what is new at `now`, in seconds since 1970."""
 
     def change(self) -> Change | None:
@@ -41,11 +41,11 @@ class Lines:
         self._growths: dict[int, Growth] = {}
         self._grows = False
 
-    def ask(self, asker: Asker | None, now: float) -> None:
-        for place, growth in _ask(self._histories, asker, now):
-            # Twice without telling: then everything is told.
-            self._grows = self._grows and growth.same and place not in self._growths
-            self._growths[place] = growth
+    def ask(self, client: LiveClient | None, now: float) -> None:
+        for index, growth in _updated(self._histories, client, now):
+            # A second answer before the first was sent: then the whole figure is sent.
+            self._grows = self._grows and growth.same and index not in self._growths
+            self._growths[index] = growth
 
     def change(self) -> Change | None:
         if not self._growths:
@@ -65,21 +65,18 @@ class Lines:
             for trace, line in zip(drawn["data"], lines, strict=True):
                 trace.update(x=line.times, y=line.values)
         drawn["layout"].setdefault("xaxis", {}).update(type="date", range=self._range())
-        return _written(drawn)
+        return _json(drawn)
 
     def _lines(self) -> list[Line]:
         return [history.lines[key] for history in self._histories for key in history.shown]
 
     def _extensions(self) -> list[list[Any]]:
-        counts = [
-            (growth.added.get(key, 0), growth.dropped.get(key, 0)) if growth else (0, 0)
-            for growth, history in ((self._growths.get(place), each) for place, each in enumerate(self._histories))
-            for key in history.shown
-        ]
+        keys = [(index, key) for index, history in enumerate(self._histories) for key in history.shown]
+        added = {(index, key): n for index, growth in self._growths.items() for key, n in growth.added.items()}
         return [
-            [trace, *_tail(line, added), len(line.times)]
-            for trace, (line, (added, dropped)) in enumerate(zip(self._lines(), counts, strict=True))
-            if added or dropped
+            [trace, *_tail(self._histories[index].lines[key], added[index, key])]
+            for trace, (index, key) in enumerate(keys)
+            if (index, key) in added
         ]
 
     def _range(self) -> list[int]:
@@ -87,38 +84,40 @@ class Lines:
         return [end - max(history.span for history in self._histories), end]
 
 
-class Picture:
-    """Queries as a figure of another kind, such as a heatmap: drawn anew when there is something new to see.
+class Redrawn:
+    """Queries as a figure of another kind, such as a heatmap: drawn again when there is something new.
 
-    Drawing costs the kernel more than growing does; so it rests after each, to take no more than `SHARE` of a core.
+    That costs the kernel more than adding points; a pause after each keeps it below `SHARE` of a core.
     """
 
     def __init__(self, histories: Sequence[History], draw: Draw) -> None:
         self._histories, self._draw = histories, draw
         self._new, self._rested = False, 0.0
 
-    def ask(self, asker: Asker | None, now: float) -> None:
-        if any(growth for _, growth in _ask(self._histories, asker, now)):
-            self._new = True
+    def ask(self, client: LiveClient | None, now: float) -> None:
+        for _, growth in _updated(self._histories, client, now):
+            self._new = self._new or bool(growth)
 
     def change(self) -> Change | None:
         return {"figure": self.whole()} if self._new and monotonic() >= self._rested else None
 
     def whole(self) -> str:
         started, self._new = thread_time(), False
-        written = _written(self._draw().to_dict())
+        written = _json(self._draw().to_dict())
         self._rested = monotonic() + (thread_time() - started) / SHARE
         return written
 
 
-class Drawing:
-    """A figure that is made anew at every look, and sent if it is another one than before."""
+class FunctionFigure:
+    """A figure that a function draws at every update; it is sent if it changed."""
 
     def __init__(self, draw: Draw) -> None:
         self._draw, self._drawn, self._sent = draw, "", ""
+        self.figure: go.Figure | None = None
 
-    def ask(self, asker: Asker | None, now: float) -> None:  # noqa: ARG002  the function asks whom it likes
-        self._drawn = _written(self._draw().to_dict())
+    def ask(self, client: LiveClient | None, now: float) -> None:  # noqa: ARG002  the function asks by itself
+        self.figure = self._draw()
+        self._drawn = _json(self.figure.to_dict())
 
     def change(self) -> Change | None:
         return None if self._drawn == self._sent else {"figure": self.whole()}
@@ -128,23 +127,21 @@ class Drawing:
         return self._drawn
 
 
-def _ask(histories: Sequence[History], asker: Asker | None, now: float) -> list[tuple[int, Growth]]:
-    """Ask for what is due; return the places of the histories that were asked, and what came."""
-    growths = []
-    for place, history in enumerate(histories):
-        due = history.due(now)
-        if due and asker:
-            answer = asker.range(history.promql, *due, history.step)
-            growths.append((place, history.take(answer, due[1])))
-    return growths
+def _updated(histories: Sequence[History], client: LiveClient | None, now: float) -> Iterator[tuple[int, Growth]]:
+    """Ask for what is due, history by history; yield the index of each that was updated, and what changed."""
+    for index, history in enumerate(histories):
+        if client and (growth := client.update(history, now)) is not None:
+            yield index, growth
 
 
-def _tail(line: Line, count: int) -> tuple[list[int], list[Any]]:
+def _tail(line: Line, count: int) -> tuple[list[int], list[Any], int]:
+    """The last points, and how many the line has."""
     # After a long pause, more may have come than the window holds.
-    start = max(0, len(line.times) - count)
-    return line.times[start:], line.values[start:]
+    length = len(line.times)
+    start = max(0, length - count)
+    return line.times[start:], line.values[start:], length
 
 
-def _written(figure: dict[str, Any]) -> str:
+def _json(figure: dict[str, Any]) -> str:
     figure["layout"]["uirevision"] = "live"  # what people zoomed into or hid stays so
     return json.dumps(figure, cls=PlotlyJSONEncoder, separators=(",", ":"))

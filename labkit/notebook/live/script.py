@@ -11,7 +11,7 @@ from plotly.offline import get_plotlyjs, get_plotlyjs_version
 VERSION = get_plotlyjs_version()
 
 
-# It is never shown. The page takes the code out of it, because a notebook may be told to save what widgets know.
+# It is never shown. The page takes the code out of it, because a notebook may save the state of its widgets.
 _TAKEN = """
 function initialize({ model }) {
   globalThis[Symbol.for(`labkit.live.code.${model.get("version")}`)] ??= model.get("code");
@@ -37,5 +37,5 @@ def _script() -> Script:
 def script() -> Script:
     """Return the one of this kernel. It is sent when it is made: a kernel that is busy later has sent it."""
     made = _script()
-    made.open()  # nothing happens, unless somebody closed all widgets
+    made.open()  # this does nothing, unless all widgets were closed
     return made

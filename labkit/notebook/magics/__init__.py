@@ -16,7 +16,7 @@ highlight     how these look in a notebook
 completion    what Tab offers, at
 places        the place of the cursor in a query, read by
 promql        the words of the language, from
-catalogue     the names that a live Prometheus knows
+metadata      the names that a live Prometheus knows
 keyspace      the commands and keys that a live Redis knows
 ```
 """

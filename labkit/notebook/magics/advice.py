@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from labkit.errors import QueryError
-from labkit.plotting.series import MOST
+from labkit.plotting.series import MAX_SERIES
 from labkit.prometheus.frames import labels
 from labkit.prometheus.promql import selectors, tokens
 from labkit.prometheus.query import seconds, spelled
@@ -34,7 +34,7 @@ def _about_buckets(promql: str, frame: "pd.DataFrame") -> Iterator[str]:
     if metric is None or "le" not in frame or is_heat(promql, frame):
         return
     count = frame.groupby(labels(frame), sort=False).ngroups
-    if count > MOST:
+    if count > MAX_SERIES:
         rate = f"sum by (le) (rate({metric}[{metric.window or _WINDOW}]))"
         yield (
             f"These are {count:,} buckets of histograms. Summed up they are a heat map over time: `{rate}`, "

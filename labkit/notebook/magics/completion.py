@@ -23,7 +23,7 @@ from labkit.notebook.magics.keyspace import Keyspace
 from labkit.notebook.magics.magic_line import split
 from labkit.notebook.magics.places import VARIABLE_TYPED, Place, find
 from labkit.notebook.magics.template import REGEX, escaped, regex
-from labkit.prometheus.metadata import Catalogue
+from labkit.prometheus.metadata import Metadata
 from labkit.prometheus.promql import AGGREGATIONS, FUNCTIONS, KEYWORDS
 
 IDENTIFIER = "labkit"
@@ -46,7 +46,7 @@ class Completion:
     def __init__(self, shell: InteractiveShell, options: Mapping[str, Sequence[str]]) -> None:
         self._shell, self._options = shell, options
         # One each, as long as it is the same lab.
-        self._catalogue, self._keyspace = lru_cache(1)(Catalogue), lru_cache(1)(Keyspace)
+        self._metadata, self._keyspace = lru_cache(1)(Metadata), lru_cache(1)(Keyspace)
 
     @completion_matcher(priority=_PRIORITY, identifier=IDENTIFIER, api_version=2)  # type: ignore[untyped-decorator]  # IPython's
     def match(self, context: CompletionContext) -> SimpleMatcherResult:
@@ -134,17 +134,17 @@ class Completion:
             return _kind("duration", _WINDOWS)
         if place.kind == "variable":
             return _kind("variable", (name for name in self._shell.user_ns if not name.startswith("_")))
-        catalogue = self._prometheus()
+        metadata = self._prometheus()
         if place.kind == "expression":
-            known = _kind("metric", catalogue.metrics() if catalogue else ())
+            known = _kind("metric", metadata.metrics() if metadata else ())
             return known + _kind("function", sorted((*AGGREGATIONS, *FUNCTIONS))) + _kind("keyword", sorted(KEYWORDS))
-        if catalogue is None:
+        if metadata is None:
             return []
-        return _values(catalogue, place) if place.kind == "value" else _labels(catalogue, place)
+        return _values(metadata, place) if place.kind == "value" else _labels(metadata, place)
 
-    def _prometheus(self) -> Catalogue | None:
+    def _prometheus(self) -> Metadata | None:
         url = _url("prometheus")
-        return self._catalogue(url) if url else None
+        return self._metadata(url) if url else None
 
     def _redis_of_the_lab(self) -> Keyspace | None:
         url = _url("redis")
@@ -203,15 +203,15 @@ def _lab(words: str) -> tuple[str, Names]:
     return fragment, _kind("option", suggestions(earlier.split()))
 
 
-def _labels(catalogue: Catalogue, place: Place) -> Names:
+def _labels(metadata: Metadata, place: Place) -> Names:
     given = {matcher.label for selector in place.selectors for matcher in selector.matchers}
-    found = [label for selector in place.selectors for label in catalogue.labels(str(selector))]
+    found = [label for selector in place.selectors for label in metadata.labels(str(selector))]
     taken = given if place.kind == "label" else set()
-    return _kind("label", (label for label in dict.fromkeys(found or catalogue.labels()) if label not in taken))
+    return _kind("label", (label for label in dict.fromkeys(found or metadata.labels()) if label not in taken))
 
 
-def _values(catalogue: Catalogue, place: Place) -> Names:
-    values = catalogue.values(place.label, str(place.selectors[0]))
+def _values(metadata: Metadata, place: Place) -> Names:
+    values = metadata.values(place.label, str(place.selectors[0]))
     plain = [regex(value) for value in values] if place.operator in REGEX else values
     # Between ` and ` nothing is escaped, so that a value with a ` cannot stand there.
     return _kind("value", (escaped(value, place.quote) for value in plain if place.quote != "`" or "`" not in value))

@@ -19,13 +19,13 @@ def scale(figure: go.Figure, name: str, traces: Iterable[Any]) -> Scale:
     axis, letter = setting(figure, name), name[0]
     columns = [column for trace in traces if (column := getattr(trace, letter)) is not None]
     values = [value for column in columns for value in column]
-    told = list(axis.range or ())
-    if any(map(is_time, [*told, *values])) or (axis.type == "date" and (told or values)):
-        moments = [moment for moment in times(told or values) if not isnan(moment)]
+    limits = list(axis.range or ())
+    if any(map(is_time, [*limits, *values])) or (axis.type == "date" and (limits or values)):
+        moments = [moment for moment in times(limits or values) if not isnan(moment)]
         return Times(min(moments, default=0), max(moments, default=1))
     if axis.type == "category" or any(isinstance(value, str) for value in values):
         return Names(values or [""], axis.ticksuffix or "")
-    return _numbers(axis, told, numbers(values), from_zero=_from_zero(figure, axis, letter))
+    return _numbers(axis, limits, numbers(values), from_zero=_from_zero(figure, axis, letter))
 
 
 def setting(figure: go.Figure, name: str) -> Any:
@@ -38,11 +38,11 @@ def _from_zero(figure: go.Figure, axis: Any, letter: str) -> bool:
     return (axis.rangemode or template) == "tozero" or any(trace.type == "bar" for trace in figure.data)
 
 
-def _numbers(axis: Any, told: list[Any], values: list[float], *, from_zero: bool) -> Numbers:
+def _numbers(axis: Any, limits: list[Any], values: list[float], *, from_zero: bool) -> Numbers:
     known = [value for value in values if not isnan(value)] or [0.0]
-    low, high = (min(known), max(known)) if not told else (float(told[0]), float(told[1]))
-    spare = 0 if told else 0.06 * (high - low)
-    low = min(low, 0) if from_zero and not told else low - spare
+    low, high = (min(known), max(known)) if not limits else (float(limits[0]), float(limits[1]))
+    spare = 0 if limits else 0.06 * (high - low)
+    low = min(low, 0) if from_zero and not limits else low - spare
     return Numbers(low, high + spare, axis.tickformat or "", axis.ticksuffix or "")
 
 

@@ -1,6 +1,7 @@
 """A plotly figure as SVG that needs nothing else: for web pages, exports, and where nothing runs any more."""
 
 import logging
+from functools import cache
 from html import escape
 from itertools import cycle
 from typing import Any, NamedTuple
@@ -12,11 +13,11 @@ from labkit.plotting.picture import axes
 from labkit.plotting.picture.marks import KINDS, Frame, key, mark
 from labkit.plotting.picture.text import lines, width, write
 
-# In characters: what a notebook's file has room for, for each of its figures.
+# In characters: each figure makes the notebook's file larger by as much.
 LIMIT = 60_000
-# Points of a figure; to look through more takes longer than the picture is worth.
+# Points of a figure; for more, drawing takes too long.
 _MOST = 200_000
-# In pixels: what is finer is left out, and more of it if the picture is too large.
+# In pixels: finer detail is left out. The next value is tried if the picture is too large.
 _GRAINS = (0.7, 1.5, 3, 6, 12)
 _WIDTH, _HEIGHT, _EDGE, _ROW, _FOOT = 760, 340, 14, 17, 42
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
@@ -32,14 +33,14 @@ class _Box(NamedTuple):
 
 
 def draw(figure: go.Figure) -> str:
-    """Return the figure as SVG, or nothing if it has what is not known here, or is too large."""
+    """Return the figure as SVG, or "" if it has something that cannot be drawn here, or is too large."""
     try:
         if not _is_known(figure):
             return ""
         drawing = _Drawing(figure)
         pictures = (drawing.svg(grain) for grain in _GRAINS)
         return next((picture for picture in pictures if len(picture) <= LIMIT), "")
-    except Exception:  # of a figure that somebody else made: it is to be shown all the same
+    except Exception:  # of a figure that labkit did not make: the notebook shows it all the same
         logging.getLogger(__name__).warning("A figure has no picture.", exc_info=True)
         return ""
 
@@ -61,7 +62,7 @@ class _Drawing:
         self._plots: dict[tuple[str, str], list[Any]] = {} if figure.data else {("x", "y"): []}
         for trace in figure.data:
             self._plots.setdefault((trace.xaxis or "x", trace.yaxis or "y"), []).append(trace)
-        self._frames: dict[tuple[str, str], Frame] = {}
+        self._frame = cache(self._framed)
         self._head = _Head(figure, self._wide)
         self._box = self._room()
 
@@ -89,11 +90,6 @@ class _Drawing:
 
     def _named(self, axis: str) -> bool:
         return bool(axes.setting(self._figure, axis).title.text)
-
-    def _frame(self, x: str, y: str) -> Frame:
-        if (x, y) not in self._frames:
-            self._frames[x, y] = self._framed(x, y)
-        return self._frames[x, y]
 
     def _framed(self, x: str, y: str) -> Frame:
         traces = self._plots.get((x, y), [])
@@ -151,7 +147,7 @@ class _Drawing:
 
 
 class _Head:
-    """What stands above the plot: the title, what is below it, and the names of the lines."""
+    """What stands above the plot: title, subtitle and legend."""
 
     def __init__(self, figure: go.Figure, wide: float) -> None:
         layout = figure.layout

@@ -16,7 +16,7 @@ from labkit.plotting.picture.scales import Names, Scale
 from labkit.plotting.picture.text import write
 
 _DASHES = {"dash": "7 4", "dot": "2 3", "dashdot": "7 3 2 3", "longdash": "12 4", "longdashdot": "12 3 2 3"}
-_COLOUR = re.compile(r"[\d.]+")
+_NUMBERS = re.compile(r"[\d.]+")
 KINDS = ("scatter", "scattergl", "bar", "heatmap")
 
 Point = tuple[float, float]
@@ -142,15 +142,15 @@ def _bars(trace: Any, frame: Frame, color: str) -> str:
             x, y, wide, high = (low, side, long, thick) if lying else (side, low, thick, long)
             bars += f'<rect x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{high:.1f}" fill="{shown}"/>'
             if lying and trace.texttemplate:
-                bars += write(_told(value, trace.texttemplate), (end + 5, middle + 4))
+                bars += write(_formatted(value, trace.texttemplate), (end + 5, middle + 4))
     return bars
 
 
-def _told(value: float, template: str) -> str:
+def _formatted(value: float, template: str) -> str:
     """A value as plotly's template, such as `%{x:,.3~f} ms`, would have it."""
     before, _, suffix = template.rpartition("}")
-    told = f"{value:,.2%}" if "%}" in f"{before}}}" else f"{value:,.3f}".rstrip("0").rstrip(".")
-    return f"{told}{suffix}"
+    number = f"{value:,.2%}" if "%}" in f"{before}}}" else f"{value:,.3f}".rstrip("0").rstrip(".")
+    return f"{number}{suffix}"
 
 
 def _heat(trace: Any, frame: Frame) -> str:
@@ -174,7 +174,7 @@ def _heat(trace: Any, frame: Frame) -> str:
 
 
 def _paint(shares: Any, scale: Any) -> Any:
-    """The colour of each cell, red, green, blue and opacity; nothing where nothing is."""
+    """The color of each cell, red, green, blue and opacity; transparent where there is no value."""
     places, colors = zip(*scale, strict=True)
     parts = np.array([_rgba(color) for color in colors])
     known = np.nan_to_num(shares)
@@ -186,7 +186,7 @@ def _paint(shares: Any, scale: Any) -> Any:
 def _rgba(color: str) -> tuple[float, float, float, float]:
     if color.startswith("#"):
         return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16), 255
-    red, green, blue, *rest = map(float, _COLOUR.findall(color))
+    red, green, blue, *rest = map(float, _NUMBERS.findall(color))
     return red, green, blue, 255 * rest[0] if rest else 255
 
 

@@ -30,7 +30,7 @@ def write(text: str, at: tuple[float, float], size: float = 12, anchor: str = "s
 
 
 def _spans(line: str) -> str:
-    """The line with its tags as spans; what is no tag stays text, whatever it looks like."""
+    """The line with its tags as spans; everything else stays text, whatever it looks like."""
     spans, depth = "", 0
     for piece in _TAGS.split(line):
         if not piece.startswith("<"):

@@ -1,4 +1,4 @@
-"""Messages for the browser: everything at first, and then what is new."""
+"""Messages for the browser: first everything, then what is new."""
 
 from typing import Any
 
@@ -7,22 +7,21 @@ from labkit.notebook.live.sources import Source
 Message = dict[str, Any]
 
 
-class Looking:
-    """Looks at a source, and says what changed. Not for several threads at a time."""
+class UpdateStream:
+    """What changed of a source since the last message. Not for several threads at a time."""
 
     def __init__(self, source: Source) -> None:
-        self.source, self._asker = source, source.asker()
-        self._number = 0
+        self.source, self._number = source, 0
 
     def ask(self, now: float) -> None:
-        """Learn what is new at `now`, in seconds since 1970. What is learnt before an error is not lost.
+        """Learn what is new at `now`, in seconds since 1970. Answers that came before an error are kept.
 
         Raises:
             QueryError: Prometheus refused a query, or did not answer.
             Exception: what a function that draws has raised.
         """
         for part in self.source.parts:
-            part.ask(self._asker, now)
+            part.ask(self.source.client, now)
 
     def change(self) -> Message | None:
         """Return what is new since the last message, None if nothing is."""
@@ -36,6 +35,6 @@ class Looking:
         return self._numbered(parts) | {"whole": True}
 
     def _numbered(self, parts: list[Message]) -> Message:
-        # By the numbers, a view sees that it missed something.
+        # A gap in the numbers shows a view that it missed a message.
         self._number += 1
         return {"number": self._number, "parts": parts}

@@ -1,4 +1,4 @@
-"""The thread of a live figure: at work while somebody looks, and gone by itself when nobody does."""
+"""The thread of a widget: it runs while somebody looks, and ends by itself when nobody does."""
 
 from collections.abc import Callable
 from threading import Event, Lock, Thread
@@ -8,10 +8,10 @@ from weakref import WeakMethod
 NAME = "labkit-live"
 
 
-class Beat:
+class PollingThread:
     """Calls the method `work` every `every` seconds in a thread, as long as the quick method `wanted` says so.
 
-    It keeps neither of them, nor their object, alive.
+    It holds only weak references to them.
     """
 
     def __init__(self, work: Callable[[], None], wanted: Callable[[], bool], every: float) -> None:
@@ -20,19 +20,19 @@ class Beat:
         self._thread: Thread | None = None
 
     @property
-    def alive(self) -> bool:
+    def running(self) -> bool:
         return self._thread is not None
 
     def start(self) -> None:
-        """Let it beat; one thread at a time does."""
+        """Start the thread, unless it runs."""
         with self._lock:
             if self._thread is None:
-                # A daemon: nobody waits for it at the end of a kernel.
+                # A daemon, so that a kernel can end at any time.
                 self._thread = Thread(target=self._run, name=NAME, daemon=True)
                 self._thread.start()
 
-    def hurry(self) -> None:
-        """Do not wait for the next beat."""
+    def wake(self) -> None:
+        """Work at once instead of at the next time."""
         self._wake.set()
 
     def _run(self) -> None:
@@ -40,12 +40,12 @@ class Beat:
         try:
             while self._goes_on():
                 self._step()
-                # What took too long is left out, not made up for.
+                # Turns that were missed because the work took too long are not made up for.
                 due = max(due + self._every, monotonic())
                 self._wake.wait(due - monotonic())
                 self._wake.clear()
         except BaseException:
-            # The next one who looks starts it again.
+            # The next viewer starts it again.
             with self._lock:
                 self._thread = None
             raise
