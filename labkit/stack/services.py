@@ -85,9 +85,10 @@ def store_service(state: State) -> Service:
 
 def locust_service(state: State) -> Service:
     """Return Locust with its web page: customers for the store, as many as it is told while it runs."""
-    file = Path(traffic.__file__).with_name("tapfile.py")
-    command = [sys.executable, "-P", "-m", "locust", "-f", str(file), "--host", urls(state.ports)["store"]]
-    command += ["--web-host", HOST, "--web-port", str(state.ports[LOCUST]), "--loglevel", "WARNING"]
+    file = Path(traffic.__file__).with_name("locustfile.py")
+    command = [sys.executable, "-P", "-m", "locust", "-f", str(file), "--until-stopped"]
+    command += ["--host", urls(state.ports)["store"], "--web-host", HOST]
+    command += ["--web-port", str(state.ports[LOCUST]), "--loglevel", "WARNING"]
     # Whoever is inside the store when fewer shall come goes home first.
     command += ["--stop-timeout", "5"]
     return Service(LOCUST, tuple(command), {"PYTHONUNBUFFERED": "1"})

@@ -1,7 +1,7 @@
 """The lab as one thing: start it, look at it, break it, end it."""
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,7 @@ from labkit.errors import StackError
 from labkit.stack import ending, labs, processes
 from labkit.stack.lab import END_TIMEOUT, Lab, ServiceStatus
 from labkit.stack.logs import tail
-from labkit.stack.options import Options, Ports, Server, Sidecar
+from labkit.stack.options import Options, Start, Taking
 from labkit.stack.readiness import wait_until
 from labkit.stack.services import LOCUST, SERVICES, urls
 from labkit.stack.session import session
@@ -54,38 +54,12 @@ class Stack:
     # Starting and ending ---------------------------------------------------------------------------------------
 
     @classmethod
-    def up(  # noqa: PLR0913  one option, one word
-        cls,
-        *,
-        ports: Ports = "fixed",
-        scrape_interval: float = 5.0,
-        flush_interval: float = 5.0,
-        ttl: float = 1800.0,
-        sidecar: Sidecar = "labkit",
-        server: Server = "valkey",
-        name: str | None = None,
-        fresh: bool = False,
-        keep: bool = False,
-        home: Path | str | None = None,
-        on_step: Callable[[str], None] = lambda _: None,
-    ) -> Self:
+    @Taking(Start)
+    def up(cls, start: Start) -> Self:
         """Start the lab and return once every service answers.
 
         A lab of this notebook that runs already with the same options is taken as it is; what is dead or paused of it
         is started.
-
-        Args:
-            ports: "fixed" (Redis 6379, store 5050, sidecar 9121, Prometheus 9090) or "auto" (free ones).
-            scrape_interval: seconds between two scrapes by Prometheus.
-            flush_interval: seconds between two batches of the store.
-            ttl: seconds that a series of the store lives after its last refresh.
-            sidecar: "labkit", or "redis_exporter", the stock one.
-            server: "valkey", or "redis", version 7 from the distribution.
-            name: of the lab; by default the notebook's, or "lab" outside a notebook.
-            fresh: begin with an empty lab, even if this one runs already.
-            keep: let it outlive this notebook's kernel, until `down`.
-            home: the folder that holds the labs; by default, see `find_home`.
-            on_step: told, in a sentence, what takes long.
 
         Raises:
             StackError: this lab runs with other options, or an option makes no sense.
@@ -93,19 +67,11 @@ class Stack:
             BinaryNotFound: a program is neither here nor to be fetched.
             ServiceFailed: a service ended or did not answer in time; the message has the end of its log.
         """
-        options = Options(
-            ports=ports,
-            scrape_interval=scrape_interval,
-            flush_interval=flush_interval,
-            ttl=ttl,
-            sidecar=sidecar,
-            server=server,
-        )
         me = session()
-        if keep:
+        if start.keep:
             me = replace(me, kernel=0)
-        with labs.place(home, me, name) as folder:
-            return cls(Lab.up(folder, options, me, on_step, fresh=fresh))
+        with labs.place(start.home, me, start.name) as folder:
+            return cls(Lab.up(folder, start.options, me, start.on_step, fresh=start.fresh))
 
     @classmethod
     def attach(cls, home: Path | str | None = None, *, name: str | None = None) -> Self:
@@ -309,14 +275,14 @@ class Stack:
             LabkitError: `rate` or `shape` makes no sense.
             ServiceFailed: Locust did not start; the message has the end of its log.
         """
-        from labkit.traffic.tap import Tap, require
+        from labkit.traffic.client import LocustClient, require_rate
 
-        require(rate, shape)
+        require_rate(rate, shape)
         with self._lab.folder.locked():
             self._lab.catch_up()
             self._lab.start_locust()
         self._lab.await_ready(LOCUST)
-        Tap(self.urls[LOCUST]).turn(rate, shape)
+        LocustClient(self.urls[LOCUST]).set_rate(rate, shape)
 
     def stop_traffic(self) -> None:
         """Send everybody home and end Locust. A second time does no harm."""

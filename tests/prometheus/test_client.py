@@ -8,13 +8,13 @@ from time import monotonic
 
 import pytest
 
+from harness.process import free_port
 from labkit.errors import QueryError
 from labkit.notebook.live.asking import Asker
 from labkit.prometheus.metadata import Catalogue
 from labkit.prometheus.query import Prometheus
 from tests.prometheus.known_history import START
 from tests.prometheus.prometheus_server import PrometheusServer
-from tests.redis_server import free_port
 
 
 @pytest.mark.parametrize(

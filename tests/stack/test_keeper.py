@@ -8,10 +8,10 @@ from time import monotonic
 
 import pytest
 
+from harness.process import wait_until
 from labkit.stack import Stack, processes
 from labkit.stack.session import GRACE, NOTEBOOK
 from tests.kernel import Notebook
-from tests.redis_server import wait_until
 
 UP = "from labkit import Stack; stack = Stack.up(ports='auto', scrape_interval=1, flush_interval=1{})"
 GRACE_SECONDS = 2
