@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from labkit.stack import readiness
+from labkit.stack import processes
 from labkit.web.client import request
 
 
@@ -37,7 +37,7 @@ def answers(url: str, *statuses: int) -> bool:
 
 def wait_until(condition: Callable[[], object], what: str, timeout: float = 60.0) -> None:
     """Return as soon as `condition()` is true; fail, naming `what`, if it is not within `timeout` seconds."""
-    if not readiness.wait_until(condition, timeout):
+    if not processes.wait_until(condition, timeout):
         raise AssertionError(f"{what} did not happen within {timeout:g} s")
 
 

@@ -6,12 +6,12 @@ from time import monotonic, sleep
 
 from labkit.errors import ServiceFailed
 from labkit.stack.ports import HOST
+from labkit.stack.processes import POLL
 from labkit.stack.services import Endpoint
 from labkit.web.client import request
 
 READY_TIMEOUT = 30.0
 ANSWER_TIMEOUT = 1.0
-POLL = 0.02
 
 
 def answers(service: Endpoint, timeout: float = ANSWER_TIMEOUT) -> bool:
@@ -46,16 +46,6 @@ def wait_ready(
             rung, name = _rung(waiting[0]), waiting[0].name
             raise ServiceFailed(f"{name} is not ready after {timeout:g} s: {rung}. {last_words(name)}")
         sleep(POLL)
-
-
-def wait_until(condition: Callable[[], object], timeout: float) -> bool:
-    """Return True as soon as `condition()` is true, False if it is not within `timeout` seconds."""
-    deadline = monotonic() + timeout
-    while not condition():
-        if monotonic() > deadline:
-            return False
-        sleep(POLL)
-    return True
 
 
 def _rung(service: Endpoint) -> str:

@@ -7,8 +7,7 @@ import psutil
 
 from labkit.errors import ServiceFailed
 from labkit.stack.ports import HOST
-from labkit.stack.processes import send
-from labkit.stack.readiness import wait_until
+from labkit.stack.processes import send, wait_until
 from labkit.web.client import Response, request
 
 RELOAD_TIMEOUT = 15.0

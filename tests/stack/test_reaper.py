@@ -65,6 +65,6 @@ def test_a_restarted_kernel_finds_its_lab(home: Path, notebook: Notebook) -> Non
 def test_a_lab_that_shall_stay_stays(home: Path, notebook: Notebook) -> None:
     """It has nobody who could end it."""
     notebook.run(UP.format(", keep=True"))
-    assert processes.of_lab(home, "keeper") == []
+    assert processes.of_lab(home, "reaper") == []
     os.kill(notebook.pid, signal.SIGKILL)
     assert {row.state for row in Stack.attach(home).status()} == {"answering"}
