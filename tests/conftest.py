@@ -8,8 +8,9 @@ import pytest
 import redis
 from hypothesis import settings
 
+from harness.redis_server import RedisServer
 from labkit import RedisMetricsService
-from tests.redis_server import SERVERS, RedisServer, start_server
+from tests.redis_server import SERVERS, start_server
 
 
 def pytest_configure() -> None:

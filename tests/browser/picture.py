@@ -9,8 +9,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import Locator, Page
 
+from harness.notebook_page import SCREENSHOTS
 from tests import ROOT
-from tests.browser.notebook_page import SCREENSHOTS
 
 DOCS = ROOT / "docs"
 # Set by `make pictures`, which renews those in docs/: so many seconds, lines may grow before.

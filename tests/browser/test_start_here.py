@@ -5,10 +5,10 @@ from typing import Any
 
 from playwright.sync_api import expect
 
+from harness.notebook_page import READY, NotebookPage
 from tests import ROOT
 from tests.browser import picture
 from tests.browser.conftest import OpenNotebook
-from tests.browser.notebook_page import READY, NotebookPage
 
 PLOTLY = "application/vnd.plotly.v1+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"

@@ -14,12 +14,13 @@ import pytest
 import uvicorn
 from packaging.specifiers import SpecifierSet
 
+from harness.process import wait_until
+from harness.redis_server import RedisServer
 from labkit import RedisMetricsService
 from labkit.sidecar.app import CHUNK, create_app
 from labkit.sidecar.serving import Limits, TlsContext, server
 from labkit.web.listening import listen
 from tests import ROOT
-from tests.redis_server import RedisServer, wait_until
 
 # Far more than the kernel takes from a server for a client that does not read.
 BIG = 16_000_000

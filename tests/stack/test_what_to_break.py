@@ -18,12 +18,12 @@ import httpx
 import pytest
 import redis
 
+from harness.process import wait_until
 from labkit import Prometheus, QueryError, Stack
 from labkit.experiments import ledger
 from labkit.store.client import status
 from labkit.traffic.tap import Tap
 from tests import ROOT
-from tests.redis_server import wait_until
 
 MANUAL = (ROOT / "docs" / "teaching.md").read_text(encoding="utf-8")
 TABLE = MANUAL.partition("## What to break")[2].partition("\n## ")[0]

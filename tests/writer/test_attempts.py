@@ -13,11 +13,12 @@ from redis.exceptions import (
     ResponseError,
 )
 
+from harness.process import wait_until
+from harness.redis_server import RedisServer
 from labkit.keyspace.connection import endpoint, take_apart
 from labkit.writer.attempts import Attempts
 from labkit.writer.backoff import CEILING
 from labkit.writer.probe import RHYTHM, Probe, questioner
-from tests.redis_server import RedisServer, wait_until
 
 INTERVAL = 5.0
 

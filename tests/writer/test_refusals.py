@@ -10,9 +10,11 @@ from typing import cast
 import pytest
 import redis
 
+from harness.process import free_port, wait_until
+from harness.redis_server import RedisServer
 from labkit import FlushError
 from labkit.writer.probe import RHYTHM
-from tests.redis_server import SERVERS, RedisServer, free_port, wait_until
+from tests.redis_server import SERVERS
 from tests.writer.quiet_writer import QuietWriter, accounts_are_settled
 from tests.writer.replicated import Replicated
 from tests.writer.test_faults import run_until_killed, says

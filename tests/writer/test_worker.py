@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import pytest
 import redis
 
+from harness.process import free_port
+from harness.redis_server import RedisServer, processor_seconds
 from labkit.keyspace.connection import connect
 from labkit.keyspace.keys import Keys
 from labkit.writer.backoff import CEILING
@@ -16,7 +18,6 @@ from labkit.writer.instruments import Counter, Gauge, Histogram
 from labkit.writer.options import WriterOptions
 from labkit.writer.registry import Registry
 from labkit.writer.self_metrics import WriterStats
-from tests.redis_server import RedisServer, free_port, processor_seconds
 from tests.writer.fault_proxy import FaultProxy
 from tests.writer.quiet_writer import without_thread
 

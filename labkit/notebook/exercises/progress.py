@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
 from labkit.errors import StackError
+from labkit.stack.home import find_home
 from labkit.stack.private import PrivateFolder
-from labkit.stack.shelf import find_home
 
 _FOLDER = ".labkit-course"
 
