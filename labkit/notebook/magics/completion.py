@@ -19,9 +19,9 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
 from labkit.errors import LabkitError
-from labkit.notebook.magics.keyspace import Keyspace
-from labkit.notebook.magics.magic_line import split
-from labkit.notebook.magics.places import VARIABLE_TYPED, Place, find
+from labkit.notebook.magics.arguments import split_options
+from labkit.notebook.magics.cursor_context import VARIABLE_TYPED, CursorContext, cursor_context
+from labkit.notebook.magics.redis_names import RedisNames
 from labkit.notebook.magics.template import REGEX, escaped, regex
 from labkit.prometheus.metadata import Catalogue
 from labkit.prometheus.promql import AGGREGATIONS, FUNCTIONS, KEYWORDS
@@ -46,7 +46,7 @@ class Completion:
     def __init__(self, shell: InteractiveShell, options: Mapping[str, Sequence[str]]) -> None:
         self._shell, self._options = shell, options
         # One each, as long as it is the same lab.
-        self._catalogue, self._keyspace = lru_cache(1)(Catalogue), lru_cache(1)(Keyspace)
+        self._catalogue, self._redis_names = lru_cache(1)(Catalogue), lru_cache(1)(RedisNames)
 
     @completion_matcher(priority=_PRIORITY, identifier=IDENTIFIER, api_version=2)  # type: ignore[untyped-decorator]  # IPython's
     def match(self, context: CompletionContext) -> SimpleMatcherResult:
@@ -84,9 +84,9 @@ class Completion:
 
     def _promql(self, before: str, after: str) -> tuple[str, Names]:
         """Options stand before a query or after it."""
-        query = split(before, self._options["promql"])[1]
+        query = split_options(before, self._options["promql"])[1]
         word = _word(before)
-        is_after = word.startswith("--") and find(before, len(before) - len(word)).kind == "expression"
+        is_after = word.startswith("--") and cursor_context(before, len(before) - len(word)).kind == "expression"
         if (is_after or not query or not word) and (found := self._option("promql", before)):
             return found
         return self._query(query, after)
@@ -98,7 +98,7 @@ class Completion:
         if word.startswith("-"):
             return word, _kind("option", self._options[magic])
         if variable := VARIABLE_TYPED.search(before):
-            return variable[1], self._names(Place("variable"))
+            return variable[1], self._names(CursorContext("variable"))
         if given == ["--keys"]:
             return word, self._keys(word)
         return (word, _kind("duration", _WINDOWS)) if given and given[0] in _DURATIONS else None
@@ -107,11 +107,11 @@ class Completion:
         """A command, then its keys."""
         word = _word(before)
         if variable := VARIABLE_TYPED.search(before):
-            return variable[1], self._names(Place("variable"))
+            return variable[1], self._names(CursorContext("variable"))
         if before.split()[:-1] or (before.split() and not word):
             return word, self._keys(word)
-        keyspace = self._redis_of_the_lab()
-        names = keyspace.commands() if keyspace else []
+        known = self._redis_of_the_lab()
+        names = known.commands() if known else []
         return word, _kind("command", names if word.islower() else map(str.upper, names))
 
     def _in_python(self, quote: str, typed: str) -> tuple[str, Names]:
@@ -120,35 +120,35 @@ class Completion:
         return fragment, [(name, kind) for name, kind in names if quote[0] not in name and "\\" not in name]
 
     def _keys(self, part: str) -> Names:
-        keyspace = self._redis_of_the_lab()
-        return _kind("key", map(shlex.quote, keyspace.keys(part)) if keyspace else ())
+        known = self._redis_of_the_lab()
+        return _kind("key", map(shlex.quote, known.keys(part)) if known else ())
 
     def _query(self, before: str, after: str) -> tuple[str, Names]:
-        place = find(before + after, len(before))
-        return place.fragment, self._names(place)
+        context = cursor_context(before + after, len(before))
+        return context.fragment, self._names(context)
 
-    def _names(self, place: Place) -> Names:
-        if place.kind == "nothing":
+    def _names(self, context: CursorContext) -> Names:
+        if context.kind == "nothing":
             return []
-        if place.kind == "window":
+        if context.kind == "window":
             return _kind("duration", _WINDOWS)
-        if place.kind == "variable":
+        if context.kind == "variable":
             return _kind("variable", (name for name in self._shell.user_ns if not name.startswith("_")))
         catalogue = self._prometheus()
-        if place.kind == "expression":
+        if context.kind == "expression":
             known = _kind("metric", catalogue.metrics() if catalogue else ())
             return known + _kind("function", sorted((*AGGREGATIONS, *FUNCTIONS))) + _kind("keyword", sorted(KEYWORDS))
         if catalogue is None:
             return []
-        return _values(catalogue, place) if place.kind == "value" else _labels(catalogue, place)
+        return _values(catalogue, context) if context.kind == "value" else _labels(catalogue, context)
 
     def _prometheus(self) -> Catalogue | None:
         url = _url("prometheus")
         return self._catalogue(url) if url else None
 
-    def _redis_of_the_lab(self) -> Keyspace | None:
+    def _redis_of_the_lab(self) -> RedisNames | None:
         url = _url("redis")
-        return self._keyspace(url) if url else None
+        return self._redis_names(url) if url else None
 
 
 def is_ours(matcher: object) -> bool:
@@ -203,18 +203,20 @@ def _lab(words: str) -> tuple[str, Names]:
     return fragment, _kind("option", suggestions(earlier.split()))
 
 
-def _labels(catalogue: Catalogue, place: Place) -> Names:
-    given = {matcher.label for selector in place.selectors for matcher in selector.matchers}
-    found = [label for selector in place.selectors for label in catalogue.labels(str(selector))]
-    taken = given if place.kind == "label" else set()
+def _labels(catalogue: Catalogue, context: CursorContext) -> Names:
+    given = {matcher.label for selector in context.selectors for matcher in selector.matchers}
+    found = [label for selector in context.selectors for label in catalogue.labels(str(selector))]
+    taken = given if context.kind == "label" else set()
     return _kind("label", (label for label in dict.fromkeys(found or catalogue.labels()) if label not in taken))
 
 
-def _values(catalogue: Catalogue, place: Place) -> Names:
-    values = catalogue.values(place.label, str(place.selectors[0]))
-    plain = [regex(value) for value in values] if place.operator in REGEX else values
+def _values(catalogue: Catalogue, context: CursorContext) -> Names:
+    values = catalogue.values(context.label, str(context.selectors[0]))
+    plain = [regex(value) for value in values] if context.operator in REGEX else values
     # Between ` and ` nothing is escaped, so that a value with a ` cannot stand there.
-    return _kind("value", (escaped(value, place.quote) for value in plain if place.quote != "`" or "`" not in value))
+    return _kind(
+        "value", (escaped(value, context.quote) for value in plain if context.quote != "`" or "`" not in value)
+    )
 
 
 def _kind(kind: str, names: Iterable[str]) -> Names:

@@ -23,9 +23,9 @@ from IPython.display import display
 
 from labkit.errors import LabkitError
 from labkit.notebook.magics import request
+from labkit.notebook.magics.arguments import parse_time, require_known, split_options, split_words
 from labkit.notebook.magics.completion import Completion, is_ours
 from labkit.notebook.magics.deadline import Deadline
-from labkit.notebook.magics.magic_line import moment, require, split, words_of
 from labkit.notebook.magics.scope import Scope, of_the_caller
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class LabkitMagics(Magics):
         from labkit.notebook.magics.lab_command import run
 
         with _explained():
-            words = words_of(line)
+            words = split_words(line)
             # The other commands wait for services, and say themselves how long.
             return Deadline(request.PATIENCE).run(lambda: run(words)) if words[:1] == ["status"] else run(words)
 
@@ -71,11 +71,11 @@ class LabkitMagics(Magics):
     def promql(self, line: str, cell: str | None = None) -> "Result":
         """Ask Prometheus: `%promql EXPR`, or the query as the cell below `%%promql`. Options before it or after."""
         with _explained():
-            options, query = split(line, OPTIONS["promql"])
+            options, query = split_options(line, OPTIONS["promql"])
             if cell is not None:
                 if query:
                     raise UsageError(f"{query!r} stands beside %%promql; the query is the cell, below it.")
-                more, query = split(cell, OPTIONS["promql"])
+                more, query = split_options(cell, OPTIONS["promql"])
                 options += more
             result = self._ask(self._options(options), query)
             result.ask(request.PATIENCE)  # here, so that a refusal is told without a traceback
@@ -94,8 +94,8 @@ class LabkitMagics(Magics):
         """Run the cell as a script in the lab's Redis. Its text is sent as it stands; variables come by --args."""
         with _explained():
             # IPython's own reading of the line would keep the quotes around a word.
-            words = words_of(line)
-            require(words, OPTIONS["lua"], "%%lua")
+            words = split_words(line)
+            require_known(words, OPTIONS["lua"], "%%lua")
             options = self.lua.parser.parse_args(words)
             keys, values = self._filled(options.keys), self._filled(options.args)
             return request.evaluate(_stack().urls["redis"], cell, keys, values, write=options.write)
@@ -105,14 +105,14 @@ class LabkitMagics(Magics):
     def redis(self, line: str) -> "Reply":
         """Send one command to the lab's Redis: `%redis GET metrics:counter:…`; `{{name}}` is a variable."""
         with _explained():
-            words = self._filled(words_of(line))
+            words = self._filled(split_words(line))
             if not words or words[0].strip().upper() in _REFUSED:
                 raise UsageError(f"%redis takes one command with one reply, such as `%redis DBSIZE`, not {line!r}.")
             return request.send(_stack().urls["redis"], words)
 
     def _options(self, options: Sequence[str]) -> dict[str, Any]:
         parser: MagicArgumentParser = self.promql.parser
-        require(options, OPTIONS["promql"], "%promql")
+        require_known(options, OPTIONS["promql"], "%promql")
         found: dict[str, Any] = vars(parser.parse_args(self._filled(options)))
         return found
 
@@ -128,7 +128,9 @@ class LabkitMagics(Magics):
             raise UsageError(f"--to {name}: this cannot be the name of a variable.")
         expanded = expand(promql, self._variables())
         url = _stack().urls["prometheus"]
-        result = Result(Prometheus(url, timeout=request.PATIENCE), expanded, at=moment(at) if at else None, **options)
+        result = Result(
+            Prometheus(url, timeout=request.PATIENCE), expanded, at=parse_time(at) if at else None, **options
+        )
         if name is not None:
             self._shell.user_ns[name] = result
         return result
@@ -175,6 +177,6 @@ def _explained() -> Iterator[None]:
 
 
 def _stack() -> "Stack":
-    from labkit.notebook.magics.which import attached
+    from labkit.notebook.magics.current_lab import current_lab
 
-    return attached()
+    return current_lab()

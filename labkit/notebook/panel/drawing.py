@@ -8,7 +8,7 @@ from html import escape
 from itertools import pairwise
 from math import ceil
 
-from labkit.notebook.panel.path import Stage
+from labkit.notebook.panel.pipeline_probe import StageReading
 
 NAMES = {"store": "Application", "redis": "Redis", "sidecar": "Sidecar", "prometheus": "Prometheus"}
 SAYS = {
@@ -53,7 +53,7 @@ _MARKS = {
 }
 
 
-def draw(stages: Sequence[Stage], event: str, moved: Sequence[bool] = (), columns: int = 4) -> str:
+def draw(stages: Sequence[StageReading], event: str, moved: Sequence[bool] = (), columns: int = 4) -> str:
     """Return the path as SVG. `moved` tells which arrows (the first is before Redis) show something under way.
 
     In fewer than four `columns` it runs back and forth, and fits a narrow place without smaller letters.
@@ -79,12 +79,12 @@ def _place(position: int, columns: int) -> Place:
     return (column if row % 2 == 0 else columns - 1 - column) * (_BOX + _GAP), row * _DOWN
 
 
-def describe(stages: Sequence[Stage]) -> str:
+def describe(stages: Sequence[StageReading]) -> str:
     """Say in words what the picture shows."""
     return "; ".join(f"{NAMES[one.service]}: {one.state}, {_value(one)}, {_age(one)}{_retry(one)}" for one in stages)
 
 
-def _box(position: int, stage: Stage) -> str:
+def _box(position: int, stage: StageReading) -> str:
     x = 1.5 + position * (_BOX + _GAP)
     state = escape(stage.state)
     mark = f'<path class="lk-mark lk-{state}" d="{_MARKS[stage.state]}"/>'
@@ -100,7 +100,7 @@ def _box(position: int, stage: Stage) -> str:
     )
 
 
-def _arrow(places: tuple[Place, ...], stages: tuple[Stage, ...], *, moving: bool) -> str:
+def _arrow(places: tuple[Place, ...], stages: tuple[StageReading, ...], *, moving: bool) -> str:
     """The arrow between two stages, to the right, to the left, or down."""
     before, after = stages
     start, turn, long = _course(*places)
@@ -124,7 +124,7 @@ def _course(place: Place, to: Place) -> tuple[Place, int, int]:
     return (x + _BOX + 5, y + _MIDDLE) if to_x > x else (x - 3, y + _MIDDLE), 0 if to_x > x else 180, _GAP - 9
 
 
-def _under_way(place: Place, before: Stage, after: Stage, *, down: bool) -> str:
+def _under_way(place: Place, before: StageReading, after: StageReading, *, down: bool) -> str:
     """How many are under way: above and below an arrow to the side, beside one that goes down."""
     gap, way = _gap(before, after), _way(before, after)
     (x, y), look = place, 'class="lk-soft" text-anchor="middle"'
@@ -138,39 +138,39 @@ def _under_way(place: Place, before: Stage, after: Stage, *, down: bool) -> str:
     )
 
 
-def _gap(before: Stage, after: Stage) -> str:
+def _gap(before: StageReading, after: StageReading) -> str:
     missing = _missing(before, after)
     return "?" if missing is None else f"{missing:,.0f}"
 
 
-def _way(before: Stage, after: Stage) -> str:
+def _way(before: StageReading, after: StageReading) -> str:
     return "" if _missing(before, after) is None else "to come"
 
 
-def _missing(before: Stage, after: Stage) -> float | None:
+def _missing(before: StageReading, after: StageReading) -> float | None:
     """How many are under way; nobody knows, if one was started anew and the other remembers more."""
     known = before.value is not None and after.value is not None and before.value >= after.value
     return (before.value or 0) - (after.value or 0) if known else None
 
 
-def _says(stage: Stage) -> str:
+def _says(stage: StageReading) -> str:
     return SAYS[stage.service] if stage.tries_in is None else _retry(stage).removeprefix(", ")
 
 
-def _weight(stage: Stage) -> str:
+def _weight(stage: StageReading) -> str:
     return "lk-soft" if stage.tries_in is None else "lk-news"
 
 
-def _retry(stage: Stage) -> str:
+def _retry(stage: StageReading) -> str:
     # Nobody who watches a second pass wants to read of none.
     return "" if stage.tries_in is None else f", tries Redis again in {max(1, ceil(stage.tries_in))} s"
 
 
-def _value(stage: Stage) -> str:
+def _value(stage: StageReading) -> str:
     return "no value" if stage.value is None else f"{stage.value:,.0f}"
 
 
-def _age(stage: Stage) -> str:
+def _age(stage: StageReading) -> str:
     if stage.value is None:
         return "none was seen" if stage.last is None else f"last seen: {stage.last:,.0f}"
     if stage.age is None:

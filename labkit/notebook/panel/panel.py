@@ -13,8 +13,8 @@ import traitlets
 from labkit.errors import LabkitError
 from labkit.notebook.live.shown import PLAIN, SHARED, SVG, Bundle, Shown
 from labkit.notebook.panel.drawing import describe, draw
-from labkit.notebook.panel.errands import Errands
-from labkit.notebook.panel.path import EVENTS, Path, Stage
+from labkit.notebook.panel.latest_job_queue import LatestJobQueue
+from labkit.notebook.panel.pipeline_probe import EVENTS, PipelineProbe, StageReading
 from labkit.stack import SERVICES, Stack
 from labkit.traffic.tap import HIGHEST_RATE, Tap, require
 
@@ -56,11 +56,11 @@ class ControlPanel(Shown):
 
     def __init__(self, stack: Stack) -> None:
         self._home, self._name = stack.home, stack.name
-        self._path, self._looking = Path(), Lock()
+        self._probe, self._looking = PipelineProbe(), Lock()
         self._event, self._traffic = EVENTS[0], dict[str, Any]()
-        self._stages: list[Stage] = []
+        self._stages: list[StageReading] = []
         self._said: tuple[Any, Any, float] = (None, None, 0.0)
-        self._errands = Errands(self._complain, self._look_again)
+        self._jobs = LatestJobQueue(self._complain, self._look_again)
         super().__init__(EVERY)
 
     # Watching --------------------------------------------------------------------------------------------------
@@ -98,8 +98,8 @@ class ControlPanel(Shown):
             return {"lab": False, "why": f"The lab {self._name!r} has ended. Start one: Stack.up() or labkit up"}
         rows = stack.status()
         # Before Locust is asked: what it says while somebody is at work on it may be the last word of before.
-        busy = self._errands.busy
-        before, stages = self._stages, self._path.look(rows, self._event)
+        busy = self._jobs.busy
+        before, stages = self._stages, self._probe.look(rows, self._event)
         drawn = [draw(stages, self._event, _moved(before, stages), columns) for columns in (4, 2, 1)]
         self._stages = stages
         return {
@@ -160,7 +160,7 @@ class ControlPanel(Shown):
             job(Stack.attach(self._home, name=self._name))
             self.notice = {"kind": "news", "text": f"{what}: done"}
 
-        self._errands.run(subject, done)
+        self._jobs.submit(subject, done)
 
     def _complain(self, subject: str, error: Exception) -> None:
         text = str(error) if isinstance(error, LabkitError) else repr(error)
@@ -177,7 +177,7 @@ class ControlPanel(Shown):
         return {**picture, PLAIN: f"The lab's control panel. {told}"}
 
 
-def _moved(before: list[Stage], after: list[Stage]) -> list[bool]:
+def _moved(before: list[StageReading], after: list[StageReading]) -> list[bool]:
     """Whether something came through each arrow since the last look."""
     grown = [new.value is not None and old.value is not None and new.value > old.value
              for old, new in zip(before, after, strict=False)]  # fmt: skip

@@ -13,7 +13,7 @@ from nbconvert import HTMLExporter
 from plotly.offline import get_plotlyjs
 
 from labkit.notebook.report.figures import figure
-from labkit.notebook.report.particulars import Row, particulars
+from labkit.notebook.report.provenance import Row, provenance
 from labkit.notebook.report.readers import findings, for_readers, tags, title
 
 PLOTLY = "application/vnd.plotly.v1+json"
@@ -39,7 +39,7 @@ def page(notebook: Any, source: Path, rows: list[Row], when: datetime, failure: 
         f'<meta name="viewport" content="width=device-width"><title>{heading}</title>'
         f"<style>{_ours('page.css')}</style>{_scripts(body)}</head>\n<body><h1>{heading}</h1>"
         f'<p class="about">Measured on {made}</p>{alert}{_findings(findings(notebook))}\n{body}\n'
-        f"{particulars(rows, f'{source.name}, run by labkit on {made}.')}</body></html>\n"
+        f"{provenance(rows, f'{source.name}, run by labkit on {made}.')}</body></html>\n"
     )
 
 

@@ -15,7 +15,7 @@ from labkit.errors import LabkitError
 from labkit.notebook.report.execution import execute
 from labkit.notebook.report.pages import page
 from labkit.notebook.report.parameters import Parameter, checked, declared
-from labkit.notebook.report.particulars import Row
+from labkit.notebook.report.provenance import Row
 from labkit.resources import resource
 
 

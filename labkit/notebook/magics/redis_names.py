@@ -16,7 +16,7 @@ _MOST, _LOOKED_AT = 200, 1000
 _GLOB, _ESCAPED = r"[\\*?\[\]]", r"\\\g<0>"
 
 
-class Keyspace:
+class RedisNames:
     """What may be said to the Redis at `url`, and about what. No method raises; nothing found is an empty list."""
 
     def __init__(self, url: str, *, timeout: float = TIMEOUT) -> None:

@@ -6,7 +6,7 @@ from threading import Lock, Thread
 Job = Callable[[], None]
 
 
-class Errands:
+class LatestJobQueue:
     """Runs jobs in threads of their own: one at a time for each subject, the latest wish first.
 
     Who moves a slider five times wants the last place; the wishes between are never done.
@@ -23,7 +23,7 @@ class Errands:
         with self._lock:
             return sorted(self._wanted)
 
-    def run(self, subject: str, job: Job) -> None:
+    def submit(self, subject: str, job: Job) -> None:
         """Do the job as soon as nobody is at work on the same subject."""
         with self._lock:
             at_work = subject in self._wanted

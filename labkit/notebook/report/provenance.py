@@ -26,7 +26,7 @@ class Row:
     given: bool
 
 
-def particulars(rows: list[Row], made: str) -> str:
+def provenance(rows: list[Row], made: str) -> str:
     """Return the HTML of the folded end of a page; `made` says from what and when it was made."""
     return (
         "<details><summary>Parameters, versions and machine</summary>"
