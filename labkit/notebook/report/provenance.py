@@ -3,10 +3,9 @@
 import os
 import platform
 import re
-from dataclasses import dataclass
-from html import escape
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
@@ -16,8 +15,7 @@ _PACKAGES = (DISTRIBUTION, "redis", "pandas", "plotly", "papermill")
 _GIB = 2**30
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """A parameter in the table; `given` is false for a default."""
 
     name: str
@@ -26,34 +24,10 @@ class Row:
     given: bool
 
 
-def provenance(rows: list[Row], made: str) -> str:
-    """Return the HTML of the folded end of a page; `made` says from what and when it was made."""
-    return (
-        "<details><summary>Parameters, versions and machine</summary>"
-        f"{_parameters(rows)}{_pairs('Versions', _versions())}{_pairs('Machine', _machine())}"
-        f"<p>{escape(made)}</p></details>"
-    )
-
-
-def _parameters(rows: list[Row]) -> str:
-    if not rows:
-        return ""
-    lines = [
-        f"<tr{' class=given' if row.given else ''}><td><code>{escape(row.name)}</code></td>"
-        f"<td><code>{escape(row.value)}</code></td><td>{escape(row.meaning)}</td></tr>"
-        for row in rows
-    ]
-    head = "<thead><tr><th>parameter<th>value<th>meaning</thead>"
-    return f"<h2>Parameters</h2><table>{head}<tbody>{''.join(lines)}</tbody></table>"
-
-
-def _pairs(heading: str, pairs: dict[str, str]) -> str:
-    lines = "".join(f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in pairs.items())
-    return f"<h2>{heading}</h2><table><tbody>{lines}</tbody></table>"
-
-
-def _versions() -> dict[str, str]:
-    return {"Python": platform.python_version()} | {name: _version(name) for name in _PACKAGES}
+def provenance() -> dict[str, dict[str, str]]:
+    """Return what a report was made with, by heading: versions and machine, each by name."""
+    versions = {"Python": platform.python_version()} | {name: _version(name) for name in _PACKAGES}
+    return {"Versions": versions, "Machine": _machine()}
 
 
 def _version(package: str) -> str:
