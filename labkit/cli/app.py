@@ -10,7 +10,8 @@ from typer.core import TyperCommand
 from labkit.commands.lab import FlushInterval, Ttl, commands
 from labkit.errors import LabkitError
 from labkit.keyspace.connection import DEFAULT_URL, redact
-from labkit.ui.terminal import begins, complain, say, table
+from labkit.ui.tables import Table
+from labkit.ui.terminal import announce, print_error, say, show
 
 app = commands(
     name="labkit",
@@ -111,7 +112,7 @@ def demo(
     """
     from labkit.cli.demo import run as run_demo
 
-    begins("Running the demo (about half a minute)")
+    announce("Running the demo (about half a minute)")
     raise typer.Exit(run_demo(quick=quick, out=out))
 
 
@@ -176,14 +177,13 @@ def course(
     from labkit.notebook.exercises import status as progress
 
     if files:
-        table(*progress.people(files))
+        show(progress.people(files))
     elif as_json:
         say(progress.exported(progress.mine()))
     elif status:
-        heads = ("notebook", "exercise", "how it went", "wrong answers", "solved")
-        table(heads, progress.exercises(progress.mine()))
+        show(progress.exercises(progress.mine()))
     else:
-        table(("notebook", "solved"), progress.notebooks(progress.mine()))
+        show(progress.notebooks(progress.mine()))
 
 
 class _TakesPairs(TyperCommand):
@@ -229,10 +229,10 @@ def report(
 
     path = reports.find(notebook)
     if parameters:
-        known = declared(path).values()
-        table(("parameter", "type", "default", "meaning"), [(p.name, p.type, p.default, p.meaning) for p in known])
+        rows = [(one.name, one.type, one.default, one.meaning) for one in declared(path).values()]
+        show(Table(("parameter", "type", "default", "meaning"), rows))
         return
-    begins(f"Running {path.name}")
+    announce(f"Running {path.name}")
     pairs = [(name, value) for name, _, value in (pair.partition("=") for pair in given or ())]
     written = reports.run(path, pairs, output, timeout=timeout)
     say(f"The report: {written.output}")
@@ -249,7 +249,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         app(arguments, prog_name="labkit")
     except LabkitError as error:
-        complain(str(error))
+        print_error(str(error))
         return 1
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 0

@@ -20,7 +20,7 @@ import httpx
 
 from labkit.errors import ConnectionFailed, LabkitError
 from labkit.traffic.schedule import SHAPES, Shape, customers_for
-from labkit.ui.interrupts import held_back
+from labkit.ui.interrupts import defer_interrupts
 from labkit.ui.progress import progress
 
 RATES = (0.1, 1000.0)
@@ -120,7 +120,7 @@ def _run(options: dict[str, Any], duration: float, on_progress: Callable[[float]
     # in which it starts, which may be anybody's.
     pipe = subprocess.PIPE
     with ExitStack() as at_the_end:
-        with held_back():
+        with defer_interrupts():
             child = subprocess.Popen(
                 command, stdout=pipe, stderr=pipe, text=True, env=environment, cwd="/", start_new_session=True
             )

@@ -7,7 +7,7 @@ import typer
 from IPython.core.error import UsageError
 
 from labkit.commands import lab
-from labkit.ui.tables import Html, table
+from labkit.ui.tables import Html
 from labkit.ui.terminal import say
 
 Options = dict[str, Any]
@@ -101,7 +101,7 @@ def _status(options: Options) -> Html | None:
         _printed(lab.status, options)
         return None
     if options["every"]:
-        return table(lab.LABS_HEADS, lab.labs_table(Stack.all()))
+        return lab.labs_table(Stack.all())
     stack = Stack.running(name=options["name"])
     said = "No lab runs. Start one: %lab up"
     return stack.table() if stack else Html(said, said)
@@ -114,8 +114,7 @@ def _logs(options: Options) -> None:
 def _doctor(_: Options) -> Html:
     from labkit.stack.doctor import examine
 
-    found = [(finding.what, finding.state, finding.detail) for finding in examine()]
-    return table(("what", "state", "found"), found)
+    return lab.findings_table(examine())
 
 
 def _printed(command: Callable[..., None], options: Options) -> None:
