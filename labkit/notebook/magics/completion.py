@@ -6,15 +6,12 @@ away, functions and options are still offered, and nobody waits: see `labkit.pro
 
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
+from typing import TypeVar
 
-from IPython.core.completer import (
-    CompletionContext,
-    SimpleCompletion,
-    SimpleMatcherResult,
-    completion_matcher,
-)
+from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, completion_matcher
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
@@ -36,6 +33,7 @@ _ASKS = ("query", "query_range", "wait_until")
 _DURATIONS = ("--last", "--step")
 _WINDOWS = ("5s", "10s", "20s", "30s", "1m", "5m", "15m", "1h")
 
+T = TypeVar("T")
 # Each with its kind, which JupyterLab shows.
 Names = list[tuple[str, str]]
 
@@ -64,23 +62,18 @@ class Completion:
         return {"completions": completions, "matched_fragment": fragment, "suppress": True, "ordered": True}
 
     def _found(self, context: CompletionContext) -> tuple[str, Names]:
-        if cell := _CELL.match(context.full_text):
-            return self._in_cell(cell[1], context)
         before, after = context.text_until_cursor, context.line_with_cursor[context.cursor_position :]
+        if cell := _CELL.match(context.full_text):
+            if context.cursor_line == 0:
+                return self._option(cell[1], before) or ("", [])
+            return self._promql(*_below(context)) if cell[1] == "promql" else ("", [])
         if line := _LINE.match(before):
-            return self._in_line(line[1], line[2], after)
-        typed = _query_in_python("\n".join([*_above(context), before]), self._shell.user_ns)
-        return self._in_python(*typed) if typed else ("", [])
-
-    def _in_cell(self, magic: str, context: CompletionContext) -> tuple[str, Names]:
-        if context.cursor_line == 0:
-            return self._option(magic, context.text_until_cursor) or ("", [])
-        return self._promql(*_below(context)) if magic == "promql" else ("", [])
-
-    def _in_line(self, magic: str, typed: str, after: str) -> tuple[str, Names]:
-        if magic == "lab":
-            return _lab(typed)
-        return self._promql(typed, after) if magic == "promql" else self._redis(typed)
+            magic, typed = line.groups()
+            if magic == "lab":
+                return _lab(typed)
+            return self._redis(typed) if magic == "redis" else self._promql(typed, after)
+        typed_in = _query_in_python("\n".join([*_above(context), before]), self._shell.user_ns)
+        return self._in_python(*typed_in) if typed_in else ("", [])
 
     def _promql(self, before: str, after: str) -> tuple[str, Names]:
         """Options stand before a query or after it."""
@@ -98,7 +91,7 @@ class Completion:
         if word.startswith("-"):
             return word, _kind("option", self._options[magic])
         if variable := VARIABLE_TYPED.search(before):
-            return variable[1], self._names(CursorContext("variable"))
+            return variable[1], self._variables()
         if given == ["--keys"]:
             return word, self._keys(word)
         return (word, _kind("duration", _WINDOWS)) if given and given[0] in _DURATIONS else None
@@ -107,21 +100,16 @@ class Completion:
         """A command, then its keys."""
         word = _word(before)
         if variable := VARIABLE_TYPED.search(before):
-            return variable[1], self._names(CursorContext("variable"))
+            return variable[1], self._variables()
         if before.split()[:-1] or (before.split() and not word):
             return word, self._keys(word)
-        known = self._redis_of_the_lab()
-        names = known.commands() if known else []
+        names = known.commands() if (known := _of_the_lab("redis", self._redis_names)) else []
         return word, _kind("command", names if word.islower() else map(str.upper, names))
 
     def _in_python(self, quote: str, typed: str) -> tuple[str, Names]:
         """PromQL in a string of Python; what could not stand between its quotes is left out."""
         fragment, names = self._query(typed.replace(f"\\{quote[0]}", quote[0]), "")
         return fragment, [(name, kind) for name, kind in names if quote[0] not in name and "\\" not in name]
-
-    def _keys(self, part: str) -> Names:
-        known = self._redis_of_the_lab()
-        return _kind("key", map(shlex.quote, known.keys(part)) if known else ())
 
     def _query(self, before: str, after: str) -> tuple[str, Names]:
         context = cursor_context(before + after, len(before))
@@ -133,8 +121,8 @@ class Completion:
         if context.kind == "window":
             return _kind("duration", _WINDOWS)
         if context.kind == "variable":
-            return _kind("variable", (name for name in self._shell.user_ns if not name.startswith("_")))
-        catalogue = self._prometheus()
+            return self._variables()
+        catalogue = _of_the_lab("prometheus", self._catalogue)
         if context.kind == "expression":
             known = _kind("metric", catalogue.metrics() if catalogue else ())
             return known + _kind("function", sorted((*AGGREGATIONS, *FUNCTIONS))) + _kind("keyword", sorted(KEYWORDS))
@@ -142,13 +130,12 @@ class Completion:
             return []
         return _values(catalogue, context) if context.kind == "value" else _labels(catalogue, context)
 
-    def _prometheus(self) -> Catalogue | None:
-        url = _url("prometheus")
-        return self._catalogue(url) if url else None
+    def _variables(self) -> Names:
+        return _kind("variable", (name for name in self._shell.user_ns if not name.startswith("_")))
 
-    def _redis_of_the_lab(self) -> RedisNames | None:
-        url = _url("redis")
-        return self._redis_names(url) if url else None
+    def _keys(self, part: str) -> Names:
+        known = _of_the_lab("redis", self._redis_names)
+        return _kind("key", map(shlex.quote, known.keys(part)) if known else ())
 
 
 def is_ours(matcher: object) -> bool:
@@ -156,15 +143,14 @@ def is_ours(matcher: object) -> bool:
     return getattr(matcher, "matcher_identifier", None) == IDENTIFIER
 
 
-def _url(service: str) -> str | None:
-    """Where a service of the lab that runs now answers; nobody who types wants to hear that none does."""
+def _of_the_lab(service: str, names_at: Callable[[str], T]) -> T | None:
+    """The names that a service of the lab knows, if one runs; nobody who types wants to hear that none does."""
     from labkit.stack import Stack
 
-    try:
-        stack = Stack.running()
-    except LabkitError:
-        return None
-    return stack.urls[service] if stack else None
+    with suppress(LabkitError):
+        if stack := Stack.running():
+            return names_at(stack.urls[service])
+    return None
 
 
 def _query_in_python(before: str, variables: Mapping[str, object]) -> tuple[str, str] | None:

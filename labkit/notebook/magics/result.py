@@ -154,7 +154,7 @@ class Result:
 
     @property
     def _heading(self) -> str:
-        """The query in colours, with the remarks below it."""
+        """The query in color, with the remarks below it."""
         return highlight.code(self.promql) + self.remarks._repr_html_()
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
@@ -167,7 +167,7 @@ class Result:
         return plain | {"text/html": self._heading + _table(self.frame)}
 
     def _titled(self) -> "go.Figure":
-        """The figure with the query in colours: as its title, or below the title that was given."""
+        """The figure with the query in color: as its title, or below the title that was given."""
         import plotly.graph_objects as go
 
         query, lines = highlight.title(self.promql), len(self.promql.strip().split("\n"))
