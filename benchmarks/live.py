@@ -19,8 +19,8 @@ from playwright.sync_api import Browser, sync_playwright
 
 from benchmarks._machine import describe, table, valkey
 from labkit import Prometheus, Stack
-from labkit.notebook.live.looking import Looking
 from labkit.notebook.live.sources import source
+from labkit.notebook.live.update_stream import UpdateStream
 from tests.browser import chromium
 from tests.browser.jupyter import Jupyter
 from tests.browser.notebook_page import NotebookPage
@@ -84,10 +84,10 @@ def measure(browser: Browser, cells: list[str], seconds: float) -> Cost:
 
 def remembered(prometheus: Prometheus) -> float:
     """Return by how many MB the process grows while it looks 3,600 times, as in an hour, after the first 600."""
-    looking, now = Looking(source(PROMQL, lambda: prometheus, 1, WINDOW)), time() - 4200
+    updates, now = UpdateStream(source(PROMQL, lambda: prometheus, 1, WINDOW)), time() - 4200
     for second in range(4200):
-        looking.ask(now + second)
-        looking.change() if second else looking.whole()
+        updates.ask(now + second)
+        updates.change() if second else updates.whole()
         if second == 600:
             before = psutil.Process().memory_info().rss
     return (psutil.Process().memory_info().rss - before) / 2**20

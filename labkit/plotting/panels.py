@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from math import ceil
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from labkit.errors import QueryError
 from labkit.resources import resource
@@ -68,6 +68,14 @@ class Panel:
     def color(self, value: float) -> str:
         """Return the color of a value: that of the highest threshold it reaches."""
         return [color for bound, color in self.thresholds if bound <= value][-1]
+
+
+@runtime_checkable
+class HasPanels(Protocol):
+    """A dashboard, such as `labkit.dashboard`."""
+
+    def panels(self) -> list[Panel]:
+        """Return its panels."""
 
 
 @dataclass(frozen=True)

@@ -20,13 +20,10 @@ import numpy as np
 import pandas as pd
 
 from labkit.errors import QueryError
+from labkit.prometheus.client import MALFORMED
 
-Answer = dict[str, Any]
 Series = Mapping[str, Any]
 Sample = Sequence[Any]
-
-# What looking into JSON raises that does not have the form it should have.
-MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError)
 
 _BASE = ("time", "metric", "value")
 
@@ -46,30 +43,6 @@ def tidy(answer: Mapping[str, Any]) -> pd.DataFrame:
         raise QueryError(f"This is not what Prometheus answers to a query: {error!r}") from None
     frame.attrs.update(warnings=answer.get("warnings", []), infos=answer.get("infos", []))
     return frame
-
-
-def by_bounds(answer: Answer) -> Answer:
-    """Return an answer with its series ordered by their labels, the bounds `le` of buckets as the numbers they are."""
-    try:
-        if any("le" in series["metric"] for series in answer["data"]["result"]):
-            ordered = sorted(answer["data"]["result"], key=_labels_in_order)
-            return {**answer, "data": {**answer["data"], "result": ordered}}
-    except MALFORMED:
-        # Whoever reads it says so.
-        return answer
-    return answer
-
-
-def _labels_in_order(series: Series) -> list[tuple[str, float, str]]:
-    labels = sorted(series["metric"].items())
-    return [(name, _bound(value) if name == "le" else 0.0, value) for name, value in labels]
-
-
-def _bound(le: str) -> float:
-    try:
-        return float(le)
-    except ValueError:
-        return float("inf")
 
 
 def labels(frame: pd.DataFrame) -> list[str]:

@@ -17,8 +17,8 @@ import pandas as pd
 
 from labkit.errors import QueryError
 from labkit.keyspace.connection import redact
-from labkit.prometheus.client import DEFAULT_URL, Client
-from labkit.prometheus.frames import MALFORMED, by_bounds, tidy
+from labkit.prometheus.client import DEFAULT_URL, MALFORMED, Client, by_bounds
+from labkit.prometheus.frames import tidy
 
 Duration = str | float | timedelta
 Moment = datetime | float
@@ -144,7 +144,7 @@ class Prometheus:
             QueryError: as for `query`; also for more than 11,000 steps.
         """
         stop, every = timestamp(end), seconds(step)
-        frame = tidy(by_bounds(self._client.range(promql, stop - seconds(last), stop, every)))
+        frame = tidy(self._client.range(promql, stop - seconds(last), stop, every))
         frame.attrs.update(promql=promql, step=every)
         return frame
 

@@ -9,8 +9,9 @@ from time import monotonic
 import pytest
 
 from labkit.errors import QueryError
-from labkit.notebook.live.asking import Asker
-from labkit.prometheus.metadata import Catalogue
+from labkit.notebook.live.client import LiveClient
+from labkit.notebook.live.history import History
+from labkit.prometheus.metadata import Metadata
 from labkit.prometheus.query import Prometheus
 from tests.prometheus.known_history import START
 from tests.prometheus.prometheus_server import PrometheusServer
@@ -154,11 +155,12 @@ def test_an_answer_of_any_form_is_one_clear_error(odd_url: str) -> None:
     """Without its parts, with others, or too deep to be read: whoever asks."""
     prometheus = Prometheus(odd_url)
     asks: list[Callable[[], object]] = [lambda: prometheus.query("up"), lambda: prometheus.query_range("up")]
-    asks += [lambda: prometheus.scrape_interval("x"), lambda: Asker(lambda: prometheus).range("up", 0, 10_000, 1000)]
+    history = History("up", 1000, 10_000)
+    asks += [lambda: prometheus.scrape_interval("x"), lambda: LiveClient(lambda: prometheus).update(history, 10)]
     for ask in asks:
         with pytest.raises(QueryError, match=r"as Prometheus does|what Prometheus answers|refused the query"):
             ask()
-    assert Catalogue(odd_url).metrics() == []
+    assert Metadata(odd_url).metrics() == []
 
 
 @pytest.mark.parametrize("odd_url", ['{"status": "error", "error": "9:9: parse error: x"}'], indirect=True)

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from labkit.errors import QueryError
-from labkit.notebook.live.asking import Asker
+from labkit.notebook.live.client import LiveClient
 from labkit.prometheus.frames import tidy
 from labkit.prometheus.query import Prometheus
 from tests.prometheus.known_history import AWAY, BOUNDS, END, START, STEP, STEPS
@@ -44,7 +44,7 @@ def test_bounds_of_buckets_are_ordered_as_numbers(prometheus: Prometheus) -> Non
     """5 before 10, +Inf last: at a moment, over a time, in a live figure; unless the query asks for an order."""
     assert list(prometheus.query("took_ms", at=END)["le"]) == list(BOUNDS)
     assert list(prometheus.query_range("took_ms", last="1m", end=END)["le"].unique()) == list(BOUNDS)
-    answer = Asker(lambda: prometheus).range("took_ms", START * 1000, END * 1000, 5000)
+    answer = LiveClient(lambda: prometheus).range("took_ms", START, END, 5)
     assert [series["metric"]["le"] for series in answer["data"]["result"]] == list(BOUNDS)
     assert list(prometheus.query("sort_desc(took_ms)", at=END)["value"]) == [1800.0, 1800.0, 1200.0, 0.0]
 

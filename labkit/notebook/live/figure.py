@@ -1,5 +1,6 @@
 """The widget: what the browser is told, and what it says."""
 
+from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 from time import time
@@ -8,18 +9,19 @@ from typing import Any
 import traitlets
 
 from labkit.errors import LabkitError, QueryError
-from labkit.notebook.live.attendance import somebody_is_there
-from labkit.notebook.live.looking import Looking
 from labkit.notebook.live.script import VERSION, script
 from labkit.notebook.live.shown import PLAIN, SHARED, SVG, Bundle, Shown
-from labkit.notebook.live.sources import Words, source
+from labkit.notebook.live.sources import Caption, Find, Source, dashboard_source, source
+from labkit.notebook.live.update_stream import UpdateStream
+from labkit.notebook.live.viewers import somebody_is_there
+from labkit.plotting.panels import HasPanels
 from labkit.plotting.picture import bundle, draw
 from labkit.prometheus.query import Duration, Prometheus, seconds
 from labkit.stack import Stack
 
 
 def live(  # noqa: PLR0913  what to show, and five ways to say how
-    what: object,
+    what: str | HasPanels | Callable[[], object],
     every: Duration = 1.0,
     last: Duration = "2m",
     *,
@@ -46,13 +48,35 @@ def live(  # noqa: PLR0913  what to show, and five ways to say how
         QueryError: Prometheus refused the query or does not answer now, or `what` is nothing of the kind.
         StackError: no lab runs, and no `prometheus` was given.
     """
+    if isinstance(what, HasPanels):
+        return live_dashboard(every, last, prometheus=prometheus)
+    pace, span = _durations(every, last)
+    return _figure(source(what, _finder(prometheus), pace, span, Caption(title, unit)), pace)
+
+
+def live_dashboard(
+    every: Duration = 1.0, last: Duration = "2m", *, prometheus: Prometheus | None = None
+) -> "LiveFigure":
+    """Return the dashboard as a figure that stays up to date. The arguments and errors are those of `live`."""
+    pace, span = _durations(every, last)
+    return _figure(dashboard_source(_finder(prometheus), span), pace)
+
+
+def _durations(every: Duration, last: Duration) -> tuple[float, float]:
     pace, span = seconds(every), seconds(last)
     if pace >= span:
         raise QueryError(f"every={every!r} must be shorter than last={last!r}: a line needs two points.")
-    of_the_lab = _OfTheLab()
-    looking = Looking(source(what, lambda: prometheus or of_the_lab(), pace, span, Words(title, unit)))
-    looking.ask(time())
-    return LiveFigure(looking, pace)
+    return pace, span
+
+
+def _finder(prometheus: Prometheus | None) -> Find:
+    return (lambda: prometheus) if prometheus else _OfTheLab()
+
+
+def _figure(source: Source, every: float) -> "LiveFigure":
+    updates = UpdateStream(source)
+    updates.ask(time())
+    return LiveFigure(updates, every)
 
 
 class _OfTheLab:
@@ -85,28 +109,28 @@ class LiveFigure(Shown):
     script: Any = traitlets.Unicode().tag(sync=True)
     version: Any = traitlets.Unicode(VERSION).tag(sync=True)
 
-    def __init__(self, looking: Looking, every: float) -> None:
-        self._looking, self._guard, self._behind = looking, Lock(), False
-        super().__init__(every, title=looking.source.title, places=looking.source.places)
+    def __init__(self, updates: UpdateStream, every: float) -> None:
+        self._updates, self._guard, self._behind = updates, Lock(), False
+        super().__init__(every, title=updates.source.title, places=updates.source.places)
 
     def open(self) -> None:
         """Tell the browser, if there may be one."""
         if somebody_is_there():
             self.script = script().model_id
-            self.first = self._looking.whole()
+            self.first = self._updates.whole()
         super().open()
 
     def start(self) -> None:
         """Go on after `stop`. It begins to work as soon as somebody looks."""
         self.state = "running"
         if self._views.anybody:
-            self._beat.start()
+            self._polling.start()
 
     def stop(self) -> None:
         """Look no more; what was drawn stays."""
         self.state = "stopped"
         self.leaving = True
-        self._beat.hurry()
+        self._polling.wake()
 
     # The thread ------------------------------------------------------------------------------------------------
 
@@ -120,14 +144,14 @@ class LiveFigure(Shown):
             # A view that no browser has made yet would miss what is only sent once.
             everything = self._behind or not self._views.known
             self._behind = False
-            message = self._looking.whole() if everything else self._looking.change()
+            message = self._updates.whole() if everything else self._updates.change()
             if message:
                 self.send(message)
         self.keep()
 
     def _ask(self) -> None:
         try:
-            self._looking.ask(time())
+            self._updates.ask(time())
             self.notice = ""
         except LabkitError as error:
             self.notice = str(error)
@@ -141,7 +165,7 @@ class LiveFigure(Shown):
             case {"do": "here", "view": str(view), "has": has}:
                 self._behind = self._behind or not has
                 if not has:
-                    self._beat.hurry()
+                    self._polling.wake()
                 self._here(view)
             case {"do": "gone", "view": str(view)}:
                 self._gone(view)
@@ -155,7 +179,7 @@ class LiveFigure(Shown):
     def still(self) -> Bundle:
         """Return the figure as it is known: as a picture, and where nothing is live, as plotly's data, too."""
         with self._guard:
-            figure = self._looking.source.still()
+            figure = self._updates.source.still()
         told = {PLAIN: f"Live figure: {self.title}"}
         if self.comm is None:
             return bundle(figure) | told

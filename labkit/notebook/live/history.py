@@ -13,6 +13,8 @@ from typing import Any
 
 import pandas as pd
 
+from labkit.errors import QueryError
+from labkit.prometheus.client import MALFORMED
 from labkit.prometheus.frames import tidy
 
 # A scrape that is under way may still bring a sample for a moment ago; this long after it, ms, it is settled.
@@ -21,6 +23,7 @@ SETTLED = 300
 _JITTER = 1.5
 
 Value = float | None
+Point = tuple[int, Value]
 Labels = Mapping[str, str]
 Key = tuple[tuple[str, str], ...]
 
@@ -33,14 +36,13 @@ class Line:
     times: list[int] = field(default_factory=list)
     values: list[Value] = field(default_factory=list)
 
-    def add(self, samples: Sequence[Any], step: int) -> int:
-        """Add samples as Prometheus sends them; return how many points that made."""
+    def add(self, points: Sequence[Point], step: int) -> int:
+        """Add points, and None at the start of a gap before one; return how many that made."""
         before = len(self.times)
-        for at, value in samples:
-            time = round(at * 1e3)
+        for time, value in points:
             if self.times and time - self.times[-1] > _JITTER * step:
-                self._point(self.times[-1], None)
-            self._point(time, _drawn(float(value)))
+                self._append(self.times[-1], None)
+            self._append(time, value)
         return len(self.times) - before
 
     def forget(self, before: int) -> int:
@@ -60,7 +62,7 @@ class Line:
         marks = (False, *(a == b for a, b in zip(self.times, self.times[1:], strict=False)))
         return [pair for pair, mark in zip(pairs, marks, strict=False) if not mark]
 
-    def _point(self, time: int, value: Value) -> None:
+    def _append(self, time: int, value: Value) -> None:
         self.times.append(time)
         self.values.append(value)
 
@@ -98,13 +100,15 @@ class History:
         return (start, end) if start <= end else None
 
     def take(self, answer: Mapping[str, Any], end: int) -> Growth:
-        """Add the answer to what was due up to `end`, and forget what is older than the window."""
-        before = self.shown
-        came: dict[Key, int] = {}
-        for series in answer["data"]["result"]:
-            key = tuple(sorted(series["metric"].items()))
-            line = self.lines.setdefault(key, Line(series["metric"]))
-            came[key] = line.add(series["values"], self.step)
+        """Add the answer to what was due up to `end`, and forget what is older than the window.
+
+        Raises:
+            QueryError: it is not an answer to a range query; nothing of it is added.
+        """
+        before, came = self.shown, dict[Key, int]()
+        for labels, points in _series(answer):
+            key = tuple(sorted(labels.items()))
+            came[key] = self.lines.setdefault(key, Line(labels)).add(points, self.step)
         self.end = end
         went = {key: line.forget(end - self.span) for key, line in self.lines.items()}
         self.lines = {key: line for key, line in self.lines.items() if line.times}
@@ -132,10 +136,20 @@ class History:
         return frame
 
 
+def _series(answer: Mapping[str, Any]) -> list[tuple[Labels, list[Point]]]:
+    try:
+        return [
+            (dict(series["metric"]), [(round(at * 1e3), _finite(float(value))) for at, value in series["values"]])
+            for series in answer["data"]["result"]
+        ]
+    except MALFORMED as error:
+        raise QueryError(f"This is not what Prometheus answers to a query: {error!r}") from None
+
+
 def _told(line: Line) -> list[tuple[float, float]]:
     return [(time / 1e3, float("nan") if value is None else value) for time, value in line.samples()]
 
 
-def _drawn(value: float) -> Value:
-    """NaN and the infinities have no place on a page, nor in JSON."""
+def _finite(value: float) -> Value:
+    # A page cannot draw NaN and the infinities, and JSON does not have them.
     return value if isfinite(value) else None

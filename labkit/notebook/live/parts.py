@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import plotly.graph_objects as go
 from plotly.utils import PlotlyJSONEncoder
 
-from labkit.notebook.live.asking import Asker
+from labkit.notebook.live.client import LiveClient
 from labkit.notebook.live.history import Growth, History, Line
 
 # Of a core, for one picture.
@@ -23,7 +23,7 @@ Draw = Callable[[], go.Figure]
 class Part(Protocol):
     """One figure of the page."""
 
-    def ask(self, asker: Asker | None, now: float) -> None:
+    def ask(self, client: LiveClient | None, now: float) -> None:
         """Learn what is new at `now`, in seconds since 1970."""
 
     def change(self) -> Change | None:
@@ -41,8 +41,8 @@ class Lines:
         self._growths: dict[int, Growth] = {}
         self._grows = False
 
-    def ask(self, asker: Asker | None, now: float) -> None:
-        for place, growth in _ask(self._histories, asker, now):
+    def ask(self, client: LiveClient | None, now: float) -> None:
+        for place, growth in _updated(self._histories, client, now):
             # Twice without telling: then everything is told.
             self._grows = self._grows and growth.same and place not in self._growths
             self._growths[place] = growth
@@ -97,8 +97,8 @@ class Picture:
         self._histories, self._draw = histories, draw
         self._new, self._rested = False, 0.0
 
-    def ask(self, asker: Asker | None, now: float) -> None:
-        if any(growth for _, growth in _ask(self._histories, asker, now)):
+    def ask(self, client: LiveClient | None, now: float) -> None:
+        if any(growth for _, growth in _updated(self._histories, client, now)):
             self._new = True
 
     def change(self) -> Change | None:
@@ -112,13 +112,15 @@ class Picture:
 
 
 class Drawing:
-    """A figure that is made anew at every look, and sent if it is another one than before."""
+    """A figure that is drawn again at every update, and sent if it is another one than before."""
 
     def __init__(self, draw: Draw) -> None:
         self._draw, self._drawn, self._sent = draw, "", ""
+        self.figure: go.Figure | None = None
 
-    def ask(self, asker: Asker | None, now: float) -> None:  # noqa: ARG002  the function asks whom it likes
-        self._drawn = _written(self._draw().to_dict())
+    def ask(self, client: LiveClient | None, now: float) -> None:  # noqa: ARG002  the function asks whom it likes
+        self.figure = self._draw()
+        self._drawn = _written(self.figure.to_dict())
 
     def change(self) -> Change | None:
         return None if self._drawn == self._sent else {"figure": self.whole()}
@@ -128,15 +130,10 @@ class Drawing:
         return self._drawn
 
 
-def _ask(histories: Sequence[History], asker: Asker | None, now: float) -> list[tuple[int, Growth]]:
-    """Ask for what is due; return the places of the histories that were asked, and what came."""
-    growths = []
-    for place, history in enumerate(histories):
-        due = history.due(now)
-        if due and asker:
-            answer = asker.range(history.promql, *due, history.step)
-            growths.append((place, history.take(answer, due[1])))
-    return growths
+def _updated(histories: Sequence[History], client: LiveClient | None, now: float) -> list[tuple[int, Growth]]:
+    """Ask for what is due; return the places of the histories that were updated, and what changed."""
+    growths = [(place, client.update(history, now)) for place, history in enumerate(histories) if client]
+    return [(place, growth) for place, growth in growths if growth is not None]
 
 
 def _tail(line: Line, count: int) -> tuple[list[int], list[Any]]:

@@ -13,8 +13,8 @@ from typing import Any
 import anywidget
 from IPython.display import publish_display_data
 
-from labkit.notebook.live.attendance import CELLS, EXPECTED, Attendance, somebody_is_there
-from labkit.notebook.live.beat import Beat
+from labkit.notebook.live.polling_thread import PollingThread
+from labkit.notebook.live.viewers import CELLS, EXPECTED, Viewers, somebody_is_there
 from labkit.ui.tables import Html
 
 Bundle = dict[str, Any]
@@ -52,7 +52,7 @@ class Shown(anywidget.AnyWidget):
     _cells, _picture_id, _kept, _due = 0, "", 0.0, 0.0
 
     def __init__(self, every: float, **traits: Any) -> None:
-        self._views, self._beat = Attendance(), Beat(self._work, self._wanted, every)
+        self._views, self._polling = Viewers(), PollingThread(self._work, self._wanted, every)
         super().__init__(**traits)
         self.on_msg(self._told)
 
@@ -71,20 +71,20 @@ class Shown(anywidget.AnyWidget):
     @property
     def working(self) -> bool:
         """Whether a thread is at work at this moment."""
-        return self._beat.alive
+        return self._polling.running
 
     def _wanted(self) -> bool:
         return self.leaving or self._views.anybody
 
     def _here(self, view: str) -> None:
-        self._views.here(view)
+        self._views.add(view)
         if self._wanted():
-            self._beat.start()
+            self._polling.start()
 
     def _gone(self, view: str) -> None:
-        self._views.gone(view)
+        self._views.remove(view)
         self.leaving = not self._views.anybody
-        self._beat.hurry()
+        self._polling.wake()
 
     def open(self) -> None:
         """Tell the browser, if there may be one."""
@@ -93,8 +93,8 @@ class Shown(anywidget.AnyWidget):
 
     def close(self) -> None:
         """Look no more, and take it away. Showing it again makes it anew."""
-        self._views.nobody()
-        self._beat.hurry()
+        self._views.clear()
+        self._polling.wake()
         super().close()
         self.leaving, self._picture_id = False, ""
         self.__dict__.pop("_repr_mimebundle_", None)  # ipywidgets would never show it again

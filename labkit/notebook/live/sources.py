@@ -1,25 +1,25 @@
 """What a live figure shows: a query, the dashboard, or whatever a function draws."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from textwrap import shorten
 from types import ModuleType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import pandas as pd
 import plotly.graph_objects as go
 
 from labkit.errors import QueryError
-from labkit.notebook.live.asking import Asker
+from labkit.notebook.live.client import LiveClient
 from labkit.notebook.live.history import History
-from labkit.notebook.live.memory import Memory
 from labkit.notebook.live.parts import Drawing, Lines, Part, Picture
+from labkit.notebook.live.query_cache import QueryCache
 from labkit.plotting import charts, dashboard
 from labkit.plotting.panels import Panel
 from labkit.plotting.series import MOST
 from labkit.prometheus.query import Prometheus
 
 Find = Callable[[], Prometheus]
-Function = Callable[[], go.Figure]
 Place = dict[str, Any]
 
 _MOST_POINTS = 600
@@ -27,111 +27,82 @@ _TITLE = 90
 _HEIGHT, _ROW = 270, 28  # px
 
 
-class Source(Protocol):
-    """What to show, as parts, each with its place: `heading`, and `column`, `width` (of 24) and `height` (px)."""
+@dataclass(frozen=True)
+class Source:
+    """What to show, as parts, each with its place: `heading`, and `column`, `width` (of 24) and `height` (px).
+
+    `still` returns the figure as it is known, to be kept where nothing is live. Without a `client`, nothing is asked.
+    """
 
     title: str
-    parts: list[Part]
-    places: list[Place]
-
-    def asker(self) -> Asker | None:
-        """Return who asks Prometheus for it, if anybody has to."""
-
-    def still(self) -> go.Figure:
-        """Return the figure as it is known, to be kept where nothing is live."""
+    parts: Sequence[Part]
+    places: Sequence[Place]
+    still: Callable[[], go.Figure]
+    client: LiveClient | None = None
 
 
-class Words(NamedTuple):
-    """What a query's figure is to say."""
+class Caption(NamedTuple):
+    """The title of a query's figure, by default the query, and the unit of its values."""
 
     title: str = ""
     unit: str = ""
 
 
-UNSAID = Words()
+NO_CAPTION = Caption()
 
 
-def source(what: object, find: Find, every: float, last: float, words: Words = UNSAID) -> Source:
+def source(what: object, find: Find, every: float, last: float, caption: Caption = NO_CAPTION) -> Source:
     """Return the source of what `labkit.live` was given.
 
     Raises:
         QueryError: it is nothing of the kind.
     """
     if isinstance(what, str):
-        return Query(what, find, every, last, words)
-    if what is dashboard or what is dashboard.overview:
-        return Dashboard(find, last)
+        return _query(what, find, every, last, caption)
     if callable(what):
-        return Drawn(what)
+        return _function(what)
     given = what.__name__ if isinstance(what, ModuleType) else repr(what)
     raise QueryError(f"{given} cannot be live; give PromQL, labkit.dashboard, or a function that returns a figure.")
 
 
-class Query:
+def _query(promql: str, find: Find, every: float, last: float, caption: Caption) -> Source:
     """PromQL: one line per series, a point each `every` seconds, or fewer if a window is long."""
+    step = max(round(every * 1e3), round(last * 1e3 / _MOST_POINTS), 1)
+    history = History(promql, step, round(last * 1e3), MOST)
+    title, unit = caption.title or shorten(promql, _TITLE, placeholder=" …"), caption.unit
 
-    def __init__(self, promql: str, find: Find, every: float, last: float, words: Words) -> None:
-        step = max(round(every * 1e3), round(last * 1e3 / _MOST_POINTS), 1)
-        self._find, self._history = find, History(promql, step, round(last * 1e3), MOST)
-        self.title, self._unit = words.title or shorten(promql, _TITLE, placeholder=" …"), words.unit
-        self.parts: list[Part] = [Lines([self._history], lambda: _lean(self.still()))]
-        heading = f"{self.title} ({words.unit})" if words.unit else self.title
-        self.places: list[Place] = [{"title": heading, "legend": True, "height": _HEIGHT}]
+    def still() -> go.Figure:
+        figure, end = charts.line(history.frame(), title=title, unit=unit), history.end
+        return figure.update_xaxes(range=_moments(end - history.span, end)) if end else figure
 
-    def asker(self) -> Asker | None:
-        return Asker(self._find)
-
-    def still(self) -> go.Figure:
-        figure = charts.line(self._history.frame(), title=self.title, unit=self._unit)
-        end = self._history.end
-        return figure.update_xaxes(range=_moments(end - self._history.span, end)) if end else figure
+    place = {"title": f"{title} ({unit})" if unit else title, "legend": True, "height": _HEIGHT}
+    return Source(title, [Lines([history], lambda: _lean(still()))], [place], still, LiveClient(find))
 
 
-class Drawn:
-    """A function that returns a figure: called at every look, in the figure's own thread."""
+def _function(function: Callable[[], object]) -> Source:
+    """A function that returns a figure: called at every update, in the figure's own thread."""
+    title = getattr(function, "__name__", "figure").replace("_", " ")
 
-    def __init__(self, function: Function) -> None:
-        self._function = function
-        self.title = getattr(function, "__name__", "figure").replace("_", " ")
-        self._drawn: go.Figure | None = None
-        self.parts: list[Part] = [Drawing(self._draw)]
-        self.places: list[Place] = [{}]
-
-    def asker(self) -> Asker | None:
-        return None
-
-    def still(self) -> go.Figure:
-        return self._drawn or self._draw()
-
-    def _draw(self) -> go.Figure:
-        figure = self._function()
+    def draw() -> go.Figure:
+        figure = function()
         if not isinstance(figure, go.Figure):
-            raise QueryError(f"{self.title} returned {type(figure).__name__}, not a plotly figure.")
-        self._drawn = figure
+            raise QueryError(f"{title} returned {type(figure).__name__}, not a plotly figure.")
         return figure
 
+    part = Drawing(draw)
+    return Source(title, [part], [{}], lambda: part.figure or draw())
 
-class Dashboard:
+
+def dashboard_source(find: Find, last: float) -> Source:
     """All panels of the dashboard, arranged as in Grafana."""
+    cache, panels = QueryCache(find(), last), dashboard.panels()
 
-    title = "Dashboard"
-
-    def __init__(self, find: Find, last: float) -> None:
-        self._find, self._memory = find, Memory(find(), last)
-        self._last = last
-        self.parts: list[Part] = [self._part(panel) for panel in dashboard.panels()]
-        self.places = _places(dashboard.panels())
-
-    def asker(self) -> Asker | None:
-        return Asker(self._find)
-
-    def still(self) -> go.Figure:
-        return dashboard.overview(self._memory, self._last)
-
-    def _part(self, panel: Panel) -> Part:
-        histories = self._memory.of(panel)
+    def part(panel: Panel) -> Part:
         kind = Lines if panel.kind == "timeseries" else Picture
-        return kind(histories, lambda: _small(panel, dashboard.figure(panel, self._memory, self._last)))
+        return kind(cache.of(panel), lambda: _small(panel, dashboard.figure(panel, cache, last)))
+
+    parts = [part(panel) for panel in panels]
+    return Source("Dashboard", parts, _places(panels), lambda: dashboard.overview(cache, last), LiveClient(find))
 
 
 def _moments(*times: int) -> list[pd.Timestamp]:

@@ -20,7 +20,7 @@ from labkit.notebook.magics.arguments import split_options
 from labkit.notebook.magics.cursor_context import VARIABLE_TYPED, CursorContext, cursor_context
 from labkit.notebook.magics.redis_names import RedisNames
 from labkit.notebook.magics.template import REGEX, escaped, regex
-from labkit.prometheus.metadata import Catalogue
+from labkit.prometheus.metadata import Metadata
 from labkit.prometheus.promql import AGGREGATIONS, FUNCTIONS, KEYWORDS
 
 IDENTIFIER = "labkit"
@@ -44,7 +44,7 @@ class Completion:
     def __init__(self, shell: InteractiveShell, options: Mapping[str, Sequence[str]]) -> None:
         self._shell, self._options = shell, options
         # One each, as long as it is the same lab.
-        self._catalogue, self._redis_names = lru_cache(1)(Catalogue), lru_cache(1)(RedisNames)
+        self._metadata, self._redis_names = lru_cache(1)(Metadata), lru_cache(1)(RedisNames)
 
     @completion_matcher(priority=_PRIORITY, identifier=IDENTIFIER, api_version=2)  # type: ignore[untyped-decorator]  # IPython's
     def match(self, context: CompletionContext) -> SimpleMatcherResult:
@@ -122,13 +122,13 @@ class Completion:
             return _kind("duration", _WINDOWS)
         if context.kind == "variable":
             return self._variables()
-        catalogue = _of_the_lab("prometheus", self._catalogue)
+        metadata = _of_the_lab("prometheus", self._metadata)
         if context.kind == "expression":
-            known = _kind("metric", catalogue.metrics() if catalogue else ())
+            known = _kind("metric", metadata.metrics() if metadata else ())
             return known + _kind("function", sorted((*AGGREGATIONS, *FUNCTIONS))) + _kind("keyword", sorted(KEYWORDS))
-        if catalogue is None:
+        if metadata is None:
             return []
-        return _values(catalogue, context) if context.kind == "value" else _labels(catalogue, context)
+        return _values(metadata, context) if context.kind == "value" else _labels(metadata, context)
 
     def _variables(self) -> Names:
         return _kind("variable", (name for name in self._shell.user_ns if not name.startswith("_")))
@@ -189,15 +189,15 @@ def _lab(words: str) -> tuple[str, Names]:
     return fragment, _kind("option", suggestions(earlier.split()))
 
 
-def _labels(catalogue: Catalogue, context: CursorContext) -> Names:
+def _labels(metadata: Metadata, context: CursorContext) -> Names:
     given = {matcher.label for selector in context.selectors for matcher in selector.matchers}
-    found = [label for selector in context.selectors for label in catalogue.labels(str(selector))]
+    found = [label for selector in context.selectors for label in metadata.labels(str(selector))]
     taken = given if context.kind == "label" else set()
-    return _kind("label", (label for label in dict.fromkeys(found or catalogue.labels()) if label not in taken))
+    return _kind("label", (label for label in dict.fromkeys(found or metadata.labels()) if label not in taken))
 
 
-def _values(catalogue: Catalogue, context: CursorContext) -> Names:
-    values = catalogue.values(context.label, str(context.selectors[0]))
+def _values(metadata: Metadata, context: CursorContext) -> Names:
+    values = metadata.values(context.label, str(context.selectors[0]))
     plain = [regex(value) for value in values] if context.operator in REGEX else values
     # Between ` and ` nothing is escaped, so that a value with a ` cannot stand there.
     return _kind(

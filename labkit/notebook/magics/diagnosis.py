@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 
 from labkit.errors import QueryError
-from labkit.prometheus.metadata import Catalogue
+from labkit.prometheus.metadata import Metadata
 from labkit.prometheus.promql import Matcher, Selector, selectors
 from labkit.prometheus.query import Prometheus
 
@@ -30,14 +30,12 @@ def explain(prometheus: Prometheus, promql: str, *, at: float, last: str | None 
         at: the moment of the answer, or the end of its time, in seconds since 1970.
         last: the time it looked back over, if it did.
     """
-    catalogue = Catalogue(prometheus.url, timeout=_TIMEOUT)
+    metadata = Metadata(prometheus.url, timeout=_TIMEOUT)
     try:
-        parts = [reason for part in selectors(promql) for reason in _Part(prometheus, catalogue, part, at, last).why()]
+        parts = [reason for part in selectors(promql) for reason in _Part(prometheus, metadata, part, at, last).why()]
         down = _down(prometheus, at)
     except QueryError as error:
         return [str(error)]
-    finally:
-        catalogue.close()
     return list(dict.fromkeys([*parts, *down])) or [_LEAVES_NOTHING]
 
 
@@ -51,9 +49,9 @@ class _Part:
     """One selector of the query, and what Prometheus says about it."""
 
     def __init__(
-        self, prometheus: Prometheus, catalogue: Catalogue, selector: Selector, at: float, last: str | None
+        self, prometheus: Prometheus, metadata: Metadata, selector: Selector, at: float, last: str | None
     ) -> None:
-        self._prometheus, self._catalogue, self._selector, self._at = prometheus, catalogue, selector, at
+        self._prometheus, self._metadata, self._selector, self._at = prometheus, metadata, selector, at
         self._last, self._span = last, last or selector.window
 
     def why(self) -> Iterator[str]:
@@ -62,7 +60,7 @@ class _Part:
         yield from found or [*self._no_samples()] or [*self._too_few()]
 
     def _no_metric(self) -> Iterator[str]:
-        name, known = self._selector.metric, self._catalogue.metrics()
+        name, known = self._selector.metric, self._metadata.metrics()
         if not known:
             yield "Prometheus has no metric at all yet: it is new, or nothing was scraped."
         elif name and name not in known:
@@ -73,17 +71,17 @@ class _Part:
         for matcher in self._selector.matchers:
             if _matches_nothing(matcher):
                 continue
-            values = self._catalogue.values(matcher.label, self._selector.metric)
+            values = self._metadata.values(matcher.label, self._selector.metric)
             if not values:
-                labels = self._catalogue.labels(self._selector.metric)
+                labels = self._metadata.labels(self._selector.metric)
                 yield f"{self._name} has no label {matcher.label}. It has: {_listed(labels)}."
-            elif not self._catalogue.values(matcher.label, str(Selector(self._selector.metric, (matcher,)))):
+            elif not self._metadata.values(matcher.label, str(Selector(self._selector.metric, (matcher,)))):
                 near = get_close_matches(matcher.value, values, n=3)
                 shown = near + [value for value in values if value not in near]
                 yield f"No series of {self._name} has {matcher}. Values of {matcher.label}: {_listed(shown)}."
 
     def _no_series(self) -> Iterator[str]:
-        if not self._catalogue.labels(str(self._selector)):
+        if not self._metadata.labels(str(self._selector)):
             conditions = ", ".join(map(str, self._selector.matchers))
             yield f"Each of {conditions} is true for some series of {self._name}, but no series has all of them."
 
@@ -116,7 +114,7 @@ class _Part:
 
     def _distance(self) -> float | None:
         """How often the target of the series is scraped, in seconds."""
-        jobs = self._catalogue.values("job", str(self._selector))
+        jobs = self._metadata.values("job", str(self._selector))
         known = (self._prometheus.scrape_interval(job) for job in jobs)
         return next((interval for interval in known if interval), None)
 

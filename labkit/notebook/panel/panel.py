@@ -89,8 +89,8 @@ class ControlPanel(Shown):
 
     def stop(self) -> None:
         """Look no more, until somebody comes to look."""
-        self._views.nobody()
-        self._beat.hurry()
+        self._views.clear()
+        self._polling.wake()
 
     def _read(self) -> dict[str, Any]:
         stack = Stack.running(self._home, name=self._name)
@@ -123,7 +123,7 @@ class ControlPanel(Shown):
         self.keep()
 
     def _look_again(self) -> None:
-        self._beat.hurry()
+        self._polling.wake()
 
     # Doing -----------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import httpx
 import redis
 
-from labkit.prometheus.frames import MALFORMED
+from labkit.errors import QueryError
+from labkit.prometheus.client import MALFORMED, Client
 from labkit.stack import ServiceStatus
 
 EVENTS = ("joined", "looked_around", "served", "left")
@@ -106,7 +107,7 @@ def _safely(ask: Callable[[str, str], Answer], row: ServiceStatus, event: str) -
         return None
     try:
         return ask(row.url, event)
-    except (httpx.HTTPError, redis.RedisError, OSError, RecursionError, *MALFORMED):
+    except (httpx.HTTPError, redis.RedisError, QueryError, OSError, RecursionError, *MALFORMED):
         return None
 
 
@@ -130,7 +131,7 @@ def _on_page(page: str, name: str) -> float | None:
 
 def _ask_prometheus(url: str, event: str) -> Answer:
     query = f'label_replace(sum(user_events{{event="{event}"}}), "is", "value", "", "") or sum({_BATCHES})'
-    result = _get(f"{url}/api/v1/query", {"query": query}).json()["data"]["result"]
+    result = Client(url, TIMEOUT, grace=0).instant(query, time())["data"]["result"]
     told = {line["metric"].get("is", "batches"): float(line["value"][1]) for line in result}
     return Answer(told.get("value"), told.get("batches"))
 

@@ -29,7 +29,7 @@ def test_a_shown_figure_works_and_carries_its_picture(kernel: Kernel) -> None:
     assert {WIDGET, SVG, "text/plain"} <= set(shown)
     assert "labkit-still" in shown[SVG]
     assert kernel.run("print(threads(), figure.working)")["text"] == "1 True\n"
-    assert kernel.run("before = figure._looking._number; wait(lambda: figure._looking._number > before + 3)")[
+    assert kernel.run("before = figure._updates._number; wait(lambda: figure._updates._number > before + 3)")[
         "text"
     ].endswith("so it is\n")
 
@@ -77,11 +77,11 @@ def test_it_says_why_nothing_comes_and_recovers(kernel: Kernel) -> None:
 
 def test_views_that_are_gone_or_silent_end_it(kernel: Kernel) -> None:
     """A view that says farewell, and one that was not heard of for long: then nobody looks, and nobody works."""
-    kernel.run(f"from labkit.notebook.live import attendance\nfigure = {QUERY}\nfigure", cell="a")
+    kernel.run(f"from labkit.notebook.live import viewers\nfigure = {QUERY}\nfigure", cell="a")
     kernel.run("tell = lambda what: figure._told(None, {'do': what, 'view': 'v', 'has': True}, None)\ntell('here')")
     assert kernel.run("tell('gone'); wait(lambda: threads() == 0)")["text"] == "so it is\n"
     # While a cell runs, a view cannot be heard, and is not forgotten.
-    patience = "attendance.FORGOTTEN_AFTER = attendance.HEARD_AFTER = 0"
+    patience = "viewers.FORGOTTEN_AFTER = viewers.HEARD_AFTER = 0"
     assert kernel.run(f"{patience}; tell('here'); time.sleep(1); print(threads())")["text"] == "1\n"
     wait_until(lambda: kernel.run("print(threads())")["text"] == "0\n", "the end of the thread")
 

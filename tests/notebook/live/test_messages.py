@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 import labkit
 from labkit import dashboard, plot
 from labkit.notebook.live.history import History
-from labkit.notebook.live.looking import Looking
 from labkit.notebook.live.parts import Lines
-from labkit.notebook.live.sources import Words, source
+from labkit.notebook.live.sources import Caption, dashboard_source, source
+from labkit.notebook.live.update_stream import UpdateStream
 from labkit.plotting.series import MOST
 from labkit.prometheus.query import Prometheus
 from tests.notebook.live.browser import Page
@@ -23,8 +23,8 @@ SETTLED = 0.3  # s
 END = START + STEP * STEPS
 
 
-def look(prometheus: Prometheus, what: object = "seen", last: float = 60) -> Looking:
-    return Looking(source(what, lambda: prometheus, 1, last))
+def look(prometheus: Prometheus, what: object = "seen", last: float = 60) -> UpdateStream:
+    return UpdateStream(source(what, lambda: prometheus, 1, last))
 
 
 @settings(max_examples=30, deadline=None)
@@ -44,26 +44,26 @@ def test_points_asked_for_one_by_one_are_those_asked_for_at_once(prometheus: Pro
 
 def test_a_point_is_asked_for_and_sent_once(prometheus: Prometheus) -> None:
     """A second later, one point for each line goes to the browser, and nothing if no time has passed."""
-    looking = look(prometheus, last=60)
-    looking.ask(START + 60)
-    looking.whole()
-    looking.ask(START + 61)
-    message = looking.change()
+    updates = look(prometheus, last=60)
+    updates.ask(START + 60)
+    updates.whole()
+    updates.ask(START + 61)
+    message = updates.change()
     assert message
     at = (START + 60) * 1000
     assert message["parts"][0]["extend"] == [[0, [at], [144.0], 61], [1, [at], [144.0], 61], [2, [at], [144.0], 61]]
     assert len(json.dumps(message)) < 300
-    looking.ask(START + 61)
-    assert looking.change() is None
+    updates.ask(START + 61)
+    assert updates.change() is None
 
 
 def test_lines_begin_break_and_end(prometheus: Prometheus) -> None:
     """A new series gets a line, an absence a gap, and what is over leaves with the window."""
-    looking, page = look(prometheus), Page()
+    updates, page = look(prometheus), Page()
     seen: dict[str, set[int]] = {}
     for moment in range(START + 5, END, 5):
-        looking.ask(moment + SETTLED)
-        page.take(looking.change() if page.parts else looking.whole())
+        updates.ask(moment + SETTLED)
+        page.take(updates.change() if page.parts else updates.whole())
         for name in page.lines():
             seen.setdefault(name, set()).add(moment)
     assert set(seen) - {"value", "seen"} == set(LIVES)
@@ -75,10 +75,10 @@ def test_lines_begin_break_and_end(prometheus: Prometheus) -> None:
 
 def test_an_absence_is_a_gap(prometheus: Prometheus) -> None:
     """The line breaks where the series had no samples, although it was extended across."""
-    looking, page = look(prometheus, 'seen{life="breaks"}', last=200), Page()
+    updates, page = look(prometheus, 'seen{life="breaks"}', last=200), Page()
     for moment in range(START + 60, START + 240):
-        looking.ask(moment + SETTLED)
-        page.take(looking.change() if page.parts else looking.whole())
+        updates.ask(moment + SETTLED)
+        page.take(updates.change() if page.parts else updates.whole())
     (points,) = page.lines().values()
     (gap,) = [place for place, (_, value) in enumerate(points) if value is None]
     # Prometheus 3 shows a last sample for a hair less than 8 s, Prometheus 2 for all of them.
@@ -91,32 +91,32 @@ def test_a_function_is_sent_when_it_draws_something_else(prometheus: Prometheus)
     import plotly.graph_objects as go
 
     heights = iter([1, 1, 2])
-    looking = look(prometheus, lambda: go.Figure(go.Bar(y=[next(heights)])))
-    looking.ask(0)
-    looking.whole()
-    looking.ask(1)
-    assert looking.change() is None
-    looking.ask(2)
-    message = looking.change()
+    updates = look(prometheus, lambda: go.Figure(go.Bar(y=[next(heights)])))
+    updates.ask(0)
+    updates.whole()
+    updates.ask(1)
+    assert updates.change() is None
+    updates.ask(2)
+    message = updates.change()
     assert message
     assert json.loads(message["parts"][0]["figure"])["data"][0]["y"] == [2]
 
 
 def test_the_dashboard_has_every_panel_and_extends_its_lines(prometheus: Prometheus) -> None:
     """Each panel is a part of the page; a scrape later, the lines are longer and were not drawn again."""
-    shown, page = source(dashboard, lambda: prometheus, 1, 60), Page()
-    looking = Looking(shown)
-    looking.ask(END)
-    page.take(looking.whole())
+    shown, page = dashboard_source(lambda: prometheus, 60), Page()
+    updates = UpdateStream(shown)
+    updates.ask(END)
+    page.take(updates.whole())
     assert len(page.parts) == len(shown.places) == len(dashboard.panels())
-    looking.ask(END + 15)
-    page.take(looking.change())
+    updates.ask(END + 15)
+    page.take(updates.change())
     assert page.extended >= 1
 
 
 def test_a_query_may_have_a_title_and_a_unit(prometheus: Prometheus) -> None:
     """On the page, and in the figure that is kept where nothing is live; without them, the query is the title."""
-    titled = source("seen", lambda: prometheus, 1, 60, Words("What was seen", "things"))
+    titled = source("seen", lambda: prometheus, 1, 60, Caption("What was seen", "things"))
     assert titled.places[0]["title"] == "What was seen (things)"
     assert "What was seen" in titled.still().layout.title.text
     assert titled.still().layout.yaxis.title.text == "things"

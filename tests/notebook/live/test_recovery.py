@@ -7,8 +7,8 @@ import pytest
 
 import labkit
 from labkit.errors import QueryError
-from labkit.notebook.live.looking import Looking
 from labkit.notebook.live.sources import source
+from labkit.notebook.live.update_stream import UpdateStream
 from labkit.prometheus.query import Prometheus
 from tests.notebook.live.browser import Page
 from tests.notebook.live.conftest import START
@@ -27,16 +27,16 @@ def mortal(tmp_path: Path) -> Iterator[PrometheusServer]:
 def test_another_prometheus_is_found_and_nothing_is_missing(mortal: PrometheusServer, server: PrometheusServer) -> None:
     """A lab that comes back on other ports is asked for all that came meanwhile."""
     urls = [mortal.url]
-    looking, page = Looking(source("seen", lambda: Prometheus(urls[-1]), 1, 60)), Page()
-    looking.ask(START + 30)
-    page.take(looking.whole())
+    updates, page = UpdateStream(source("seen", lambda: Prometheus(urls[-1]), 1, 60)), Page()
+    updates.ask(START + 30)
+    page.take(updates.whole())
     mortal.process.terminate()
     mortal.process.wait(10)
     with pytest.raises(QueryError, match="No Prometheus answers"):
-        looking.ask(START + 40)
+        updates.ask(START + 40)
     urls.append(server.url)
-    looking.ask(START + 50)
-    page.take(looking.change())
+    updates.ask(START + 50)
+    page.take(updates.change())
     assert page.parts[0]["layout"]["xaxis"]["range"][1] == (START + 49) * 1000
     assert {"always", "breaks"} <= {name.split(" · ")[-1] for name in page.lines()}
 
@@ -46,7 +46,7 @@ def test_what_cannot_be_live_is_refused(prometheus: Prometheus) -> None:
     with pytest.raises(QueryError, match="parse error"):
         labkit.live("rate(", prometheus=prometheus)
     with pytest.raises(QueryError, match="42 cannot be live"):
-        labkit.live(42, prometheus=prometheus)
+        labkit.live(42, prometheus=prometheus)  # type: ignore[arg-type]
     with pytest.raises(QueryError, match="not a plotly figure"):
         labkit.live(lambda: 42, prometheus=prometheus)
     with pytest.raises(QueryError, match="not a valid duration"):

@@ -1,6 +1,5 @@
 """A Prometheus whose past is known, a lab, and a shell of IPython with the magics loaded."""
 
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,16 +68,6 @@ def blank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Prometheu
     monkeypatch.setattr(prometheus_server, "CONFIG", "scrape_configs: []")
     server = PrometheusServer(tmp_path, "# EOF\n")
     yield server
-    server.close()
-
-
-@pytest.fixture
-def hanging(tmp_path: Path) -> Iterator[PrometheusServer]:
-    """A Prometheus that was stopped in its tracks: its port is open, and nothing answers."""
-    server = PrometheusServer(tmp_path, "# EOF\n")
-    server.process.send_signal(signal.SIGSTOP)
-    yield server
-    server.process.send_signal(signal.SIGCONT)
     server.close()
 
 

@@ -68,14 +68,14 @@ class Cells:
 CELLS = Cells()
 
 
-class Attendance:
+class Viewers:
     """The views of one figure. May be used from several threads."""
 
     def __init__(self) -> None:
         self._heard: dict[str, float] = {}
         self._lock = Lock()
 
-    def here(self, view: str) -> bool:
+    def add(self, view: str) -> bool:
         """Note that a view is there; return whether it is new."""
         with self._lock:
             new = view not in self._heard
@@ -84,11 +84,11 @@ class Attendance:
             self._heard[view] = monotonic()
             return new
 
-    def gone(self, view: str) -> None:
+    def remove(self, view: str) -> None:
         with self._lock:
             self._heard.pop(view, None)
 
-    def nobody(self) -> None:
+    def clear(self) -> None:
         """Forget all of them."""
         with self._lock:
             self._heard.clear()

@@ -8,10 +8,10 @@ from weakref import WeakMethod
 NAME = "labkit-live"
 
 
-class Beat:
+class PollingThread:
     """Calls the method `work` every `every` seconds in a thread, as long as the quick method `wanted` says so.
 
-    It keeps neither of them, nor their object, alive.
+    It holds only weak references to them.
     """
 
     def __init__(self, work: Callable[[], None], wanted: Callable[[], bool], every: float) -> None:
@@ -20,19 +20,19 @@ class Beat:
         self._thread: Thread | None = None
 
     @property
-    def alive(self) -> bool:
+    def running(self) -> bool:
         return self._thread is not None
 
     def start(self) -> None:
-        """Let it beat; one thread at a time does."""
+        """Start the thread, unless it runs."""
         with self._lock:
             if self._thread is None:
                 # A daemon: nobody waits for it at the end of a kernel.
                 self._thread = Thread(target=self._run, name=NAME, daemon=True)
                 self._thread.start()
 
-    def hurry(self) -> None:
-        """Do not wait for the next beat."""
+    def wake(self) -> None:
+        """Work at once instead of at the next time."""
         self._wake.set()
 
     def _run(self) -> None:

@@ -9,13 +9,13 @@ import pytest
 from requests.auth import _basic_auth_str
 
 from labkit.errors import QueryError
-from labkit.notebook.live.asking import Asker
-from labkit.prometheus.metadata import Catalogue
+from labkit.notebook.live.client import LiveClient
+from labkit.prometheus.metadata import Metadata
 from labkit.prometheus.query import Prometheus
 from tests.notebook.live.conftest import START
 from tests.prometheus.prometheus_server import PrometheusServer
 
-RANGE = ("seen", START * 1000, (START + 60) * 1000, 5000)
+RANGE = ("seen", START, START + 60, 5)
 
 
 class Guard(BaseHTTPRequestHandler):
@@ -63,34 +63,34 @@ def guard(server: PrometheusServer) -> Iterator[str]:
 def test_credentials_go_with_the_first_request(guard: str) -> None:
     """Once each, from a live figure, a query and the completion: nobody is asked without, and asked again with."""
     url = f"http://me:s%20p%40ce@{guard}"
-    asker = Asker(lambda: Prometheus(url))
-    assert [len(asker.range(*RANGE)["data"]["result"]) for _ in range(3)] == [3, 3, 3]
+    client = LiveClient(lambda: Prometheus(url))
+    assert [len(client.range(*RANGE)["data"]["result"]) for _ in range(3)] == [3, 3, 3]
     assert Guard.seen == [200] * 3
     assert len(Prometheus(url).query("1")) == 1
-    assert Catalogue(url, timeout=5).metrics() != []
+    assert Metadata(url, timeout=5).metrics() != []
     assert Guard.seen == [200] * 5
 
 
 def test_wrong_credentials_are_not_sent_every_second(guard: str) -> None:
     """One try, and then a pause with the same words: many servers lock out who goes on."""
-    asker = Asker(lambda: Prometheus(f"http://me:wrong@{guard}"))
+    client = LiveClient(lambda: Prometheus(f"http://me:wrong@{guard}"))
     for _ in range(5):
         with pytest.raises(QueryError, match=r"wants other credentials \(401 Unauthorized\)") as error:
-            asker.range(*RANGE)
+            client.range(*RANGE)
         assert "wrong" not in str(error.value)
     assert Guard.seen == [401]
 
 
 def test_a_server_that_moved_is_followed(guard: str) -> None:
     """With the credentials, and without a second question."""
-    asker = Asker(lambda: Prometheus(f"http://me:s%20p%40ce@{guard}/moved"))
-    assert len(asker.range(*RANGE)["data"]["result"]) == 3
+    client = LiveClient(lambda: Prometheus(f"http://me:s%20p%40ce@{guard}/moved"))
+    assert len(client.range(*RANGE)["data"]["result"]) == 3
     assert Guard.seen == [302, 200]
 
 
 def test_a_refused_query_is_asked_once(guard: str) -> None:
     """What is wrong with it is known from the first answer."""
-    asker = Asker(lambda: Prometheus(f"http://me:s%20p%40ce@{guard}"))
+    client = LiveClient(lambda: Prometheus(f"http://me:s%20p%40ce@{guard}"))
     with pytest.raises(QueryError, match="parse error"):
-        asker.range("rate(", *RANGE[1:])
+        client.range("rate(", *RANGE[1:])
     assert len(Guard.seen) == 1

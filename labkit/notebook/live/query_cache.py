@@ -1,4 +1,4 @@
-"""Prometheus as it is remembered: the dashboard draws from this, and nothing is asked for twice."""
+"""The answers to the dashboard's queries, kept: it draws from them, and nothing is asked for twice."""
 
 import pandas as pd
 
@@ -8,7 +8,7 @@ from labkit.plotting.panels import Panel, Window, choose, substitute
 from labkit.prometheus.query import Duration, Moment, Prometheus
 
 
-class Memory(Prometheus):
+class QueryCache(Prometheus):
     """Answers the dashboard's queries from histories, which others keep up to date."""
 
     def __init__(self, prometheus: Prometheus, last: float) -> None:
@@ -32,7 +32,7 @@ class Memory(Prometheus):
         step: Duration = "5s",  # noqa: ARG002
         end: Moment | None = None,  # noqa: ARG002
     ) -> pd.DataFrame:
-        """Return what is remembered of one of the dashboard's queries."""
+        """Return what is known of one of the dashboard's queries."""
         return self._histories[promql].frame()
 
     def scrape_interval(self, job: str) -> float | None:  # noqa: ARG002  the dashboard knows one job

@@ -7,12 +7,11 @@ from labkit.notebook.live.sources import Source
 Message = dict[str, Any]
 
 
-class Looking:
-    """Looks at a source, and says what changed. Not for several threads at a time."""
+class UpdateStream:
+    """What changed of a source since the last message. Not for several threads at a time."""
 
     def __init__(self, source: Source) -> None:
-        self.source, self._asker = source, source.asker()
-        self._number = 0
+        self.source, self._number = source, 0
 
     def ask(self, now: float) -> None:
         """Learn what is new at `now`, in seconds since 1970. What is learnt before an error is not lost.
@@ -22,7 +21,7 @@ class Looking:
             Exception: what a function that draws has raised.
         """
         for part in self.source.parts:
-            part.ask(self._asker, now)
+            part.ask(self.source.client, now)
 
     def change(self) -> Message | None:
         """Return what is new since the last message, None if nothing is."""
