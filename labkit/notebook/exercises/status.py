@@ -46,8 +46,8 @@ def collected(path: Path) -> Course:
     """
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
-        return {notebook: {name: Attempt(**one) for name, one in tried.items()} for notebook, tried in held.items()}
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        return {notebook: progress.from_json(tried) for notebook, tried in held.items()}
+    except progress.UNREADABLE as error:
         raise LabkitError(f"{path} is not what `labkit course --json` prints: {error}") from None
 
 

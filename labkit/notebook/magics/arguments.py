@@ -1,4 +1,4 @@
-"""How the line of a magic is read: words, options around a query, moments. Wrong ones raise UsageError."""
+"""How the line of a magic is read: words, options around a query, times. Wrong ones raise UsageError."""
 
 import re
 import shlex
@@ -16,7 +16,7 @@ from labkit.prometheus.promql import tokens
 _FLAGS = ("--table", "--plot")
 _OPENING, _CLOSING = ("(", "[", "{"), (")", "]", "}")
 _VALUE = r"\{\{\s*\w+\s*\}\}|\"[^\"]*\"|'[^']*'|\S+"
-# The year 5138: whoever is beyond it thinks in milliseconds.
+# The year 5138: whatever is beyond it is in milliseconds.
 _LAST = 1e11
 _OPTION = re.compile(rf"--[\w-]+(?:=(?:{_VALUE})?)?")
 
@@ -77,13 +77,12 @@ def require_known(words: Sequence[str], known: Sequence[str], magic: str) -> Non
 
 def _nearest(option: str, known: Sequence[str]) -> str:
     name = option.partition("=")[0]
-    return next((each for each in known if each.startswith(name)), "") or next(
-        iter(get_close_matches(name, known, n=1)), ""
-    )
+    begun = [each for each in known if each.startswith(name)]
+    return next(iter(begun or get_close_matches(name, known, n=1)), "")
 
 
 def parse_time(text: str) -> float:
-    """Return a moment as seconds since 1970: such a number, an ISO time (UTC unless it says so), or -5m."""
+    """Return a time as seconds since 1970: such a number, an ISO time (UTC unless it says so), or -5m."""
     from labkit.prometheus.query import seconds
 
     if text.startswith("-"):

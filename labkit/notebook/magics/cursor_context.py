@@ -1,4 +1,4 @@
-"""Where in a query somebody is typing, and so what may stand there."""
+"""Where in a query the cursor is, and so what may stand there."""
 
 import re
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ class CursorContext:
 
 
 def cursor_context(query: str, cursor: int) -> CursorContext:
-    """Return the place of the cursor in a query, given as the number of characters before it."""
+    """Return what is being typed in a query; `cursor` is the number of characters before it."""
     before = query[:cursor]
     pieces = tokens(before)
     last = pieces[-1] if pieces and pieces[-1].end == len(before) else None
@@ -46,33 +46,27 @@ def cursor_context(query: str, cursor: int) -> CursorContext:
     if last and last.kind == "string":
         return CursorContext("nothing", _word(before)) if _CLOSED.fullmatch(last.text) else _in_string(before, pieces)
     typed = last.text if last and last.kind in {"word", "number"} else ""
-    return _after(
-        [piece for piece in pieces if piece.kind != "comment" and piece.end <= len(before) - len(typed)], query, typed
-    )
+    begun = len(before) - len(typed)
+    return _after([piece for piece in pieces if piece.kind != "comment" and piece.end <= begun], query, typed)
 
 
 def _after(pieces: Sequence[Token], query: str, typed: str) -> CursorContext:
-    """The place of a word, or of nothing yet, after these tokens."""
-    previous = pieces[-1].text if pieces else ""
-    bracket = _open_bracket(pieces)
-    if previous.lower() == "offset" or (bracket >= 0 and pieces[bracket].text == "["):
+    """The context of a word, or of nothing yet, after these tokens."""
+    previous, bracket = pieces[-1].text if pieces else "", _open_bracket(pieces)
+    opened = pieces[bracket].text if bracket >= 0 else ""
+    if previous.lower() == "offset" or opened == "[":
         return CursorContext("window", typed)
-    if typed[:1].isdigit():
+    if typed[:1].isdigit() or (opened == "{" and previous not in {"{", ","}):
         return CursorContext("nothing", typed)
-    if bracket < 0:
-        return CursorContext("expression", typed)
-    if pieces[bracket].text == "{":
-        return (
-            CursorContext("label", typed, _selector(pieces, bracket))
-            if previous in {"{", ","}
-            else CursorContext("nothing", typed)
-        )
-    grouping = bracket > 0 and pieces[bracket - 1].text.lower() in GROUPING
-    return CursorContext("grouping", typed, tuple(selectors(query))) if grouping else CursorContext("expression", typed)
+    if opened == "{":
+        return CursorContext("label", typed, _selector(pieces, bracket))
+    if bracket > 0 and pieces[bracket - 1].text.lower() in GROUPING:
+        return CursorContext("grouping", typed, tuple(selectors(query)))
+    return CursorContext("expression", typed)
 
 
 def _in_string(before: str, pieces: Sequence[Token]) -> CursorContext:
-    """The place in a string that is not closed yet: a label's value, or anything."""
+    """The context in a string that is not closed yet: a label's value, or anything."""
     kept = [piece for piece in pieces if piece.kind != "comment"]
     bracket = _open_bracket(kept[:-1])
     if len(kept) < 4 or bracket < 0 or kept[bracket].text != "{" or kept[-2].text not in OPERATORS:
@@ -98,11 +92,11 @@ def _selector(pieces: Sequence[Token], bracket: int) -> tuple[Selector, ...]:
 
 
 def _open_bracket(pieces: Sequence[Token]) -> int:
-    """The place of the innermost bracket that is open after these tokens, or -1."""
+    """The index of the innermost bracket that is open after these tokens, or -1."""
     opened: list[int] = []
-    for place, piece in enumerate(pieces):
+    for index, piece in enumerate(pieces):
         if piece.text in _OPENING.values():
-            opened.append(place)
+            opened.append(index)
         elif opened and pieces[opened[-1]].text == _OPENING.get(piece.text):
             opened.pop()
     return opened[-1] if opened else -1

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, line_cell_magic, line_magic, magics_class, no_var_expand
-from IPython.core.magic_arguments import MagicArgumentParser, argument, magic_arguments
+from IPython.core.magic_arguments import argument, magic_arguments
 from IPython.display import display
 
 from labkit.errors import LabkitError
@@ -26,7 +26,7 @@ from labkit.notebook.magics import request
 from labkit.notebook.magics.arguments import parse_time, require_known, split_options, split_words
 from labkit.notebook.magics.completion import Completion, is_ours
 from labkit.notebook.magics.deadline import Deadline
-from labkit.notebook.magics.scope import Scope, of_the_caller
+from labkit.notebook.magics.scope import of_the_caller
 
 if TYPE_CHECKING:
     from labkit.notebook.magics.reply import Reply
@@ -77,7 +77,7 @@ class LabkitMagics(Magics):
                     raise UsageError(f"{query!r} stands beside %%promql; the query is the cell, below it.")
                 more, query = split_options(cell, OPTIONS["promql"])
                 options += more
-            result = self._ask(self._options(options), query)
+            result = self._ask(options, query)
             result.ask(request.PATIENCE)  # here, so that a refusal is told without a traceback
         # A figure has the query as its title, and no place for more.
         if result.plots and len(result) and str(result.remarks):
@@ -110,27 +110,21 @@ class LabkitMagics(Magics):
                 raise UsageError(f"%redis takes one command with one reply, such as `%redis DBSIZE`, not {line!r}.")
             return request.send(_stack().urls["redis"], words)
 
-    def _options(self, options: Sequence[str]) -> dict[str, Any]:
-        parser: MagicArgumentParser = self.promql.parser
-        require_known(options, OPTIONS["promql"], "%promql")
-        found: dict[str, Any] = vars(parser.parse_args(self._filled(options)))
-        return found
-
-    def _ask(self, options: dict[str, Any], promql: str) -> "Result":
+    def _ask(self, words: Sequence[str], promql: str) -> "Result":
         from labkit.notebook.magics.result import Result
         from labkit.notebook.magics.template import expand
         from labkit.prometheus.query import Prometheus
 
+        require_known(words, OPTIONS["promql"], "%promql")
+        options: dict[str, Any] = vars(self.promql.parser.parse_args(self._filled(words)))
         if not promql.strip():
             raise UsageError("There is no query. Write it into the cell below %%promql, or as `%promql EXPR`.")
         name, at = options.pop("to"), options.pop("at")
         if name is not None and not name.isidentifier():
             raise UsageError(f"--to {name}: this cannot be the name of a variable.")
-        expanded = expand(promql, self._variables())
-        url = _stack().urls["prometheus"]
-        result = Result(
-            Prometheus(url, timeout=request.PATIENCE), expanded, at=parse_time(at) if at else None, **options
-        )
+        expanded = expand(promql, of_the_caller(self._shell.user_ns))
+        prometheus = Prometheus(_stack().urls["prometheus"], timeout=request.PATIENCE)
+        result = Result(prometheus, expanded, at=parse_time(at) if at else None, **options)
         if name is not None:
             self._shell.user_ns[name] = result
         return result
@@ -138,11 +132,8 @@ class LabkitMagics(Magics):
     def _filled(self, words: Sequence[str]) -> list[str]:
         from labkit.notebook.magics.template import fill
 
-        variables = self._variables()
+        variables = of_the_caller(self._shell.user_ns)
         return [fill(word, variables) for word in words]
-
-    def _variables(self) -> Scope:
-        return of_the_caller(self._shell.user_ns)
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

@@ -6,7 +6,7 @@ kernels      which kernel runs it
 execution    papermill, in a process of its own
 readers      what of it is for readers: the cells' tags say so
 figures      a figure on the page
-provenance   parameters, versions and machine
+provenance   versions and machine
 pages        an executed notebook as a page
 report       all of it
 ```

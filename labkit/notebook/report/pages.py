@@ -13,7 +13,8 @@ from nbconvert import HTMLExporter
 from plotly.offline import get_plotlyjs
 
 from labkit.notebook.report.figures import figure
-from labkit.notebook.report.provenance import Row, provenance
+from labkit.notebook.report.parameters import Row
+from labkit.notebook.report.provenance import provenance
 from labkit.notebook.report.readers import findings, for_readers, title
 
 _HERE = Path(__file__).parent

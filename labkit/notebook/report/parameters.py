@@ -61,6 +61,9 @@ class Parameter:
         return f"It means: {self.meaning}. Its default is {self.default}." if self.meaning else ""
 
 
+Row = tuple[Parameter, str, bool]
+
+
 def declared(notebook: Path) -> dict[str, Parameter]:
     """Return the parameters that a notebook declares, in its order; none if it has no such cell.
 
@@ -96,6 +99,12 @@ def checked(parameters: dict[str, Parameter], given: Iterable[tuple[str, str]]) 
     if wrong:
         raise LabkitError("\n".join(wrong))
     return values
+
+
+def rows(parameters: dict[str, Parameter], given: dict[str, object]) -> list[Row]:
+    """Return each parameter with its value, as it is shown, and whether that was given."""
+    values = {name: repr(value) for name, value in given.items()}
+    return [(item, values.get(name, item.default), name in given) for name, item in parameters.items()]
 
 
 def _known(parameters: dict[str, Parameter], name: str) -> Parameter:

@@ -1,11 +1,10 @@
-"""What a reader who doubts a report wants to know: its parameters, versions and machine."""
+"""With what a report was made: versions and machine, for a reader who doubts it."""
 
 import os
 import platform
 import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import NamedTuple
 
 import psutil
 
@@ -13,15 +12,6 @@ from labkit.extras import DISTRIBUTION
 
 _PACKAGES = (DISTRIBUTION, "redis", "pandas", "plotly", "papermill")
 _GIB = 2**30
-
-
-class Row(NamedTuple):
-    """A parameter in the table; `given` is false for a default."""
-
-    name: str
-    value: str
-    meaning: str
-    given: bool
 
 
 def provenance() -> dict[str, dict[str, str]]:
