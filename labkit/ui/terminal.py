@@ -45,14 +45,14 @@ def print_error(text: str) -> None:
 def announce(what: str) -> None:
     """Announce long work on stderr where no bar or spinner shows it: in a pipe."""
     if not sys.stderr.isatty():
-        print(f"{what}…", file=sys.stderr, flush=True)  # noqa: T201  plain, for logs
+        note(f"{what}…")
 
 
 @contextmanager
 def waiting(what: str) -> Iterator[Callable[[str], None]]:
     """Show that work is in progress; pass each long step to the function that this yields."""
     if not sys.stderr.isatty():
-        yield lambda step: print(f"{step}…", file=sys.stderr)  # noqa: T201  plain, for logs
+        yield lambda step: note(f"{step}…")
         return
     from rich.console import Console
 

@@ -1,8 +1,7 @@
 """The widget: what the browser shows and asks for, and the thread that looks while somebody watches."""
 
 from collections.abc import Callable
-from itertools import pairwise
-from pathlib import Path as File
+from pathlib import Path
 from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
@@ -25,6 +24,7 @@ EVERY = 1.0
 TRAFFIC_TIMEOUT = 0.8
 # As long as people need to read a notice, s.
 LEGIBLE = 3.0
+INTERVALS = ("scrape_interval", "flush_interval")
 FAULTS = ("kill", "pause", "resume", "stop", "start")
 
 
@@ -49,8 +49,8 @@ class ControlPanel(Shown):
         notice: the last thing worth saying, with `kind` "news" or "error".
     """
 
-    _esm = SHARED + File(__file__).with_name("panel.js").read_text(encoding="utf-8")
-    _css = File(__file__).with_name("panel.css").read_text(encoding="utf-8")
+    _esm = SHARED + Path(__file__).with_name("panel.js").read_text(encoding="utf-8")
+    _css = Path(__file__).with_name("panel.css").read_text(encoding="utf-8")
     reading: Any = traitlets.Dict().tag(sync=True)
     notice: Any = traitlets.Dict().tag(sync=True)
 
@@ -63,18 +63,14 @@ class ControlPanel(Shown):
         self._jobs = LatestJobQueue(self._complain, self._look_again)
         super().__init__(EVERY)
 
-    # Watching --------------------------------------------------------------------------------------------------
-
     def look(self) -> None:
         """Look at the lab now, and show what is seen; services that hang take a second each."""
         with self._looking:
             notice = self.notice
             try:
                 self.reading = self._read()
-            except (LabkitError, OSError) as error:
-                self.reading = {"lab": False, "why": str(error)}
             except Exception as error:  # whatever somebody wrote into Redis: the next look may go well
-                self.reading = {"lab": False, "why": repr(error)}
+                self.reading = {"lab": False, "why": _message(error, LabkitError, OSError)}
             self._review(notice)
 
     def _review(self, notice: dict[str, Any]) -> None:
@@ -110,10 +106,7 @@ class ControlPanel(Shown):
             "narrow": drawn[1:],
             "says": describe(stages),
             "event": self._event,
-            "options": {
-                "scrape_interval": stack.options.scrape_interval,
-                "flush_interval": stack.options.flush_interval,
-            },
+            "options": {name: getattr(stack.options, name) for name in INTERVALS},
             "traffic": {"highest": HIGHEST_RATE, **_flow(stack), **(self._traffic if "traffic" in busy else {})},
             "busy": busy,
         }
@@ -124,8 +117,6 @@ class ControlPanel(Shown):
 
     def _look_again(self) -> None:
         self._polling.wake()
-
-    # Doing -----------------------------------------------------------------------------------------------------
 
     def _told(self, _: Any, message: dict[str, Any], __: Any) -> None:
         """The browser says something. What takes long is done elsewhere: here, the kernel would wait."""
@@ -139,7 +130,7 @@ class ControlPanel(Shown):
                 self._look_again()
             case {"do": "fault", "service": str(service), "fault": str(fault)} if fault in FAULTS:
                 self._run(service, f"{service}: {fault}", lambda stack: getattr(stack, fault)(service))
-            case {"do": "tune", "option": "scrape_interval" | "flush_interval" as option, "seconds": seconds}:
+            case {"do": "tune", "option": str(option), "seconds": seconds} if option in INTERVALS:
                 self._run("intervals", f"{option} is {seconds} s", lambda stack: stack.tune(**{option: seconds}))
             case {"do": "traffic", "rate": rate, "shape": str(shape)}:
                 self._turn(rate, shape)
@@ -163,10 +154,7 @@ class ControlPanel(Shown):
         self._jobs.submit(subject, done)
 
     def _complain(self, subject: str, error: Exception) -> None:
-        text = str(error) if isinstance(error, LabkitError) else repr(error)
-        self.notice = {"kind": "error", "text": f"{subject}: {text}"}
-
-    # Where no widget runs --------------------------------------------------------------------------------------
+        self.notice = {"kind": "error", "text": f"{subject}: {_message(error, LabkitError)}"}
 
     def still(self) -> Bundle:
         """Return the path as it is now."""
@@ -177,11 +165,15 @@ class ControlPanel(Shown):
         return {**picture, PLAIN: f"The lab's control panel. {told}"}
 
 
+def _message(error: Exception, *ours: type[Exception]) -> str:
+    """An error as text; those that were not made for people are shown with their type."""
+    return str(error) if isinstance(error, ours) else repr(error)
+
+
 def _moved(before: list[StageReading], after: list[StageReading]) -> list[bool]:
     """Whether something came through each arrow since the last look."""
-    grown = [new.value is not None and old.value is not None and new.value > old.value
-             for old, new in zip(before, after, strict=False)]  # fmt: skip
-    return [arrived for _, arrived in pairwise(grown)]
+    pairs = [(old.value, new.value) for old, new in zip(before[1:], after[1:], strict=False)]
+    return [old is not None and new is not None and new > old for old, new in pairs]
 
 
 def _send(stack: Stack, rate: float, shape: str) -> None:
