@@ -138,7 +138,7 @@ def lab(
     from labkit.notebook import course, jupyter
 
     _tell(course.write_course(folder), "course", folder)
-    jupyter.become(folder, port=port, browser=browser)
+    jupyter.exec_jupyterlab(folder, port=port, browser=browser)
 
 
 @app.command()

@@ -17,7 +17,7 @@ def environment() -> dict[str, str]:
     return {name: os.pathsep.join(filter(None, (own, os.environ.get(name)))) for name in paths}
 
 
-def become(folder: Path, *, port: int | None = None, browser: bool = True) -> NoReturn:
+def exec_jupyterlab(folder: Path, *, port: int | None = None, browser: bool = True) -> NoReturn:
     """Let this process become JupyterLab, on the first notebook of the course in `folder`."""
     import_module("jupyterlab")  # says which package is missing while somebody still listens
     command = [sys.executable, "-P", "-m", "jupyterlab", *_options(folder), *([] if browser else ["--no-browser"])]

@@ -22,23 +22,23 @@ class Deadline:
         self.limit, self._began = limit, monotonic()
 
     @property
-    def passed(self) -> float:
+    def elapsed(self) -> float:
         """Seconds since the beginning."""
         return monotonic() - self._began
 
-    def run(self, work: Callable[[], T], *, spare: float = 0.0) -> T:
+    def run(self, work: Callable[[], T], *, reserve: float = 0.0) -> T:
         """Return what `work()` returns, or raise what it raises.
 
         Args:
             work: is left alone when the time is over.
-            spare: seconds to be kept for what comes after it.
+            reserve: seconds to be kept for what comes after it.
 
         Raises:
             TimeoutError: it takes longer than what is left of the limit.
         """
         done: Future[T] = Future()
         Thread(target=_settle, args=(done, work), name=NAME, daemon=True).start()
-        return done.result(max(0.0, self.limit - spare - self.passed))
+        return done.result(max(0.0, self.limit - reserve - self.elapsed))
 
 
 def _settle(done: "Future[T]", work: Callable[[], T]) -> None:

@@ -26,7 +26,7 @@ from labkit.notebook.magics import request
 from labkit.notebook.magics.arguments import parse_time, require_known, split_options, split_words
 from labkit.notebook.magics.completion import Completion, is_ours
 from labkit.notebook.magics.deadline import Deadline
-from labkit.notebook.magics.scope import of_the_caller
+from labkit.notebook.magics.scope import caller_scope
 
 if TYPE_CHECKING:
     from labkit.notebook.magics.reply import Reply
@@ -55,7 +55,7 @@ class LabkitMagics(Magics):
         with _explained():
             words = split_words(line)
             # The other commands wait for services, and say themselves how long.
-            return Deadline(request.PATIENCE).run(lambda: run(words)) if words[:1] == ["status"] else run(words)
+            return Deadline(request.TIMEOUT).run(lambda: run(words)) if words[:1] == ["status"] else run(words)
 
     @no_var_expand
     @magic_arguments()
@@ -78,7 +78,7 @@ class LabkitMagics(Magics):
                 more, query = split_options(cell, OPTIONS["promql"])
                 options += more
             result = self._ask(options, query)
-            result.ask(request.PATIENCE)  # here, so that a refusal is told without a traceback
+            result.ask(request.TIMEOUT)  # here, so that a refusal is told without a traceback
         # A figure has the query as its title, and no place for more.
         if result.plots and len(result) and str(result.remarks):
             display(result.remarks)
@@ -122,8 +122,8 @@ class LabkitMagics(Magics):
         name, at = options.pop("to"), options.pop("at")
         if name is not None and not name.isidentifier():
             raise UsageError(f"--to {name}: this cannot be the name of a variable.")
-        expanded = expand(promql, of_the_caller(self._shell.user_ns))
-        prometheus = Prometheus(_stack().urls["prometheus"], timeout=request.PATIENCE)
+        expanded = expand(promql, caller_scope(self._shell.user_ns))
+        prometheus = Prometheus(_stack().urls["prometheus"], timeout=request.TIMEOUT)
         result = Result(prometheus, expanded, at=parse_time(at) if at else None, **options)
         if name is not None:
             self._shell.user_ns[name] = result
@@ -132,7 +132,7 @@ class LabkitMagics(Magics):
     def _filled(self, words: Sequence[str]) -> list[str]:
         from labkit.notebook.magics.template import fill
 
-        variables = of_the_caller(self._shell.user_ns)
+        variables = caller_scope(self._shell.user_ns)
         return [fill(word, variables) for word in words]
 
 
@@ -164,7 +164,7 @@ def _explained() -> Iterator[None]:
     except LabkitError as error:
         raise UsageError(str(error)) from None
     except TimeoutError:
-        raise UsageError(f"The lab's supervisor did not answer within {request.PATIENCE:g} s.") from None
+        raise UsageError(f"The lab's supervisor did not answer within {request.TIMEOUT:g} s.") from None
 
 
 def _stack() -> "Stack":

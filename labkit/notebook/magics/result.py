@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.errors import QueryError
 from labkit.notebook.magics import highlight
-from labkit.notebook.magics.advice import advice, is_heat
+from labkit.notebook.magics.advice import advice, is_heatmap
 from labkit.notebook.magics.deadline import Deadline
 from labkit.prometheus.query import fitting_step, timestamp
 from labkit.ui.tables import Html
@@ -74,7 +74,7 @@ class Result:
 
         # A query such as up[1m] has many times although it is asked for one moment.
         draw = charts.bars if self.last is None and self.frame["time"].nunique() <= 1 else charts.line
-        draw = charts.heatmap if self.last is not None and is_heat(self.promql, self.frame) else draw
+        draw = charts.heatmap if self.last is not None and is_heatmap(self.promql, self.frame) else draw
         return draw(self.frame, title=self._title or " ".join(self.promql.split()), unit=self._unit)
 
     @property
@@ -100,13 +100,13 @@ class Result:
         """Why the answer may be empty, one sentence each; nothing if it is not. Asks Prometheus, when first used."""
         return self._why()
 
-    def ask(self, patience: float) -> None:
-        """Ask now: for the answer and, if that is empty, why; both together within `patience` seconds.
+    def ask(self, timeout: float) -> None:
+        """Ask now: for the answer and, if that is empty, why; both together within `timeout` seconds.
 
         Raises:
             QueryError: as `frame`; also when that time is over.
         """
-        deadline = Deadline(patience)
+        deadline = Deadline(timeout)
         try:
             self.frame = deadline.run(self._asked)
         except TimeoutError:
@@ -114,7 +114,7 @@ class Result:
         try:
             self.reasons = deadline.run(self._why)
         except TimeoutError:
-            self.reasons = [f"Prometheus did not say why within {patience:g} s."]
+            self.reasons = [f"Prometheus did not say why within {timeout:g} s."]
 
     def _asked(self) -> "pd.DataFrame":
         if self.last is None:

@@ -56,30 +56,30 @@ class ControlPanel(Shown):
 
     def __init__(self, stack: Stack) -> None:
         self._home, self._name = stack.home, stack.name
-        self._probe, self._looking = PipelineProbe(), Lock()
+        self._probe, self._reading_lock = PipelineProbe(), Lock()
         self._event, self._traffic = EVENTS[0], dict[str, Any]()
         self._stages: list[StageReading] = []
-        self._said: tuple[Any, Any, float] = (None, None, 0.0)
-        self._jobs = LatestJobQueue(self._complain, self._look_again)
+        self._noticed: tuple[Any, Any, float] = (None, None, 0.0)
+        self._jobs = LatestJobQueue(self._report_error, self._refresh_soon)
         super().__init__(EVERY)
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Look at the lab now, and show what is seen; services that hang take a second each."""
-        with self._looking:
+        with self._reading_lock:
             notice = self.notice
             try:
                 self.reading = self._read()
             except Exception as error:  # whatever somebody wrote into Redis: the next look may go well
                 self.reading = {"lab": False, "why": _message(error, LabkitError, OSError)}
-            self._review(notice)
+            self._expire_notice(notice)
 
-    def _review(self, notice: dict[str, Any]) -> None:
+    def _expire_notice(self, notice: dict[str, Any]) -> None:
         """Take a notice away when what it is about is no longer as it was: it would tell of what has passed."""
         subject = notice.get("text", "").partition(":")[0]
         now = [self.reading.get("lab"), self.reading.get("services", {}).get(subject), self.reading.get("options")]
-        said, then, since = self._said
+        said, then, since = self._noticed
         if said is not notice:
-            self._said = notice, now, monotonic()
+            self._noticed = notice, now, monotonic()
         elif then != now and monotonic() - since > LEGIBLE and self.notice is notice:
             self.notice = {}
 
@@ -95,7 +95,7 @@ class ControlPanel(Shown):
         rows = stack.status()
         # Before Locust is asked: what it says while somebody is at work on it may be the last word of before.
         busy = self._jobs.busy
-        before, stages = self._stages, self._probe.look(rows, self._event)
+        before, stages = self._stages, self._probe.read(rows, self._event)
         drawn = [draw(stages, self._event, _moved(before, stages), columns) for columns in (4, 2, 1)]
         self._stages = stages
         return {
@@ -112,10 +112,10 @@ class ControlPanel(Shown):
         }
 
     def _work(self) -> None:
-        self.look()
+        self.refresh()
         self.keep()
 
-    def _look_again(self) -> None:
+    def _refresh_soon(self) -> None:
         self._polling.wake()
 
     def _told(self, _: Any, message: dict[str, Any], __: Any) -> None:
@@ -127,7 +127,7 @@ class ControlPanel(Shown):
                 self._gone(view)
             case {"do": "event", "event": str(event)} if event in EVENTS:
                 self._event = event
-                self._look_again()
+                self._refresh_soon()
             case {"do": "fault", "service": str(service), "fault": str(fault)} if fault in FAULTS:
                 self._run(service, f"{service}: {fault}", lambda stack: getattr(stack, fault)(service))
             case {"do": "tune", "option": str(option), "seconds": seconds} if option in INTERVALS:
@@ -135,13 +135,13 @@ class ControlPanel(Shown):
             case {"do": "traffic", "rate": rate, "shape": str(shape)}:
                 self._turn(rate, shape)
             case _:
-                self._complain("panel", LabkitError(f"The panel does not know what to do with {message!r}."))
+                self._report_error("panel", LabkitError(f"The panel does not know what to do with {message!r}."))
 
     def _turn(self, rate: float, shape: str) -> None:
         try:
             require(rate, shape)
         except LabkitError as error:
-            self._complain("traffic", error)
+            self._report_error("traffic", error)
             return
         self._traffic = {"rate": float(rate), "shape": shape}
         self._run("traffic", f"{rate:g} requests per second, {shape}", lambda stack: _send(stack, rate, shape))
@@ -153,13 +153,13 @@ class ControlPanel(Shown):
 
         self._jobs.submit(subject, done)
 
-    def _complain(self, subject: str, error: Exception) -> None:
+    def _report_error(self, subject: str, error: Exception) -> None:
         self.notice = {"kind": "error", "text": f"{subject}: {_message(error, LabkitError)}"}
 
     def still(self) -> Bundle:
         """Return the path as it is now."""
         if not self.working:
-            self.look()
+            self.refresh()
         told = self.reading.get("says") or self.reading.get("why", "")
         picture = {SVG: self.reading["svg"]} if "svg" in self.reading else {}
         return {**picture, PLAIN: f"The lab's control panel. {told}"}

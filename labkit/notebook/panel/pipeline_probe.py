@@ -59,7 +59,7 @@ class PipelineProbe:
         self._times: list[float] = []
         self._last: dict[tuple[str, str], float] = {}
 
-    def look(self, rows: list[ServiceStatus], event: str) -> list[StageReading]:
+    def read(self, rows: list[ServiceStatus], event: str) -> list[StageReading]:
         """Ask those that answer; return the stages in the order of the path."""
         by_name = {row.service: row for row in rows}
         order = {"store": _ask_store, "redis": self._ask_redis, "sidecar": _ask_sidecar, "prometheus": _ask_prometheus}

@@ -29,7 +29,7 @@ _LAB = "<code>labkit up</code> in a terminal, or <code>%lab up</code> in a noteb
 _SERVICE = '<code>Stack.attach().start("{name}")</code> in a notebook'
 CHUNK = 64 * 1024
 LONGEST_HEAD = 64 * 1024
-PATIENCE = 5.0  # seconds
+TIMEOUT = 5.0  # seconds
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -118,7 +118,7 @@ async def connect(name: str, reader: asyncio.StreamReader, writer: asyncio.Strea
     """Join one connection to the service, or answer it: with the page, or with a refusal."""
     try:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            head = Head(await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE))
+            head = Head(await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), TIMEOUT))
             # The first request of a connection tells for all: a browser shares none between names.
             if why := head.objection(os.environ.get(TILE_TOKEN)):
                 await _answer(reader, writer, response("403 Forbidden", html.escape(why)))
@@ -136,7 +136,7 @@ async def serve(name: str, port: int) -> None:
     ):
         # A Jupyter that is killed ends none of its children.
         while os.getppid() == parent:
-            await asyncio.sleep(PATIENCE)
+            await asyncio.sleep(TIMEOUT)
 
 
 async def _serve(name: str, head: Head, near: Connection) -> None:
@@ -166,7 +166,7 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, an
     writer.write(answer)
     writer.write_eof()
     # Read what still arrives: closing the connection before that would discard the answer.
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         while await reader.read(CHUNK):
             pass
 

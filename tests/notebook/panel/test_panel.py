@@ -29,7 +29,7 @@ def tell(panel: ControlPanel, **message: Any) -> None:
 
 
 def seen(panel: ControlPanel) -> dict[str, Any]:
-    panel.look()
+    panel.refresh()
     return dict(panel.reading)
 
 

@@ -13,7 +13,7 @@ ORDER = ["store", "redis", "sidecar", "prometheus"]
 
 
 def look(stack: Stack, probe: PipelineProbe) -> list[StageReading]:
-    return probe.look(stack.status(), "joined")
+    return probe.read(stack.status(), "joined")
 
 
 def join(stack: Stack) -> None:
