@@ -1,7 +1,7 @@
 """What may stand at the cursor of a magic, and of `labkit.live("…")`; names come from the lab's Prometheus and Redis.
 
 IPython asks `Completion.match`, for its terminal and for JupyterLab's completer. Where no lab runs or Prometheus is
-away, functions and options are still offered, and nobody waits: see `labkit.prometheus.metadata`.
+away, functions and options are still offered, without a wait: see `labkit.prometheus.metadata`.
 """
 
 import re
@@ -52,7 +52,7 @@ class Completion:
         try:
             fragment, names = self._found(context)
         except UsageError:
-            # A quote is open: nobody knows yet what this will be.
+            # A quote is open: what follows may be anything.
             fragment, names = "", []
         begins = [each for each in names if each[0].startswith(fragment)]
         contains = [each for each in names if fragment in each[0] and not each[0].startswith(fragment)]
@@ -144,7 +144,7 @@ def is_ours(matcher: object) -> bool:
 
 
 def _of_the_lab(service: str, names_at: Callable[[str], T]) -> T | None:
-    """The names that a service of the lab knows, if one runs; nobody who types wants to hear that none does."""
+    """The names that a service of the lab knows; None without a lab, because an error would disturb typing."""
     from labkit.stack import Stack
 
     with suppress(LabkitError):

@@ -1,4 +1,4 @@
-"""One time limit for everything that somebody waits for, however many waits that are.
+"""One time limit for everything that a magic waits for, however many waits that are.
 
 The work runs in a thread of its own: no wait within it, for a name, a connection or half an answer, can hold up an
 interrupt or the end of the time. A thread that is left behind ends with its own waits.
@@ -44,5 +44,5 @@ class Deadline:
 def _settle(done: "Future[T]", work: Callable[[], T]) -> None:
     try:
         done.set_result(work())
-    except BaseException as error:  # whoever waits raises it
+    except BaseException as error:  # raised where the result is awaited
         done.set_exception(error)

@@ -11,7 +11,7 @@ from labkit.prometheus.metadata import PAUSE, TIMEOUT
 if TYPE_CHECKING:
     from redis import Redis
 
-# More keys nobody reads through, and in more steps nobody waits for them.
+# Keys that are offered, and keys that each step of a scan looks at: enough to read, quick enough to wait for.
 _MOST, _LOOKED_AT = 200, 1000
 _GLOB, _ESCAPED = r"[\\*?\[\]]", r"\\\g<0>"
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from labkit.prometheus.query import Prometheus
 
 _ROWS = 20
-# s between two scrapes, where nobody says so.
+# s between two scrapes, where Prometheus does not say.
 _SCRAPED = 5.0
 
 

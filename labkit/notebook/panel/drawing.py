@@ -125,13 +125,13 @@ def _under_way(corner: Point, before: StageReading, after: StageReading, *, down
 
 
 def _missing(before: StageReading, after: StageReading) -> float | None:
-    """How many are under way; nobody knows, if one was started anew and the other remembers more."""
+    """How many are under way; None if unknown, as when a stage was restarted and the one after it holds more."""
     known = before.value is not None and after.value is not None and before.value >= after.value
     return (before.value or 0) - (after.value or 0) if known else None
 
 
 def _retry(stage: StageReading) -> str:
-    # Nobody who watches a second pass wants to read of none.
+    # At least 1: "in 0 s" would look like an error.
     return "" if stage.tries_in is None else f"tries Redis again in {max(1, ceil(stage.tries_in))} s"
 
 

@@ -1,4 +1,4 @@
-"""What people ask the panel for: done beside the kernel's own work, and the errors told."""
+"""The jobs that people ask the panel for: they run in background threads, and their errors are reported."""
 
 from collections.abc import Callable
 from threading import Lock, Thread
@@ -7,29 +7,29 @@ Job = Callable[[], None]
 
 
 class LatestJobQueue:
-    """Runs jobs in threads of their own: one at a time for each subject, the latest wish first.
+    """Runs one job at a time for each subject, in a background thread; of the jobs that wait, only the latest is kept.
 
-    Who moves a slider five times wants the last place; the wishes between are never done.
+    A slider that is moved five times runs the job of its last position, and skips those between.
     """
 
     def __init__(self, failed: Callable[[str, Exception], None], changed: Callable[[], None]) -> None:
         self._failed, self._changed = failed, changed
         self._lock = Lock()
-        self._wanted: dict[str, Job | None] = {}
+        self._waiting: dict[str, Job | None] = {}
 
     @property
     def busy(self) -> list[str]:
-        """The subjects on which somebody is at work."""
+        """The subjects whose jobs are running."""
         with self._lock:
-            return sorted(self._wanted)
+            return sorted(self._waiting)
 
     def submit(self, subject: str, job: Job) -> None:
-        """Do the job as soon as nobody is at work on the same subject."""
+        """Run the job when no other runs for the same subject, instead of one that waits."""
         with self._lock:
-            at_work = subject in self._wanted
-            self._wanted[subject] = job
-        if not at_work:
-            # A daemon: nobody waits for it at the end of a run.
+            is_running = subject in self._waiting
+            self._waiting[subject] = job
+        if not is_running:
+            # A daemon: the end of a run does not wait for it.
             Thread(target=self._work, args=(subject,), name=f"labkit-controls-{subject}", daemon=True).start()
             self._changed()
 
@@ -37,15 +37,13 @@ class LatestJobQueue:
         while job := self._next(subject):
             try:
                 job()
-            except Exception as error:  # told to the person who asked, whatever it is
+            except Exception as error:  # reported to the person who asked, whatever it is
                 self._failed(subject, error)
         self._changed()
 
     def _next(self, subject: str) -> Job | None:
         with self._lock:
-            job = self._wanted[subject]
-            if job is None:
-                del self._wanted[subject]
-            else:
-                self._wanted[subject] = None
+            job = self._waiting.pop(subject)
+            if job:
+                self._waiting[subject] = None
             return job

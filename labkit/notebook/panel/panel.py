@@ -1,4 +1,4 @@
-"""The widget: what the browser shows and asks for, and the thread that looks while somebody watches."""
+"""The widget: what the browser shows and asks for, and the thread that reads the lab while a browser shows it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -64,7 +64,7 @@ class ControlPanel(Shown):
         super().__init__(EVERY)
 
     def refresh(self) -> None:
-        """Look at the lab now, and show what is seen; services that hang take a second each."""
+        """Read the lab now, and show it; each service that hangs takes a second."""
         with self._reading_lock:
             notice = self.notice
             try:
@@ -74,7 +74,7 @@ class ControlPanel(Shown):
             self._expire_notice(notice)
 
     def _expire_notice(self, notice: dict[str, Any]) -> None:
-        """Take a notice away when what it is about is no longer as it was: it would tell of what has passed."""
+        """Remove a notice when the lab has changed since: it would describe the past."""
         subject = notice.get("text", "").partition(":")[0]
         now = [self.reading.get("lab"), self.reading.get("services", {}).get(subject), self.reading.get("options")]
         said, then, since = self._noticed
@@ -84,7 +84,7 @@ class ControlPanel(Shown):
             self.notice = {}
 
     def stop(self) -> None:
-        """Look no more, until somebody comes to look."""
+        """Stop reading the lab until a browser shows the panel again."""
         self._views.clear()
         self._polling.wake()
 
@@ -93,7 +93,7 @@ class ControlPanel(Shown):
         if stack is None:
             return {"lab": False, "why": f"The lab {self._name!r} has ended. Start one: Stack.up() or labkit up"}
         rows = stack.status()
-        # Before Locust is asked: what it says while somebody is at work on it may be the last word of before.
+        # Before Locust is asked: while a job changes its traffic, it may still report the old one.
         busy = self._jobs.busy
         before, stages = self._stages, self._probe.read(rows, self._event)
         drawn = [draw(stages, self._event, _moved(before, stages), columns) for columns in (4, 2, 1)]
@@ -119,7 +119,7 @@ class ControlPanel(Shown):
         self._polling.wake()
 
     def _told(self, _: Any, message: dict[str, Any], __: Any) -> None:
-        """The browser says something. What takes long is done elsewhere: here, the kernel would wait."""
+        """Handle a message from the browser. Long work goes to the job queue: here, the kernel would wait for it."""
         match message:
             case {"do": "here", "view": str(view)}:
                 self._here(view)
@@ -171,19 +171,19 @@ def _message(error: Exception, *ours: type[Exception]) -> str:
 
 
 def _moved(before: list[StageReading], after: list[StageReading]) -> list[bool]:
-    """Whether something came through each arrow since the last look."""
+    """Whether something came through each arrow since the last reading."""
     pairs = [(old.value, new.value) for old, new in zip(before[1:], after[1:], strict=False)]
     return [old is not None and new is not None and new > old for old, new in pairs]
 
 
 def _send(stack: Stack, rate: float, shape: str) -> None:
-    # Nobody is nothing to start Locust for.
+    # A rate of 0 is no reason to start Locust.
     if rate or "locust" in stack.urls:
         stack.start_traffic(rate, cast("Shape", shape))
 
 
 def _flow(stack: Stack) -> dict[str, Any]:
-    """What Locust was asked for last, by whomever, and what it sends; nothing if it does not run."""
+    """The traffic that Locust was asked for last, and what it sends; no traffic if it does not run."""
     nothing = {"rate": 0, "shape": "steady"}
     if "locust" not in stack.urls:
         return {**nothing, "sent": 0.0, "failures": 0.0}

@@ -87,7 +87,7 @@ def _attend(child: "subprocess.Popen[bytes]", wanted: dict[str, Any], tell: Call
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:
-    """End it with its kernel, and what that is just starting. A running lab is nobody's child."""
+    """End the child with its kernel, and what that is just starting. A running lab is not among its children."""
     family = [psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True)]
     # It waits, and closes the pipes.
     with child:

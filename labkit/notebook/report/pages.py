@@ -5,6 +5,7 @@ nbconvert fills two templates: `cells.html.j2` has the cells, and `page.html.j2`
 
 import re
 from datetime import datetime
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,12 @@ def _exporter() -> HTMLExporter:
         exclude_output_prompt=True,
         exclude_anchor_links=True,
         embed_images=True,
-        filters={"figure": figure, "strong_numbers": lambda text: _NUMBER.sub(r"<strong>\g<0></strong>", text)},
+        filters={"figure": figure, "strong_numbers": _strong_numbers},
     )
+
+
+def _strong_numbers(text: str) -> str:
+    return _NUMBER.sub(r"<strong>\g<0></strong>", escape(text, quote=False))
 
 
 def _cells(exporter: HTMLExporter, notebook: Any, folder: Path) -> str:
