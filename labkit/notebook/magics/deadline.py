@@ -11,6 +11,7 @@ from time import monotonic
 from typing import TypeVar
 
 NAME = "labkit-asking"
+TIMEOUT = 10.0  # seconds that a magic waits
 
 T = TypeVar("T")
 

@@ -22,7 +22,7 @@ from IPython.core.magic_arguments import argument, magic_arguments
 from IPython.display import display
 
 from labkit.errors import LabkitError
-from labkit.notebook.magics import request
+from labkit.notebook.magics import deadline
 from labkit.notebook.magics.arguments import parse_time, require_known, split_options, split_words
 from labkit.notebook.magics.completion import Completion, is_ours
 from labkit.notebook.magics.deadline import Deadline
@@ -55,7 +55,7 @@ class LabkitMagics(Magics):
         with _explained():
             words = split_words(line)
             # The other commands wait for services, and say themselves how long.
-            return Deadline(request.TIMEOUT).run(lambda: run(words)) if words[:1] == ["status"] else run(words)
+            return Deadline(deadline.TIMEOUT).run(lambda: run(words)) if words[:1] == ["status"] else run(words)
 
     @no_var_expand
     @magic_arguments()
@@ -78,7 +78,7 @@ class LabkitMagics(Magics):
                 more, query = split_options(cell, OPTIONS["promql"])
                 options += more
             result = self._ask(options, query)
-            result.ask(request.TIMEOUT)  # here, so that a refusal is told without a traceback
+            result.ask(deadline.TIMEOUT)  # here, so that a refusal is told without a traceback
         # A figure has the query as its title, and no place for more.
         if result.plots and len(result) and str(result.remarks):
             display(result.remarks)
@@ -92,6 +92,8 @@ class LabkitMagics(Magics):
     @cell_magic
     def lua(self, line: str, cell: str) -> "Reply":
         """Run the cell as a script in the lab's Redis. Its text is sent as it stands; variables come by --args."""
+        from labkit.notebook.magics import request
+
         with _explained():
             # IPython's own reading of the line would keep the quotes around a word.
             words = split_words(line)
@@ -104,6 +106,8 @@ class LabkitMagics(Magics):
     @line_magic
     def redis(self, line: str) -> "Reply":
         """Send one command to the lab's Redis: `%redis GET metrics:counter:…`; `{{name}}` is a variable."""
+        from labkit.notebook.magics import request
+
         with _explained():
             words = self._filled(split_words(line))
             if not words or words[0].strip().upper() in _REFUSED:
@@ -123,7 +127,7 @@ class LabkitMagics(Magics):
         if name is not None and not name.isidentifier():
             raise UsageError(f"--to {name}: this cannot be the name of a variable.")
         expanded = expand(promql, caller_scope(self._shell.user_ns))
-        prometheus = Prometheus(_stack().urls["prometheus"], timeout=request.TIMEOUT)
+        prometheus = Prometheus(_stack().urls["prometheus"], timeout=deadline.TIMEOUT)
         result = Result(prometheus, expanded, at=parse_time(at) if at else None, **options)
         if name is not None:
             self._shell.user_ns[name] = result
@@ -164,7 +168,7 @@ def _explained() -> Iterator[None]:
     except LabkitError as error:
         raise UsageError(str(error)) from None
     except TimeoutError:
-        raise UsageError(f"The lab's supervisor did not answer within {request.TIMEOUT:g} s.") from None
+        raise UsageError(f"The lab's supervisor did not answer within {deadline.TIMEOUT:g} s.") from None
 
 
 def _stack() -> "Stack":
