@@ -11,20 +11,14 @@ from time import perf_counter
 from typing import cast
 
 import labkit
-from labkit.stack import binaries
-from tests.redis_server import RedisServer
+from harness.redis_server import RedisServer
 
 
 @contextmanager
 def valkey(*options: str) -> Iterator[RedisServer]:
     """Run a Valkey on a free port; `options` are passed to it as they are. It may be killed before the end."""
-    program = binaries.find("valkey-server")
-    with TemporaryDirectory() as folder:
-        server = RedisServer(program.path, program.environment, Path(folder), *options)
-        try:
-            yield server
-        finally:
-            server.close()
+    with TemporaryDirectory() as folder, RedisServer(None, Path(folder), *options) as server:
+        yield server
 
 
 def describe(server: RedisServer, *packages: str) -> str:

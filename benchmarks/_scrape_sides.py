@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import psutil
@@ -19,9 +20,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from labkit.resources import resource
-from labkit.stack import binaries
-from tests.redis_server import free_port, wait_until
+from harness.process import answers, free_port, wait_until
+from harness.sidecar_process import StockExporter
 
 # With +Inf, sum and count: 16 samples.
 BUCKETS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
@@ -49,18 +49,10 @@ def resident(pid: int) -> int:
 @contextmanager
 def stock(redis_url: str) -> Iterator[int]:
     """Run the stock redis_exporter with our script, and yield its port."""
-    program, port = binaries.find("redis_exporter"), free_port()
-    command = [str(program.path), "-script", str(resource("lua", "redis-exporter.lua")), "-redis-only-metrics"]
-    # With its default, the scrape of many series would end with nothing.
-    command += ["-web.listen-address", f"127.0.0.1:{port}", "-connection-timeout", f"{TIMEOUT:g}s"]
-    environment = os.environ | program.environment | {"REDIS_ADDR": redis_url}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        wait_until(lambda: _listens(port), "redis_exporter listening")
-        yield port
-    finally:
-        process.kill()
-        process.wait()
+    # With its default timeout, the scrape of many series would end with nothing.
+    options = ("-redis-only-metrics", "-connection-timeout", f"{TIMEOUT:g}s")
+    with TemporaryDirectory() as folder, StockExporter(Path(folder), *options, REDIS_ADDR=redis_url) as exporter:
+        yield exporter.port
 
 
 @contextmanager
@@ -70,7 +62,7 @@ def floor(size: int) -> Iterator[int]:
     process = multiprocessing.get_context("spawn").Process(target=_serve, args=(port, size))
     process.start()
     try:
-        wait_until(lambda: _listens(port), "the server of constant bytes listening")
+        wait_until(lambda: answers(f"http://127.0.0.1:{port}/health"), "the server of constant bytes listening")
         yield port
     finally:
         process.kill()
@@ -118,17 +110,6 @@ def _serve(port: int, size: int) -> None:
 
     application = Starlette(routes=[Route("/metrics", metrics)])
     uvicorn.run(application, host="127.0.0.1", port=port, log_level="error", access_log=False)
-
-
-def _listens(port: int) -> bool:
-    try:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
-        connection.request("GET", "/health")
-        connection.getresponse().read()
-        connection.close()
-    except OSError:
-        return False
-    return True
 
 
 if __name__ == "__main__":

@@ -22,10 +22,10 @@ import numpy as np
 import redis
 
 from benchmarks._machine import describe, table, valkey
+from harness.redis_server import RedisServer, processor_seconds
 from labkit import RedisMetricsService
 from labkit.keyspace.connection import connect
 from labkit.writer.attempts import Attempts
-from tests.redis_server import RedisServer, processor_seconds
 
 SIDES = ("back-off alone", "with questions")
 PROCESSES = 4

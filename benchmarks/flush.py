@@ -16,8 +16,8 @@ from pathlib import Path
 
 from benchmarks import _batch_cost
 from benchmarks._machine import describe, table, valkey
+from harness.redis_server import RedisServer
 from labkit import RedisMetricsService
-from tests.redis_server import RedisServer
 
 BUCKETS = (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
 GOALS = {"counter": 150_000, "histogram": 80_000}

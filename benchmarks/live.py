@@ -18,12 +18,12 @@ import psutil
 from playwright.sync_api import Browser, sync_playwright
 
 from benchmarks._machine import describe, table, valkey
+from harness import chromium
+from harness.jupyter import Jupyter
+from harness.notebook_page import NotebookPage
 from labkit import Prometheus, Stack
 from labkit.notebook.live.sources import source
 from labkit.notebook.live.update_stream import UpdateStream
-from tests.browser import chromium
-from tests.browser.jupyter import Jupyter
-from tests.browser.notebook_page import NotebookPage
 
 GOAL = 5  # percent of a core
 SETTLE = 8.0  # s: until a page is drawn and idle

@@ -18,9 +18,10 @@ from prometheus_client import CollectorRegistry
 
 from benchmarks import _scrape_sides as sides
 from benchmarks._machine import describe, pauses_of_the_machine, table, valkey
+from harness.process import wait_until
+from harness.redis_server import RedisServer
+from harness.sidecar_process import SidecarProcess
 from labkit import RedisMetricsService
-from tests.redis_server import RedisServer, wait_until
-from tests.sidecar_process import SidecarProcess
 
 # Histogram series -> rounds. Of the peers, some leave out sizes that would take minutes.
 ROUNDS, QUICK_ROUNDS = {1_000: 6, 10_000: 6, 100_000: 2}, {200: 2}

@@ -21,10 +21,10 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryFile, mkdtemp
 
+from harness.debian_root import debootstrap, run_alone
 from labkit.errors import BinaryNotFound
 from labkit.stack import releases
 from labkit.stack.packages import private_cache
-from tests.debian_root import debootstrap, run_alone
 
 CHECKOUT = Path(__file__).parent.parent
 RELEASES = ("bookworm", "trixie")

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = Path("lua/flush.lua")
-COPIED = ("configs", "labkit", "lua", "tests", "pyproject.toml")
+COPIED = ("configs", "harness", "labkit", "lua", "tests", "pyproject.toml")
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import redis
 
+from harness.redis_server import RedisServer
 from labkit import RedisMetricsService
-from tests.redis_server import SERVERS, RedisServer, start_server
+from tests.redis_server import SERVERS, start_server
 
 
 def pytest_configure() -> None:

@@ -10,7 +10,7 @@ import psutil
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
-from tests.redis_server import wait_until
+from harness.process import wait_until
 
 LIMIT = 60  # seconds
 

@@ -1,14 +1,13 @@
 """`labkit lab` as a person starts it, but without a browser and on a free port."""
 
 import os
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 
-from tests.redis_server import free_port, wait_until
+from harness.process import Process, answers, free_port
 
 # Nothing of the person who runs this, or of pytest, but labkit's cache: that it can be filled is tested elsewhere.
 FOREIGN = ("VIRTUAL_ENV", "LABKIT_", "JUPYTER", "IPYTHON", "PYTHON", "MAKE", "MFLAGS", "PYTEST", "XDG_")
@@ -26,25 +25,19 @@ def fresh(home: Path) -> dict[str, str]:
 @contextmanager
 def opened(labkit: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Iterator[httpx.Client]:
     """Run `labkit lab` in `folder`; yield a client of JupyterLab when it answers. It ends in good order."""
-    port, log = free_port(), folder.parent / "lab.log"
-    command = [*labkit, "lab", "--no-browser", "--port", str(port)]
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            command, cwd=folder, env={**environment, "JUPYTER_TOKEN": TOKEN}, stdout=out, stderr=out
-        )
+    port = free_port()
+    url, command = f"http://127.0.0.1:{port}", [*labkit, "lab", "--no-browser", "--port", str(port)]
     headers = {"Authorization": f"token {TOKEN}"}
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, trust_env=False, timeout=30) as client:
-
-        def answers() -> bool:
-            assert process.poll() is None, log.read_text()
-            try:
-                return client.get("/api").status_code == 200
-            except httpx.TransportError:
-                return False
-
+    with httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=30) as client:
+        process = Process(
+            command,
+            folder.parent / "lab.log",
+            lambda: answers(f"{url}/api", 200),
+            cwd=folder,
+            env={**environment, "JUPYTER_TOKEN": TOKEN},
+            timeout=90,
+        )
         try:
-            wait_until(answers, "JupyterLab's start", timeout=90)
             yield client
         finally:
-            process.terminate()
-            process.wait(30)
+            process.stop()

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from threading import Event
@@ -17,6 +18,9 @@ from redis.exceptions import AuthenticationError, NoPermissionError, ResponseErr
 from redis.utils import str_if_bytes
 from starlette.testclient import TestClient
 
+from harness.process import Process, answers, free_port, wait_until
+from harness.redis_server import RedisServer
+from harness.sidecar_process import StockExporter
 from labkit import RedisMetricsService
 from labkit.cli.app import run
 from labkit.errors import BinaryNotFound, FlushError
@@ -31,7 +35,7 @@ from labkit.stack.options import Options, Sidecar
 from labkit.stack.services import services
 from labkit.stack.state import Folder, State
 from tests import ROOT
-from tests.redis_server import SERVERS, RedisServer, free_port, start_server, wait_until
+from tests.redis_server import SERVERS, start_server
 
 FILE = resource("configs", "redis", "users.acl")
 SNIPPETS = re.findall(r"```sh\n(.*?)```", (ROOT / "docs/access.md").read_text(encoding="utf-8"), re.DOTALL)
@@ -100,31 +104,19 @@ def stock_exporter(request: pytest.FixtureRequest) -> Program:
 
 
 @pytest.fixture
-def stock_page(server: RedisServer, stock_exporter: Program) -> Iterator[str]:
+def stock_page(server: RedisServer, stock_exporter: Program, tmp_path: Path) -> Iterator[str]:
     """The URL of a stock redis_exporter that reads as the sidecar's user."""
-    program, port = stock_exporter, free_port()
     access = {"REDIS_USER": "labkit-sidecar", "REDIS_PASSWORD": PASSWORDS["SIDECAR"]}
-    command = [str(program.path), "-script", str(resource("lua", "redis-exporter.lua")), "-set-client-name=false"]
-    command += ["-redis.addr", f"redis://127.0.0.1:{server.port}", "-web.listen-address", f"127.0.0.1:{port}"]
-    command += [READ_ONLY] if READ_ONLY in _help(program) else []
-    process = subprocess.Popen(command, env=os.environ | program.environment | access)
-    wait_until(lambda: answers(port), "the stock exporter's start")
-    yield f"http://127.0.0.1:{port}/metrics"
-    process.terminate()
-    process.wait()
+    options = ["-set-client-name=false", "-redis.addr", f"redis://127.0.0.1:{server.port}"]
+    options += [READ_ONLY] if READ_ONLY in _help(stock_exporter) else []
+    with StockExporter(tmp_path, *options, program=stock_exporter, **access) as exporter:
+        yield f"{exporter.url}/metrics"
 
 
 def _help(program: Program) -> str:
     environment = os.environ | program.environment
     done = subprocess.run([str(program.path), "-help"], env=environment, capture_output=True, text=True, check=False)
     return done.stderr
-
-
-def answers(port: int) -> bool:
-    try:
-        return httpx.get(f"http://127.0.0.1:{port}/-/healthy", trust_env=False).status_code < 500
-    except httpx.TransportError:
-        return False
 
 
 # What they may ------------------------------------------------------------------------------------------------
@@ -381,16 +373,11 @@ def test_an_option_takes_no_password(capsys: pytest.CaptureFixture[str], monkeyp
     assert "s3cret" not in said
 
 
-def command_lines(processes: list[subprocess.Popen[bytes]]) -> str:
+def command_lines(processes: list[Process]) -> str:
     """What everybody can read of these processes and of all that they started."""
     parents = [psutil.Process(process.pid) for process in processes]
     family = [each for parent in parents for each in (parent, *parent.children(recursive=True))]
     return "\n".join(Path(f"/proc/{each.pid}/cmdline").read_text().replace("\0", " ") for each in family)
-
-
-def start(command: tuple[str, ...], environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
-    with log.open("ab") as out:
-        return subprocess.Popen(command, env=os.environ | environment, stdout=out, stderr=out)
 
 
 def traffic(store_port: int) -> tuple[str, ...]:
@@ -409,19 +396,18 @@ def test_no_password_is_in_the_list_of_processes(
     inside = {"LABKIT_REDIS_URL": url(server, "WRITER")}
     beside = {"LABKIT_REDIS_URL": f"redis://labkit-sidecar@127.0.0.1:{server.port}/0", "REDIS_USER": "labkit-sidecar"}
     beside |= dict.fromkeys(("LABKIT_REDIS_PASSWORD", "REDIS_PASSWORD"), PASSWORDS["SIDECAR"])
-    running = [server.process]
+    running: list[Process] = [server]
     try:
         for name, access in (("store", inside), ("sidecar", beside)):
-            running.append(start(by_name[name].command, by_name[name].environment | access, log))
-            wait_until(lambda: answers(ports[name]), f"the start of the {name}")  # noqa: B023  called at once
-        running.append(start(traffic(ports["store"]), beside, log))
+            ready = partial(answers, f"http://127.0.0.1:{ports[name]}/-/healthy")
+            running.append(Process(by_name[name].command, log, ready, by_name[name].environment | access))
+        running.append(Process(traffic(ports["store"]), log, environment=beside))
         wait_until(lambda: admin.exists("metrics:counter:user_events:event=joined"), "a flush")
         lines = command_lines(running)
         assert "user_events" in httpx.get(f"http://127.0.0.1:{ports['sidecar']}/metrics", trust_env=False).text
-        assert running[-1].wait(30) == 0
+        assert running[-1].process.wait(30) == 0
     finally:
         for process in running[1:]:
-            process.kill()
-            process.wait()
+            process.close()
     assert all(word in lines for word in ("-server", " store ", "exporter", " traffic "))
     assert not [word for word in PASSWORDS.values() if word in lines + log.read_text()]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.debian_root import run_alone
+from harness.process import wait_until
 from tests import ROOT
-from tests.debian_root import run_alone
-from tests.redis_server import wait_until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
 HOLDER = "import sys, signal, tests.debian_root as it; signal.signal(signal.SIGTERM, lambda *_: sys.exit(1)); "

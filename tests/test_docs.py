@@ -54,7 +54,7 @@ def test_relative_links_lead_somewhere() -> None:
 
 def test_files_that_pages_name_exist() -> None:
     """Who follows a value through docs/architecture.md, or is told which test holds a promise, finds the file."""
-    pattern = re.compile(r"`((?:labkit|lua|tests|scripts|benchmarks|configs)/[\w./-]+)`")
+    pattern = re.compile(r"`((?:labkit|lua|harness|tests|scripts|benchmarks|configs)/[\w./-]+)`")
     named = {name: pattern.findall(text) for name, text in _committed_texts() if name.endswith(".md")}
     assert "lua/flush.lua" in named["docs/architecture.md"]
     del named["CHANGELOG.md"]

@@ -13,9 +13,9 @@ import httpx
 import nbformat
 import pytest
 
+from harness.process import listens, wait_until
 from labkit.extras import DISTRIBUTION
 from tests import ROOT
-from tests.redis_server import listens, wait_until
 
 BINDER = ROOT / ".binder"
 DEVCONTAINER = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text())

@@ -7,8 +7,8 @@ from importlib.metadata import version
 import pytest
 
 import labkit
+from harness.process import free_port
 from labkit.extras import install
-from tests.redis_server import free_port
 
 # An import that fails as it does where the package is not installed.
 WITHOUT = """

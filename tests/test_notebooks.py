@@ -11,13 +11,13 @@ import nbformat
 import papermill
 import pytest
 
+from harness.process import wait_until
 from labkit import Stack
 from labkit.cli import demo
 from labkit.stack import processes
 from labkit.stack.session import GRACE
 from tests import ROOT
 from tests.course.rerun import run_again
-from tests.redis_server import wait_until
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 QUICK: dict[str, dict[str, object]] = {

@@ -7,10 +7,10 @@ import subprocess
 
 import pytest
 
+from harness.redis_server import RedisServer
 from labkit import RedisMetricsService
 from labkit.stack import binaries
 from tests import ROOT
-from tests.redis_server import RedisServer
 
 COMMANDS = re.findall(r"^\$ (redis-cli .*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
 

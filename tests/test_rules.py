@@ -12,6 +12,7 @@ import pytest
 import redis
 import yaml
 
+from harness.process import wait_until
 from labkit import RedisMetricsService, Stack, resources
 from labkit.stack import binaries
 from labkit.stack.options import Options
@@ -19,7 +20,6 @@ from labkit.stack.services import SERVICES, prometheus_config
 from labkit.stack.state import State
 from tests import ROOT
 from tests.plotting.dashboard_rules import selectors
-from tests.redis_server import wait_until
 
 RULES = ROOT / "configs/rules"
 FILES = ["labkit.alerts", "labkit.recording"]

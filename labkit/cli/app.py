@@ -7,9 +7,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from labkit.commands.lab import FlushInterval, Ttl, commands
+from labkit.commands.lab import commands, described
 from labkit.errors import LabkitError
 from labkit.keyspace.connection import DEFAULT_URL, redact
+from labkit.stack.options import Options
 from labkit.ui.tables import Table
 from labkit.ui.terminal import announce, print_error, say, show
 
@@ -83,8 +84,8 @@ def exporter(
 def store(
     redis: RedisUrl = DEFAULT_URL,
     listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Address to listen on.")] = "127.0.0.1:5050",
-    flush_interval: FlushInterval = 5.0,
-    ttl: Ttl = 1800.0,
+    flush_interval: Annotated[float, described("flush_interval")] = Options.flush_interval,
+    ttl: Annotated[float, described("ttl")] = Options.ttl,
     prefix: Prefix = "metrics",
 ) -> None:
     """Run the example store.

@@ -3,11 +3,13 @@
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
+from inspect import Parameter, Signature
 from time import localtime, strftime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from labkit.stack.options import option
 from labkit.ui.tables import Table
 from labkit.ui.terminal import note, say, show, waiting, watch
 
@@ -15,8 +17,21 @@ if TYPE_CHECKING:
     from labkit.stack import ServiceStatus, Stack
     from labkit.stack.doctor import Finding
 
-FlushInterval = Annotated[float, typer.Option(metavar="SECONDS", help="Time between two batches of the store.")]
-Ttl = Annotated[float, typer.Option(metavar="SECONDS", help="How long a series lives after its last refresh.")]
+UP_OPTIONS = (
+    *("ports", "scrape_interval", "flush_interval", "ttl", "sidecar", "server"),
+    *("name", "fresh", "keep"),
+)
+
+
+def described(name: str) -> Any:
+    """Return how the command line shows an option of the lab."""
+    field = option(name)
+    words: dict[Any, str] = {float: "SECONDS", str | None: "NAME"}
+    flag = [f"--{name}"] if field.type is bool else []
+    meaning = field.metadata["meaning"]
+    return typer.Option(*flag, metavar=words.get(field.type), help=f"{meaning[0].upper()}{meaning[1:]}.")
+
+
 Name = Annotated[
     str | None, typer.Option(metavar="NAME", help="Name of the lab; by default the one that was started last.")
 ]
@@ -24,26 +39,7 @@ All = Annotated[bool, typer.Option("--all", help="Every lab of yours, whatever s
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")]
 
 
-def up(
-    ports: Annotated[
-        Literal["fixed", "auto"],
-        typer.Option(help="fixed: Redis 6379, store 5050, sidecar 9121, Prometheus 9090. auto: any free ones."),
-    ] = "fixed",
-    scrape_interval: Annotated[float, typer.Option(metavar="SECONDS", help="Time between two scrapes.")] = 5.0,
-    flush_interval: FlushInterval = 5.0,
-    ttl: Ttl = 1800.0,
-    sidecar: Annotated[
-        Literal["labkit", "redis_exporter"], typer.Option(help="labkit's own sidecar, or the stock one.")
-    ] = "labkit",
-    server: Annotated[
-        Literal["valkey", "redis"], typer.Option(help="Valkey from its wheel, or Redis from the distribution.")
-    ] = "valkey",
-    name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Name of the lab; by default `lab`, or the notebook's.")
-    ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Begin with an empty lab, even if this one runs.")] = False,
-    keep: Annotated[bool, typer.Option("--keep", help="In a notebook: let it outlive the kernel.")] = False,
-) -> None:
+def up(**options: Any) -> None:
     """Start the lab, and return when it answers.
 
     The lab is Redis, the store, the sidecar and Prometheus, each a process of its own on 127.0.0.1. One that already
@@ -58,19 +54,18 @@ def up(
     from labkit.stack import Stack
 
     with waiting("Starting the lab") as tell:
-        stack = Stack.up(
-            ports=ports,
-            scrape_interval=scrape_interval,
-            flush_interval=flush_interval,
-            ttl=ttl,
-            sidecar=sidecar,
-            server=server,
-            name=name,
-            fresh=fresh,
-            keep=keep,
-            on_step=tell,
-        )
+        stack = Stack.up(**options, on_step=tell)
     show(stack.table())
+
+
+# Typer and `%lab` read the options from the signature.
+up.__annotations__ = {name: Annotated[option(name).type, described(name)] for name in UP_OPTIONS}
+up.__signature__ = Signature(  # type: ignore[attr-defined]  # inspect reads it
+    [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=option(name).default, annotation=annotation)
+        for name, annotation in up.__annotations__.items()
+    ]
+)
 
 
 def down(

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from labkit.stack.options import Options, option
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -26,31 +28,26 @@ if TYPE_CHECKING:
 
 LOG_LINES = 20
 
-# Settings in pytest's ini file: the option of `Stack.up`, its type, and what it means.
-SETTINGS: dict[str, tuple[type, str, str]] = {
-    "scrape_interval": (float, "1", "seconds between two scrapes by Prometheus"),
-    "flush_interval": (float, "1", "seconds between two batches of the store"),
-    "ttl": (float, "1800", "seconds that a series of the store lives after its last refresh"),
-    "sidecar": (str, "labkit", "labkit or redis_exporter"),
-    "server": (str, "valkey", "valkey or redis"),
-}
+# Settings in pytest's ini file, each an option of `Stack.up`, and their defaults: tests do not want to wait.
+SETTINGS = {name: getattr(Options, name) for name in ("scrape_interval", "flush_interval", "ttl", "sidecar", "server")}
+SETTINGS |= {"scrape_interval": 1.0, "flush_interval": 1.0}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Read the settings `labkit_scrape_interval` and the like from the ini file."""
-    for name, (kind, default, meaning) in SETTINGS.items():
-        about = f"the lab of the fixture labkit_stack: {meaning}"
+    for name, default in SETTINGS.items():
+        about = f"the lab of the fixture labkit_stack: {option(name).metadata['meaning']}"
         # A table [tool.pytest] has numbers, from pytest 9; before that there are only texts, and once no such type.
-        if kind is float and pytest.version_tuple >= (9,):
-            parser.addini(f"labkit_{name}", about, type="float", default=float(default))
+        if isinstance(default, float) and pytest.version_tuple >= (9,):
+            parser.addini(f"labkit_{name}", about, type="float", default=default)
         else:
-            parser.addini(f"labkit_{name}", about, default=default)
+            parser.addini(f"labkit_{name}", about, default=str(default))
 
 
 @pytest.fixture(scope="session")
 def labkit_options(pytestconfig: pytest.Config) -> dict[str, Any]:
     """Options of `Stack.up` for the session's lab, from the ini file. Override this fixture to compute them."""
-    return {name: _setting(pytestconfig, name, kind) for name, (kind, _, _) in SETTINGS.items()}
+    return {name: _setting(pytestconfig, name, type(default)) for name, default in SETTINGS.items()}
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from labkit.errors import BinaryNotFound, LabkitError, PortInUse
 from labkit.extras import DISTRIBUTION, install
 from labkit.keyspace.connection import DEFAULT_URL, connect, redact
 from labkit.stack.binaries import PROGRAMS, Program, locate
-from labkit.stack.ownership import doubt
+from labkit.stack.ownership import untrusted
 from labkit.stack.packages import cache_folder, can_fetch
 from labkit.stack.ports import FIXED, require_free
 from labkit.stack.stack import Stack
@@ -57,7 +57,7 @@ def _package(name: str) -> Finding:
 
 def _cache() -> Finding:
     folder = cache_folder()
-    fault = doubt(folder.resolve()) if folder.exists() else ""
+    fault = untrusted(folder.resolve()) if folder.exists() else ""
     if fault:
         return Finding("cache", "warning", f"{fault}; nothing in it is run. Name another in LABKIT_CACHE")
     return Finding("cache", "ok", f"{folder} ({'with' if can_fetch() else 'without'} apt to fill it)")

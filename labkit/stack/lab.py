@@ -9,11 +9,12 @@ from typing import Self
 import psutil
 
 from labkit.errors import ServiceFailed, StackError
-from labkit.stack import ending, processes
+from labkit.stack import processes, teardown
 from labkit.stack.logs import tail
 from labkit.stack.options import Options
 from labkit.stack.ports import choose, choose_one, is_free
-from labkit.stack.readiness import answers, wait_ready, wait_until
+from labkit.stack.processes import wait_until
+from labkit.stack.readiness import answers, wait_ready
 from labkit.stack.services import (
     LOCUST,
     SERVICES,
@@ -64,7 +65,7 @@ class Lab:
             lab = cls(folder, state)
             lab._adopt(options, me, on_step)
             return lab
-        ending.end(folder)  # what a supervisor that was killed has left behind, or what ran until now
+        teardown.end(folder)  # what a supervisor that was killed has left behind, or what ran until now
         same = state is not None and state.options == options
         goes_on = not fresh and (same or state is None)
         folder.clear(keep=("lock", "data") if goes_on else ("lock",))
@@ -191,7 +192,7 @@ class Lab:
             self.await_ready(*SERVICES)
         except BaseException:
             # Interrupted or failed, nothing stays but the logs.
-            ending.remove(self.folder, keep=("lock", "logs"))
+            teardown.remove(self.folder, keep=("lock", "logs"))
             raise
 
     def _adopt(self, options: Options, me: Session, on_step: Callable[[str], None]) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from labkit.errors import StackError
 from labkit.stack import processes
+from labkit.stack.home import LabsFolder, find_home, require_name
 from labkit.stack.session import Session, session
-from labkit.stack.shelf import Shelf, find_home, require_name
 from labkit.stack.state import Folder, State
 from labkit.stack.supervisor import Supervisor
 
@@ -17,10 +17,10 @@ def started(home: Path | str | None = None) -> dict[Folder, State]:
     """Return the labs of a home that were started, and not ended: the last one first.
 
     Raises:
-        StackError: the shelf of the home is a link, somebody else's, or not made by labkit.
+        StackError: the folder of labs of the home is a link, somebody else's, or not made by labkit.
     """
     home = find_home(home)
-    known = [Folder(home, name) for name in Shelf(home).names()]
+    known = [Folder(home, name) for name in LabsFolder(home).names()]
     states = {folder: state for folder in known if (state := state_of(folder))}
     return dict(sorted(states.items(), key=lambda item: item[1].started, reverse=True))
 
@@ -28,9 +28,9 @@ def started(home: Path | str | None = None) -> dict[Folder, State]:
 def remains(home: Path | str | None = None) -> list[Folder]:
     """Return the folders of all labs of a home, also those of which only files or processes are left."""
     home = find_home(home)
-    shelf = Shelf(home)
-    names = {} if shelf.fault() else dict.fromkeys(shelf.names())
-    return [Folder(home, name) for name in names | dict.fromkeys(processes.labs_in(shelf.root))]
+    folder = LabsFolder(home)
+    names = {} if folder.fault() else dict.fromkeys(folder.names())
+    return [Folder(home, name) for name in names | dict.fromkeys(processes.labs_in(folder.root))]
 
 
 def meant(home: Path | str | None = None, name: str | None = None) -> Folder:
@@ -38,7 +38,7 @@ def meant(home: Path | str | None = None, name: str | None = None) -> Folder:
     runs and was started last, else the one that was started last, else where a new one would be.
 
     Raises:
-        StackError: `name` cannot be the name of a lab, or the shelf is not labkit's.
+        StackError: `name` cannot be the name of a lab, or the folder of labs is not labkit's.
     """
     if name is not None:
         return Folder(find_home(home), require_name(name))
@@ -54,21 +54,21 @@ def meant_or_left(home: Path | str | None = None, name: str | None = None) -> Fo
     """Return the folder of the lab that is meant, or of one of which only files or processes are left."""
     try:
         known = name is not None or bool(started(home))
-    except StackError:  # somebody put something else in the place of the shelf; the processes are ours all the same
+    except StackError:  # something else has its name; the processes are ours all the same
         known = False
     left = [] if known else remains(home)
     return left[0] if left else meant(home, name)
 
 
 @contextmanager
-def place(home: Path | str | None, me: Session, name: str | None = None) -> Iterator[Folder]:
+def reserved(home: Path | str | None, me: Session, name: str | None = None) -> Iterator[Folder]:
     """Yield, locked, the folder in which a lab may be started: the one of this name, else the first of this notebook's
     own that is not another notebook's by now.
 
     Raises:
-        StackError: `name` cannot be the name of a lab, or the shelf or a lab on it is not labkit's.
+        StackError: `name` cannot be the name of a lab, or the folder of labs or a lab in it is not labkit's.
     """
-    for folder in _places(find_home(home), me, name):
+    for folder in _candidates(find_home(home), me, name):
         if name is None and _is_others(folder, me):
             continue
         with folder.locked():
@@ -86,7 +86,7 @@ def state_of(folder: Folder) -> State | None:
         return None
 
 
-def _places(home: Path, me: Session, name: str | None) -> Iterator[Folder]:
+def _candidates(home: Path, me: Session, name: str | None) -> Iterator[Folder]:
     """Where to start a lab, in the order in which to try."""
     if name is not None:
         yield Folder(home, require_name(name))

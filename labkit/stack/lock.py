@@ -9,7 +9,7 @@ from typing import IO
 
 
 @contextmanager
-def alone(path: Path, opened: Callable[[], IO[str]]) -> Iterator[None]:
+def exclusive(path: Path, opened: Callable[[], IO[str]]) -> Iterator[None]:
     """Let one at a time go on who locks the file at `path`, which `opened` opens; the others wait.
 
     The system releases the lock of a killed process.

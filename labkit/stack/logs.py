@@ -4,7 +4,7 @@ from pathlib import Path
 
 from labkit.errors import StackError
 from labkit.stack.labs import meant
-from labkit.stack.services import LOCUST, SERVICES
+from labkit.stack.services import LOCUST, SUPERVISOR, require_service
 
 
 def log_of(service: str, home: Path | str | None = None, *, name: str | None = None) -> Path:
@@ -15,9 +15,7 @@ def log_of(service: str, home: Path | str | None = None, *, name: str | None = N
     Raises:
         StackError: there is no such service, it has said nothing yet, or the lab's folder is not labkit's.
     """
-    names = (*SERVICES, LOCUST, "supervisord")
-    if service not in names:
-        raise StackError(f"{service!r} is no service of the lab; they are {', '.join(names)}.")
+    require_service(service, LOCUST, SUPERVISOR)
     folder = meant(home, name)
     if fault := folder.fault():
         raise StackError(fault)

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 
-def doubt(path: Path) -> str:
+def untrusted(path: Path) -> str:
     """Say who else could change or replace what is at `path`, a path without links; "" if nobody but root.
 
     Raises:

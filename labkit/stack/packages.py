@@ -20,7 +20,7 @@ from platformdirs import user_cache_path
 
 from labkit.errors import BinaryNotFound
 from labkit.stack import releases
-from labkit.stack.ownership import doubt, is_own
+from labkit.stack.ownership import is_own, untrusted
 
 FETCH_TIMEOUT = 300.0
 
@@ -40,7 +40,7 @@ def private_cache() -> Path:
     try:
         cache_folder().mkdir(mode=0o700, parents=True, exist_ok=True)
         folder = cache_folder().resolve()
-        fault = doubt(folder)
+        fault = untrusted(folder)
         if not fault and (not is_own(folder) or folder.stat().st_mode & stat.S_ISVTX):
             fault = f"{folder} is shared with other users"
     except OSError as error:
@@ -57,7 +57,7 @@ def require_trusted(program: Path) -> None:
         BinaryNotFound: somebody can.
     """
     try:
-        fault = doubt(program.resolve())
+        fault = untrusted(program.resolve())
     except OSError as error:
         fault = str(error)
     if fault:

@@ -5,9 +5,9 @@ from pathlib import Path
 from random import SystemRandom
 
 from labkit.errors import PortInUse, StackError
+from labkit.stack.home import find_home
 from labkit.stack.options import Ports
 from labkit.stack.processes import lab_of, listener
-from labkit.stack.shelf import find_home
 
 HOST = "127.0.0.1"
 FIXED = {"redis": 6379, "store": 5050, "sidecar": 9121, "prometheus": 9090}

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from labkit.errors import StackError
-from labkit.stack.ownership import doubt
+from labkit.stack.ownership import untrusted
 
 MARK = "made-by-labkit"
 _ELSEWHERE = "Name another home for the lab: LABKIT_HOME."
@@ -189,7 +189,7 @@ class PrivateFolder:
 
     def _require_safe_parent(self) -> None:
         try:
-            fault = doubt(self._path.parent)
+            fault = untrusted(self._path.parent)
         except FileNotFoundError as error:
             raise Vanished(f"The lab cannot be kept in {self._path}: {error}. {_ELSEWHERE}") from None
         except OSError as error:

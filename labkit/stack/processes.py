@@ -5,6 +5,7 @@ A lab is named by its folder here, and many by a folder above theirs.
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -24,10 +25,10 @@ def lab_of(process: psutil.Process) -> str | None:
     return environment_of(process).get(MARK)
 
 
-def labs_in(shelf: Path) -> list[str]:
-    """Return the names of the labs in `shelf` of which a process runs."""
+def labs_in(folder: Path) -> list[str]:
+    """Return the names of the labs in `folder` of which a process runs."""
     marks = {Path(mark) for process in psutil.process_iter() if (mark := lab_of(process))}
-    return sorted(mark.name for mark in marks if mark.parent == shelf)
+    return sorted(mark.name for mark in marks if mark.parent == folder)
 
 
 def of_lab(lab: Path, *services: str) -> list[psutil.Process]:
@@ -91,12 +92,26 @@ def end(processes: list[psutil.Process], grace: float) -> None:
     send(processes, signal.SIGTERM)
     # A paused process gets the message when it goes on.
     send(processes, signal.SIGCONT)
-    if _ended(processes, grace):
+
+    def ended() -> bool:
+        return not any(map(lives, processes))
+
+    if wait_until(ended, grace):
         return
     send(processes, signal.SIGKILL)
-    if not _ended(processes, KILL_TIMEOUT):
+    if not wait_until(ended, KILL_TIMEOUT):
         pids = ", ".join(str(process.pid) for process in processes if lives(process))
         raise StackError(f"These processes of the lab do not end, even by force: {pids}. Only a restart helps.")
+
+
+def wait_until(condition: Callable[[], object], timeout: float) -> bool:
+    """Return True as soon as `condition()` is true, False if it is not within `timeout` seconds."""
+    deadline = monotonic() + timeout
+    while not condition():
+        if monotonic() > deadline:
+            return False
+        sleep(POLL)
+    return True
 
 
 def _send(process: psutil.Process, what: signal.Signals) -> None:
@@ -110,15 +125,6 @@ def _send(process: psutil.Process, what: signal.Signals) -> None:
             signal.pidfd_send_signal(handle, what)
     finally:
         os.close(handle)
-
-
-def _ended(processes: list[psutil.Process], timeout: float) -> bool:
-    deadline = monotonic() + timeout
-    while any(map(lives, processes)):
-        if monotonic() > deadline:
-            return False
-        sleep(POLL)
-    return True
 
 
 def environment_of(process: psutil.Process) -> dict[str, str]:

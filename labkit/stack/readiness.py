@@ -2,16 +2,16 @@
 
 import socket
 from collections.abc import Callable, Iterable
-from http.client import HTTPConnection, HTTPException
 from time import monotonic, sleep
 
 from labkit.errors import ServiceFailed
 from labkit.stack.ports import HOST
+from labkit.stack.processes import POLL
 from labkit.stack.services import Endpoint
+from labkit.web.client import request
 
 READY_TIMEOUT = 30.0
 ANSWER_TIMEOUT = 1.0
-POLL = 0.02
 
 
 def answers(service: Endpoint, timeout: float = ANSWER_TIMEOUT) -> bool:
@@ -19,7 +19,7 @@ def answers(service: Endpoint, timeout: float = ANSWER_TIMEOUT) -> bool:
     check = _pong if service.health is None else _ok
     try:
         return check(service, timeout)
-    except (OSError, HTTPException):
+    except OSError:
         return False
 
 
@@ -48,16 +48,6 @@ def wait_ready(
         sleep(POLL)
 
 
-def wait_until(condition: Callable[[], bool], timeout: float) -> bool:
-    """Return True as soon as `condition()` is true, False if it is not within `timeout` seconds."""
-    deadline = monotonic() + timeout
-    while not condition():
-        if monotonic() > deadline:
-            return False
-        sleep(POLL)
-    return True
-
-
 def _rung(service: Endpoint) -> str:
     """Say how far up the ladder a living process came."""
     with socket.socket() as probe:
@@ -75,10 +65,4 @@ def _pong(service: Endpoint, timeout: float) -> bool:
 
 
 def _ok(service: Endpoint, timeout: float) -> bool:
-    # Not urllib: it would ask the proxies of the environment.
-    connection = HTTPConnection(HOST, service.port, timeout=timeout)
-    try:
-        connection.request("GET", service.health or "/")
-        return connection.getresponse().status == 200
-    finally:
-        connection.close()
+    return request("GET", f"http://{HOST}:{service.port}{service.health}", timeout=timeout).status == 200

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from labkit import traffic
+from labkit.errors import StackError
 from labkit.resources import resource
 from labkit.stack.binaries import Program, find
 from labkit.stack.ports import HOST
@@ -21,7 +22,8 @@ from labkit.stack.state import Folder, State
 SERVICES = ("redis", "store", "sidecar", "prometheus")
 # Runs only when it is asked for.
 LOCUST = "locust"
-KEEPER = "keeper"
+SUPERVISOR = "supervisord"
+REAPER = "reaper"
 
 
 # The page that answers 200 when all is well; a Redis is asked by PING instead.
@@ -53,6 +55,18 @@ class Service:
         return "\n".join(["#!/bin/sh", *exports, f"exec {shlex.join(self.command)}"]) + "\n"
 
 
+def require_service(name: str, *others: str) -> str:
+    """Return the name of a service, if it is one of the lab or of `others`.
+
+    Raises:
+        StackError: it is not; the message names them all.
+    """
+    names = (*SERVICES, *others)
+    if name not in names:
+        raise StackError(f"{name!r} is no service of the lab; they are {', '.join(names)}.")
+    return name
+
+
 def urls(ports: dict[str, int]) -> dict[str, str]:
     """Return the URL of each service that has a port."""
     web = {name: f"http://{HOST}:{port}" for name, port in ports.items()}
@@ -68,26 +82,31 @@ def endpoint(name: str, state: State) -> Endpoint:
 def services(state: State, folder: Folder, on_step: Callable[[str], None] = lambda _: None) -> list[Service]:
     """Return the services of a lab, in the order of `SERVICES`; fetch the programs that are missing.
 
-    With them comes the keeper, if the lab ends with a kernel.
+    With them comes the reaper, if the lab ends with a kernel.
 
     Raises:
         BinaryNotFound: a program is neither here nor to be fetched.
     """
-    sidecar = _labkit_sidecar(state) if state.options.sidecar == "labkit" else _stock_sidecar(state, on_step)
-    servers = [_redis(state, folder, on_step), _store(state), sidecar, _prometheus(state, folder, on_step)]
-    return [*servers, _keeper(folder)] if state.kernel else servers
+    own = state.options.sidecar == "labkit"
+    sidecar = _python(state, "sidecar", "exporter") if own else _stock_sidecar(state, on_step)
+    servers = [_redis(state, folder, on_step), store_service(state), sidecar, _prometheus(state, folder, on_step)]
+    return [*servers, _reaper(folder)] if state.kernel else servers
 
 
 def store_service(state: State) -> Service:
-    """Return the store alone, with the options as they are now."""
-    return _store(state)
+    """Return the store, with the options as they are now."""
+    options = state.options
+    return _python(
+        state, "store", "store", "--flush-interval", f"{options.flush_interval:g}", "--ttl", f"{options.ttl:g}"
+    )
 
 
 def locust_service(state: State) -> Service:
     """Return Locust with its web page: customers for the store, as many as it is told while it runs."""
-    file = Path(traffic.__file__).with_name("tapfile.py")
-    command = [sys.executable, "-P", "-m", "locust", "-f", str(file), "--host", urls(state.ports)["store"]]
-    command += ["--web-host", HOST, "--web-port", str(state.ports[LOCUST]), "--loglevel", "WARNING"]
+    file = Path(traffic.__file__).with_name("locustfile.py")
+    command = [sys.executable, "-P", "-m", "locust", "-f", str(file), "--until-stopped"]
+    command += ["--host", urls(state.ports)["store"], "--web-host", HOST]
+    command += ["--web-port", str(state.ports[LOCUST]), "--loglevel", "WARNING"]
     # Whoever is inside the store when fewer shall come goes home first.
     command += ["--stop-timeout", "5"]
     return Service(LOCUST, tuple(command), {"PYTHONUNBUFFERED": "1"})
@@ -122,17 +141,6 @@ def _redis(state: State, folder: Folder, on_step: Callable[[str], None]) -> Serv
     return Service("redis", tuple(command), program.environment)
 
 
-def _store(state: State) -> Service:
-    options = state.options
-    return _python(
-        state, "store", "store", "--flush-interval", f"{options.flush_interval:g}", "--ttl", f"{options.ttl:g}"
-    )
-
-
-def _labkit_sidecar(state: State) -> Service:
-    return _python(state, "sidecar", "exporter")
-
-
 def _stock_sidecar(state: State, on_step: Callable[[str], None]) -> Service:
     program, port = find("redis_exporter", on_step), state.ports["sidecar"]
     command = [str(program.path), "-script", str(resource("lua", "redis-exporter.lua"))]
@@ -156,9 +164,9 @@ def _web_page(program: Program) -> list[str]:
     return [f"--web.local-assets={page}" for page in pages[:1] if program.origin == "cache"]
 
 
-def _keeper(folder: Folder) -> Service:
-    line = (sys.executable, "-P", "-m", "labkit.stack.keeper", str(folder.home), folder.name, f"{grace():g}")
-    return Service(KEEPER, line)
+def _reaper(folder: Folder) -> Service:
+    line = (sys.executable, "-P", "-m", "labkit.stack.reaper", str(folder.home), folder.name, f"{grace():g}")
+    return Service(REAPER, line)
 
 
 def _python(state: State, name: str, command: str, *arguments: str) -> Service:

@@ -1,19 +1,16 @@
 """The lab as one thing: start it, look at it, break it, end it."""
 
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from labkit.errors import StackError
-from labkit.stack import ending, labs, processes
-from labkit.stack.lab import END_TIMEOUT, Lab, ServiceStatus, services_table
+from labkit.stack import labs, teardown
+from labkit.stack.faults import Faults
+from labkit.stack.lab import Lab, ServiceStatus, services_table
 from labkit.stack.logs import tail
-from labkit.stack.options import Options, Ports, Server, Sidecar
-from labkit.stack.readiness import wait_until
-from labkit.stack.services import LOCUST, SERVICES, urls
+from labkit.stack.options import Options, Start, Taking
+from labkit.stack.services import LOCUST, require_service, urls
 from labkit.stack.session import session
 from labkit.ui.tables import Table
 
@@ -21,7 +18,7 @@ if TYPE_CHECKING:
     from labkit.traffic.schedule import Shape
 
 
-class Stack:
+class Stack(Faults):
     """Redis, the store, a sidecar and Prometheus as local processes that listen on 127.0.0.1.
 
     Each notebook has a lab of its own, with the notebook's name, found again after a restart of its kernel; it ends
@@ -54,38 +51,12 @@ class Stack:
     # Starting and ending ---------------------------------------------------------------------------------------
 
     @classmethod
-    def up(  # noqa: PLR0913  one option, one word
-        cls,
-        *,
-        ports: Ports = "fixed",
-        scrape_interval: float = 5.0,
-        flush_interval: float = 5.0,
-        ttl: float = 1800.0,
-        sidecar: Sidecar = "labkit",
-        server: Server = "valkey",
-        name: str | None = None,
-        fresh: bool = False,
-        keep: bool = False,
-        home: Path | str | None = None,
-        on_step: Callable[[str], None] = lambda _: None,
-    ) -> Self:
+    @Taking(Start)
+    def up(cls, start: Start) -> Self:
         """Start the lab and return once every service answers.
 
         A lab of this notebook that runs already with the same options is taken as it is; what is dead or paused of it
         is started.
-
-        Args:
-            ports: "fixed" (Redis 6379, store 5050, sidecar 9121, Prometheus 9090) or "auto" (free ones).
-            scrape_interval: seconds between two scrapes by Prometheus.
-            flush_interval: seconds between two batches of the store.
-            ttl: seconds that a series of the store lives after its last refresh.
-            sidecar: "labkit", or "redis_exporter", the stock one.
-            server: "valkey", or "redis", version 7 from the distribution.
-            name: of the lab; by default the notebook's, or "lab" outside a notebook.
-            fresh: begin with an empty lab, even if this one runs already.
-            keep: let it outlive this notebook's kernel, until `down`.
-            home: the folder that holds the labs; by default, see `find_home`.
-            on_step: told, in a sentence, what takes long.
 
         Raises:
             StackError: this lab runs with other options, or an option makes no sense.
@@ -93,19 +64,11 @@ class Stack:
             BinaryNotFound: a program is neither here nor to be fetched.
             ServiceFailed: a service ended or did not answer in time; the message has the end of its log.
         """
-        options = Options(
-            ports=ports,
-            scrape_interval=scrape_interval,
-            flush_interval=flush_interval,
-            ttl=ttl,
-            sidecar=sidecar,
-            server=server,
-        )
         me = session()
-        if keep:
+        if start.keep:
             me = replace(me, kernel=0)
-        with labs.place(home, me, name) as folder:
-            return cls(Lab.up(folder, options, me, on_step, fresh=fresh))
+        with labs.reserved(start.home, me, start.name) as folder:
+            return cls(Lab.up(folder, start.options, me, start.on_step, fresh=start.fresh))
 
     @classmethod
     def attach(cls, home: Path | str | None = None, *, name: str | None = None) -> Self:
@@ -145,13 +108,13 @@ class Stack:
             StackError: the lab's folder is a link, somebody else's, or not made by labkit. Its processes end even then.
         """
         folder = labs.meant_or_left(home, name)
-        return folder.name if ending.clear(folder, keep=("data",) if keep_data else ()) else ""
+        return folder.name if teardown.clear(folder, keep=("data",) if keep_data else ()) else ""
 
     @classmethod
     def clear_all(cls, home: Path | str | None = None, *, keep_data: bool = False) -> list[str]:
         """End all that is left of every lab of this user; return the names of those that were there."""
         keep = ("data",) if keep_data else ()
-        return [folder.name for folder in labs.remains(home) if ending.clear(folder, keep=keep)]
+        return [folder.name for folder in labs.remains(home) if teardown.clear(folder, keep=keep)]
 
     def down(self, *, keep_data: bool = False) -> None:
         """End every process of the lab and remove its files. A second time does no harm.
@@ -212,7 +175,7 @@ class Stack:
 
     def log_path(self, service: str) -> Path:
         """Return the file with all that a service printed since the lab was started."""
-        return self._lab.folder.log(service if service == LOCUST else _known(service))
+        return self._lab.folder.log(require_service(service, LOCUST))
 
     def __repr__(self) -> str:
         return f"<Stack {self.name}: {', '.join(f'{row.service} {row.state}' for row in self.status())}>"
@@ -220,57 +183,7 @@ class Stack:
     def _repr_html_(self) -> str:
         return self.table()._repr_html_()
 
-    # Breaking --------------------------------------------------------------------------------------------------
-
-    def kill(self, service: str) -> None:
-        """End a service as a crash would (SIGKILL), and return when it is gone. It stays dead until `start`."""
-        processes.send([self._lab.living(_known(service))], signal.SIGKILL)
-        self._lab.await_end(service)
-
-    def pause(self, service: str) -> None:
-        """Make a service hang (SIGSTOP): its port is open, nothing answers. `resume` wakes it."""
-        process = self._lab.living(_known(service))
-        processes.send([process], signal.SIGSTOP)
-        wait_until(lambda: processes.is_paused(process.pid), END_TIMEOUT)
-
-    def resume(self, service: str) -> None:
-        """Wake a paused service (SIGCONT), and return once it answers."""
-        processes.send([self._lab.living(_known(service))], signal.SIGCONT)
-        self._lab.await_ready(service)
-
-    def stop(self, service: str) -> None:
-        """End a service in good order (SIGTERM, and SIGKILL after 5 s), and return when it is gone."""
-        self._lab.wake(_known(service))
-        self._lab.stop(service)
-
-    def start(self, service: str) -> None:
-        """Start a service that is dead, or wake one that is paused, and return once it answers.
-
-        Raises:
-            ServiceFailed: it ended, or did not answer in time; the message has the end of its log.
-        """
-        self._lab.revive(_known(service))
-        self._lab.await_ready(service)
-
-    @contextmanager
-    def stopped(self, service: str) -> Iterator[Self]:
-        """Run a block while a service is stopped; afterwards it answers again."""
-        self.stop(service)
-        try:
-            yield self
-        finally:
-            self.start(service)
-
-    @contextmanager
-    def paused(self, service: str) -> Iterator[Self]:
-        """Run a block while a service hangs; afterwards it answers again."""
-        self.pause(service)
-        try:
-            yield self
-        finally:
-            self.resume(service)
-
-    # Turning ---------------------------------------------------------------------------------------------------
+    # Tuning ----------------------------------------------------------------------------------------------------
 
     def tune(self, *, scrape_interval: float | None = None, flush_interval: float | None = None) -> None:
         """Change intervals of the lab while it runs, in seconds, and return once everybody knows.
@@ -308,23 +221,17 @@ class Stack:
             LabkitError: `rate` or `shape` makes no sense.
             ServiceFailed: Locust did not start; the message has the end of its log.
         """
-        from labkit.traffic.tap import Tap, require
+        from labkit.traffic.client import LocustClient, require_rate
 
-        require(rate, shape)
+        require_rate(rate, shape)
         with self._lab.folder.locked():
             self._lab.catch_up()
             self._lab.start_locust()
         self._lab.await_ready(LOCUST)
-        Tap(self.urls[LOCUST]).turn(rate, shape)
+        LocustClient(self.urls[LOCUST]).set_rate(rate, shape)
 
     def stop_traffic(self) -> None:
         """Send everybody home and end Locust. A second time does no harm."""
         with self._lab.folder.locked():
             self._lab.catch_up()
             self._lab.stop_locust()
-
-
-def _known(service: str) -> str:
-    if service not in SERVICES:
-        raise StackError(f"{service!r} is no service of the lab; they are {', '.join(SERVICES)}.")
-    return service

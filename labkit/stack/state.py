@@ -1,4 +1,4 @@
-"""What a lab leaves on the disk: everything is in a folder of its own, which has its name, on the shelf of its home."""
+"""What a lab leaves on the disk: all in a folder of its own, which has its name, in the folder of labs."""
 
 import json
 import os
@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from labkit.errors import StackError
-from labkit.stack.lock import alone
+from labkit.stack.home import LabsFolder
+from labkit.stack.lock import exclusive
 from labkit.stack.options import Options
 from labkit.stack.private import PrivateFolder, Vanished
 from labkit.stack.session import SHARED
-from labkit.stack.shelf import Shelf
 
 _STATE, _LOCK = "state.json", "lock"
 # All that is ever made in the folder, and so all that is removed; the lock goes with the folder.
@@ -54,7 +54,7 @@ class Folder:
 
     @property
     def root(self) -> Path:
-        return self._shelf.root / self.name
+        return self._labs.root / self.name
 
     @property
     def socket(self) -> Path:
@@ -82,7 +82,7 @@ class Folder:
 
     def fault(self) -> str:
         """Say why what is there is not labkit's to use and to empty; "" if it is."""
-        return self._shelf.fault() or self._private.fault()
+        return self._labs.fault() or self._private.fault()
 
     def socket_fault(self) -> str:
         """Say why whoever listens at the socket may be somebody else; "" if nobody else can."""
@@ -102,7 +102,7 @@ class Folder:
             StackError: the disk says no, or one is a link or somebody else's.
         """
         try:
-            self._shelf.take(self._private.make)
+            self._labs.add(self._private.make)
             for parts in (("logs",), ("run",), *(("data", name) for name in data)):
                 self._private.folder(*parts)
             self.socket.parent.mkdir(mode=0o700, exist_ok=True)
@@ -157,7 +157,7 @@ class Folder:
             if self.exists():
                 self._private.remove(name for name in _MADE if name not in keep)
                 if not keep:
-                    self._shelf.clear(lambda: self._private.vanish(_LOCK))
+                    self._labs.clear(lambda: self._private.vanish(_LOCK))
         except OSError as error:
             raise StackError(f"The lab's files cannot be removed: {error}. Did another user start it?") from None
 
@@ -168,12 +168,12 @@ class Folder:
         Raises:
             StackError: the lab is somebody else's.
         """
-        with alone(self.root / _LOCK, self._open_lock):
+        with exclusive(self.root / _LOCK, self._open_lock):
             yield
 
     @property
-    def _shelf(self) -> Shelf:
-        return Shelf(self.home)
+    def _labs(self) -> LabsFolder:
+        return LabsFolder(self.home)
 
     @property
     def _private(self) -> PrivateFolder:
@@ -193,7 +193,7 @@ class Folder:
 
     def _open_lock(self) -> IO[str]:
         try:
-            return self._shelf.take(self._make)
+            return self._labs.add(self._make)
         except OSError as error:
             raise StackError(
                 f"The lab cannot be kept in {self.root}: {error}. Name another home: LABKIT_HOME."

@@ -17,12 +17,11 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from labkit.errors import ServiceFailed, StackError
 from labkit.stack.processes import MARK, NAME
-from labkit.stack.services import LOCUST, Service
+from labkit.stack.services import LOCUST, SUPERVISOR, Service
 from labkit.stack.session import NOTEBOOK
 from labkit.stack.state import Folder
 from labkit.web.callers import ALLOWED
 
-SUPERVISOR = "supervisord"
 STOP_SECONDS = 5
 
 # All paths are relative to the folder of the lab: they may hold blanks, and characters that mean something here.

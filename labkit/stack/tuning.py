@@ -1,18 +1,15 @@
 """What can be changed in a service while it runs, and how to know that the change is in effect."""
 
-import json
 import re
 import signal
-from http.client import HTTPConnection, HTTPException
 
 import psutil
 
 from labkit.errors import ServiceFailed
 from labkit.stack.ports import HOST
-from labkit.stack.processes import send
-from labkit.stack.readiness import wait_until
+from labkit.stack.processes import send, wait_until
+from labkit.web.client import Response, request
 
-ANSWER_TIMEOUT = 5.0
 RELOAD_TIMEOUT = 15.0
 
 _RELOADED = re.compile(r"^prometheus_config_last_reload_(successful|success_timestamp_seconds) (\S+)$", re.MULTILINE)
@@ -24,9 +21,9 @@ def set_flush_interval(port: int, seconds: float) -> None:
     Raises:
         ServiceFailed: it does not take it, or does not answer.
     """
-    status, answer = _ask("store", port, "PUT", "/-/flush-interval", json.dumps({"seconds": seconds}))
-    if status != 200:
-        raise ServiceFailed(f"The store does not send every {seconds:g} s: {answer}")
+    answer = _ask("store", port, "PUT", "/-/flush-interval", {"seconds": seconds})
+    if answer.status != 200:
+        raise ServiceFailed(f"The store does not send every {seconds:g} s: {answer.text}")
 
 
 def reload_prometheus(process: psutil.Process, port: int) -> None:
@@ -45,17 +42,12 @@ def reload_prometheus(process: psutil.Process, port: int) -> None:
 
 def _last_reload(port: int) -> dict[str, float]:
     """Whether the last reload went well, and when one last did; this is noted after it is in effect."""
-    _, page = _ask("prometheus", port, "GET", "/metrics")
+    page = _ask("prometheus", port, "GET", "/metrics").text
     return {name: float(value) for name, value in _RELOADED.findall(page)}
 
 
-def _ask(service: str, port: int, method: str, path: str, body: str | None = None) -> tuple[int, str]:
-    connection = HTTPConnection(HOST, port, timeout=ANSWER_TIMEOUT)
+def _ask(service: str, port: int, method: str, path: str, data: object = None) -> Response:
     try:
-        connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
-        answer = connection.getresponse()
-        return answer.status, answer.read().decode(errors="replace")
-    except (OSError, HTTPException) as error:
+        return request(method, f"http://{HOST}:{port}{path}", data=data)
+    except OSError as error:
         raise ServiceFailed(f"{service} does not answer ({error}); wake or start it, and try again.") from None
-    finally:
-        connection.close()

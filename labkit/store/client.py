@@ -2,11 +2,8 @@
 
 from typing import Any
 
-import httpx
-
 from labkit.errors import ConnectionFailed, LabkitError
-
-TIMEOUT = 5.0
+from labkit.web.client import request
 
 
 def status(url: str) -> dict[str, Any]:
@@ -37,21 +34,17 @@ def simulate(
         LabkitError: the store refuses; the message says which value is out of bounds.
     """
     day = {"customers": customers, "arrival_rate": arrival_rate, "speed": speed, "seed": seed}
-    return str(_ask("POST", f"{url}/api/store/simulate", json=day)["status_url"])
+    return str(_ask("POST", f"{url}/api/store/simulate", day)["status_url"])
 
 
-def _ask(method: str, url: str, **body: Any) -> dict[str, Any]:
+def _ask(method: str, url: str, data: object = None) -> dict[str, Any]:
     try:
-        answer = httpx.request(method, url, timeout=TIMEOUT, trust_env=False, **body)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        answer = request(method, url, data=data)
+    except OSError as error:
         raise ConnectionFailed(f"No store answers at {url}: {error}. Is it up? See `labkit status`.") from None
-    try:
-        told = answer.json()
-    except (ValueError, RecursionError):
-        told = None
-    if answer.is_error:
-        why = told.get("detail") if isinstance(told, dict) else None
-        raise LabkitError(f"The store refused {method} {url}: {why or answer.text[:200]}")
-    if not isinstance(told, dict):
-        raise ConnectionFailed(f"What answers at {url} is no store. See `labkit status`.")
+    told = answer.json()
+    if answer.status >= 400:
+        raise LabkitError(f"The store refused {method} {url}: {(told or {}).get('detail') or answer.text[:200]}")
+    if told is None:
+        raise ConnectionFailed(f"The server at {url} is not a store: it does not answer in JSON. See `labkit status`.")
     return told

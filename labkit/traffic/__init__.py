@@ -3,8 +3,7 @@
 ```
 schedule    when requests are due, and which steps a customer takes
 run         Locust in a process of its own, for a while, and what it measured
-locustfile  what Locust does then
-tap         Locust beside the lab, turned while it runs, and
-tapfile     what Locust does then
+client      Locust beside the lab, whose rate is set while it runs
+locustfile  what Locust does, in both cases
 ```
 """

@@ -16,12 +16,11 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-import httpx
-
 from labkit.errors import ConnectionFailed, LabkitError
-from labkit.traffic.schedule import SHAPES, Shape, customers_for
+from labkit.traffic.schedule import Shape, customers_for, require, require_shape
 from labkit.ui.interrupts import defer_interrupts
 from labkit.ui.progress import progress
+from labkit.web.client import request
 
 RATES = (0.1, 1000.0)
 DURATIONS = (1.0, 3600.0)
@@ -81,12 +80,11 @@ def drive(  # noqa: PLR0913  one option, one word
         ConnectionFailed: no store answers at `url`.
         LabkitError: an option is out of bounds, or Locust failed; the message has the end of its log.
     """
-    _require("rate", rate, RATES)
-    _require("duration", duration, DURATIONS)
-    if shape not in SHAPES:
-        raise LabkitError(f"shape={shape!r} is not known; choose one of {', '.join(SHAPES)}.")
+    require("rate", rate, RATES)
+    require("duration", duration, DURATIONS)
+    require_shape(shape)
     customers = customers_for(rate) if users is None else users
-    _require("users", customers, USERS)
+    require("users", customers, USERS)
     _require_store(url)
     options = {"rate": rate, "duration": duration, "shape": shape, "customers": customers, "host": url}
     shown = nullcontext(on_progress) if on_progress else progress(f"{rate:g} requests/s for {duration:g} s")
@@ -94,20 +92,14 @@ def drive(  # noqa: PLR0913  one option, one word
         return _read(_run(options, duration, tell), duration)
 
 
-def _require(name: str, value: float, bounds: tuple[float, float]) -> None:
-    if not bounds[0] <= value <= bounds[1]:
-        raise LabkitError(f"{name}={value:g} is out of bounds; choose from {bounds[0]:g} to {bounds[1]:g}.")
-
-
 def _require_store(url: str) -> None:
     remedy = "Start the lab with `labkit up`, or a store alone with `labkit store`."
     try:
-        # Proxies are for the world outside; the store is at home.
-        answer = httpx.get(f"{url.rstrip('/')}/-/healthy", timeout=5, trust_env=False)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        status = request("GET", f"{url.rstrip('/')}/-/healthy").status
+    except OSError as error:
         raise ConnectionFailed(f"No store answers at {url} ({error}). {remedy}") from None
-    if answer.status_code != httpx.codes.OK:
-        raise ConnectionFailed(f"What answers at {url} is no store in good health. {remedy}")
+    if status != 200:
+        raise ConnectionFailed(f"The health check of the store at {url} failed with HTTP {status}. {remedy}")
 
 
 def _run(options: dict[str, Any], duration: float, on_progress: Callable[[float], object]) -> str:

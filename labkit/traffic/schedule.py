@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil, inf, sqrt
 from random import Random
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
+
+from labkit.errors import LabkitError
 
 Shape = Literal["steady", "ramp", "spike"]
 SHAPES: tuple[Shape, ...] = get_args(Shape)
@@ -106,6 +108,28 @@ def before_closing(step: str, requests_left: int, inside: int) -> str:
     if requests_left > inside + (step == "join"):
         return step
     return "served" if inside else "left"
+
+
+def require(name: str, value: Any, bounds: tuple[float, float]) -> None:
+    """Do nothing if an option is a number within its bounds.
+
+    Raises:
+        LabkitError: it is not; the message says what it may be.
+    """
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not (number and bounds[0] <= value <= bounds[1]):
+        given = f"{value:g}" if number else repr(value)
+        raise LabkitError(f"{name}={given} is out of bounds; choose from {bounds[0]:g} to {bounds[1]:g}.")
+
+
+def require_shape(shape: str) -> None:
+    """Do nothing if traffic can have this shape.
+
+    Raises:
+        LabkitError: it cannot; the message names those that it can have.
+    """
+    if shape not in SHAPES:
+        raise LabkitError(f"shape={shape!r} is not known; choose one of {', '.join(SHAPES)}.")
 
 
 def _area(start: tuple[float, float], end: tuple[float, float]) -> float:

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
+from harness import chromium
+from harness.jupyter import Jupyter
+from harness.notebook_page import NotebookPage
 from labkit.errors import BinaryNotFound
-from tests.browser import chromium, driver
-from tests.browser.jupyter import Jupyter
-from tests.browser.notebook_page import NotebookPage
+from tests.browser import driver
 
 OpenNotebook = Callable[..., NotebookPage]
 

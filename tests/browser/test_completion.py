@@ -7,10 +7,10 @@ import pytest
 from playwright.sync_api import Locator, expect
 from playwright.sync_api import TimeoutError as NotShownError
 
+from harness.notebook_page import SCREENSHOTS, NotebookPage
 from labkit import Prometheus, Stack
 from labkit.traffic.run import drive
 from tests.browser.conftest import OpenNotebook
-from tests.browser.notebook_page import SCREENSHOTS, NotebookPage
 
 START = "import os\nos.environ['LABKIT_HOME'] = {home!r}\n%load_ext labkit"
 # JupyterLab gives a kernel one second to answer, which a busy machine may not have.

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Locator, expect
 
+from harness.notebook_page import READY, NotebookPage
 from labkit import Prometheus, Stack
 from tests.browser.conftest import OpenNotebook
-from tests.browser.notebook_page import READY, NotebookPage
 
 START = "import os\nos.environ['LABKIT_HOME'] = {home!r}\nimport labkit\nlabkit.controls()"
 RATE = "sum(rate(api_request_duration_ms_count[4s]))"

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from harness.notebook_page import READY, NotebookPage
 from tests.browser.conftest import OpenNotebook
-from tests.browser.notebook_page import READY, NotebookPage
 from tests.prometheus.prometheus_server import PrometheusServer
 
 START = """import labkit, threading, time

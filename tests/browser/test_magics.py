@@ -7,11 +7,11 @@ from time import time
 import pytest
 from playwright.sync_api import expect
 
+from harness.notebook_page import READY
 from labkit import Prometheus, Stack
 from labkit.plotting.series import MOST
 from labkit.traffic.run import drive
 from tests.browser.conftest import OpenNotebook
-from tests.browser.notebook_page import READY
 
 START = "import os\nos.environ['LABKIT_HOME'] = {home!r}\n%load_ext labkit"
 FIGURE = "%%promql --last 30s --step 1s --unit events/s\nsum by (event) (\n  rate(user_events[5s])\n)"

@@ -16,13 +16,13 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from harness.notebook_page import READY, NotebookPage
 from labkit import Prometheus, Stack
 from labkit.store.client import status
-from labkit.traffic.tap import Tap
+from labkit.traffic.client import LocustClient
 from tests import ROOT
 from tests.browser.conftest import OpenNotebook
 from tests.browser.film import Film
-from tests.browser.notebook_page import READY, NotebookPage
 
 MANUAL = (ROOT / "docs" / "teaching.md").read_text(encoding="utf-8")
 CELLS = re.findall(r"^```python\n(.*?)^```", MANUAL, re.MULTILINE | re.DOTALL)
@@ -152,7 +152,7 @@ def redis_is_broken(show: Show) -> None:
     film.roll(min(PAUSE, 12))
     sleep(max(0, PAUSE - 12))
     # What the customers say: none was refused, and none waited in vain.
-    assert Tap(Stack.attach(show.stack.home).urls["locust"]).flow().failures == 0
+    assert LocustClient(Stack.attach(show.stack.home).urls["locust"]).stats().failures == 0
     show.sees(10, "the lines of the store stop", f"!(Date.now() - {FIGURE.format(0)}[0]?.x.at(-1) < 4000)")
     show.sees(10, "The application's box alone goes on counting", f"{BOX.format('store')} > {counted}")
     expect(show.notebook.output(0).locator("[data-stage=prometheus]")).to_contain_text("no value", timeout=READY)

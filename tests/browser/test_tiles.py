@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Page, Response, expect
 
+from harness.jupyter import Jupyter
+from harness.notebook_page import READY, SCREENSHOTS
 from labkit import Prometheus, Stack
-from tests.browser.jupyter import Jupyter
-from tests.browser.notebook_page import READY, SCREENSHOTS
 
 
 @pytest.fixture(scope="module", params=["/", "/user/x/"], ids=["root", "hub"])

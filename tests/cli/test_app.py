@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.process import free_port
 from labkit.stack import SERVICES, Stack
 from labkit.stack.ports import FIXED
-from tests.redis_server import free_port
 
 COMMANDS = ("up", "down", "status", "logs", "doctor", "exporter", "store", "traffic", "demo")
 

@@ -19,8 +19,8 @@ from pathlib import Path
 import httpx
 import psutil
 
+from harness.process import wait_until
 from labkit.stack.packages import cache_folder, can_fetch, fetch
-from tests.redis_server import wait_until
 
 UNSHARE = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
 CGROUPS = Path("/sys/fs/cgroup")

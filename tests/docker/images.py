@@ -13,9 +13,9 @@ import tempfile
 import tomllib
 from pathlib import Path
 
+from harness.debian_root import debootstrap
 from labkit.stack.packages import cache_folder, fetch
 from tests import ROOT
-from tests.debian_root import debootstrap
 from tests.docker.engine import Engine
 from tests.docker.files import BASE, PINS
 

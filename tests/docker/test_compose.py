@@ -4,10 +4,10 @@ import re
 
 import pytest
 
+from harness.process import wait_until
 from tests import ROOT
 from tests.docker.composed_lab import ComposedLab
 from tests.docker.files import SIDECARS
-from tests.redis_server import wait_until
 
 # The first test may have to make the images.
 pytestmark = pytest.mark.timeout(900)

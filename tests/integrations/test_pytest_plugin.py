@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from labkit.integrations.pytest_plugin import SETTINGS
+from labkit.stack.options import option
 from labkit.stack.processes import lab_of
 from tests import ROOT
 
@@ -128,4 +129,8 @@ def test_the_guide_lists_every_setting() -> None:
     """With its default and its meaning."""
     rows = re.findall(r"^\| `labkit_(\w+)` \| (\S+) \| (.+) \|$", GUIDE, re.MULTILINE)
     listed = {name: (default, meaning) for name, default, meaning in rows if name in SETTINGS}
-    assert listed == {name: (default, meaning) for name, (_, default, meaning) in SETTINGS.items()}
+    meant = {name: option(name).metadata["meaning"] for name in SETTINGS}
+    assert listed == {
+        name: (f"{default:g}" if isinstance(default, float) else default, meant[name])
+        for name, default in SETTINGS.items()
+    }

@@ -21,6 +21,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
+from harness.process import free_port, wait_until
+from harness.redis_server import RedisServer
 from labkit import RedisMetricsService
 from labkit.errors import ConnectionFailed, FlushError
 from labkit.keyspace.connection import connect, endpoint, redact
@@ -28,7 +30,6 @@ from labkit.sidecar.exporter import create_app
 from labkit.stack import binaries
 from labkit.writer.attempts import Attempts
 from labkit.writer.probe import Probe, questioner
-from tests.redis_server import RedisServer, free_port, wait_until
 from tests.writer.test_service import value
 
 # What is shown -------------------------------------------------------------------------------------------------
@@ -213,7 +214,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tls]:
     files = {"ca-cert": "ca.pem", "cert": "server.pem", "key": "server.key"}
     options = [word for name, file in files.items() for word in (f"--tls-{name}-file", str(folder / file))]
     program = binaries.find("redis-server")
-    server = RedisServer(program.path, program.environment, folder, "--tls-port", str(port), *options)
+    server = RedisServer(program, folder, "--tls-port", str(port), *options)
     yield Tls(port, folder)
     server.close()
 

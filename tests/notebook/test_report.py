@@ -10,10 +10,10 @@ import nbformat
 import psutil
 import pytest
 
+from harness.process import wait_until
 from labkit.errors import LabkitError
 from labkit.notebook.report.parameters import Parameter, checked, declared
 from labkit.notebook.report.report import find, run
-from tests.redis_server import wait_until
 
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 DECLARATIONS = """\

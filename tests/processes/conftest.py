@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.redis_server import RedisServer
 from labkit.stack import binaries
 from tests.processes.program import Program
-from tests.redis_server import RedisServer
 
 Start = Callable[..., Program]
 
@@ -17,7 +17,7 @@ Start = Callable[..., Program]
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """A Valkey only: how a process lives and ends does not depend on the server."""
     program = binaries.find("valkey-server")
-    server = RedisServer(program.path, program.environment, tmp_path_factory.mktemp("valkey"))
+    server = RedisServer(program, tmp_path_factory.mktemp("valkey"))
     yield server
     server.close()
 

@@ -6,53 +6,44 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.redis_server import wait_until
+from harness.process import Process, wait_until
 
 PROGRAMS = Path(__file__).parent / "programs"
 
 
-class Program:
+class Program(Process):
     """One process, and the children it starts; what they print is kept in `folder`."""
 
     def __init__(self, folder: Path, redis_url: str, *command: str) -> None:
-        self._output = folder / f"{len(list(folder.iterdir()))}.txt"
-        with self._output.open("wb") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-u", *command],
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=output,
-                cwd=PROGRAMS,
-                env=os.environ | {"REDIS_URL": redis_url},
-                start_new_session=True,
-            )
-
-    @property
-    def output(self) -> str:
-        return self._output.read_text()
+        log, environment = folder / f"{len(list(folder.iterdir()))}.txt", {"REDIS_URL": redis_url}
+        super().__init__(
+            [sys.executable, "-u", *command],
+            log,
+            environment=environment,
+            stdin=subprocess.PIPE,
+            cwd=PROGRAMS,
+            start_new_session=True,
+        )
 
     def wait_for(self, text: str) -> None:
         """Return once the program has printed `text`."""
-        wait_until(lambda: text in self.output or self._process.poll() is not None, f"{text!r} in the output")
-        assert text in self.output, self.output
-
-    def send(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
+        wait_until(lambda: text in self.log or self.process.poll() is not None, f"{text!r} in the output")
+        assert text in self.log, self.log
 
     def tell_to_end(self) -> None:
         """Close its standard input, for which it waits."""
-        assert self._process.stdin
-        self._process.stdin.close()
+        assert self.process.stdin
+        self.process.stdin.close()
 
     def ended(self, code: int = 0) -> str:
         """Wait for the end, which must have this exit code; return all that was printed."""
-        assert self._process.wait(timeout=120) == code, self.output
-        return self.output
+        assert self.process.wait(timeout=120) == code, self.log
+        return self.log
 
     def close(self) -> None:
-        """Leave nothing of it behind."""
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-        if self._process.stdin:
-            self._process.stdin.close()
+        """Leave nothing of it behind, and nothing of its children."""
+        if self.process.poll() is None:
+            os.killpg(self.pid, signal.SIGKILL)
+            self.process.wait()
+        if self.process.stdin:
+            self.process.stdin.close()

@@ -5,8 +5,9 @@ import signal
 import pytest
 import redis
 
+from harness.process import free_port
+from harness.redis_server import RedisServer
 from tests.processes.conftest import Start
-from tests.redis_server import RedisServer, free_port
 from tests.writer.test_service import value
 
 EVENTS = "metrics:counter:events"

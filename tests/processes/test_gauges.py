@@ -4,8 +4,8 @@ import signal
 
 import redis
 
+from harness.process import wait_until
 from tests.processes.conftest import Start
-from tests.redis_server import wait_until
 from tests.writer.test_service import value
 
 

@@ -9,8 +9,8 @@ import redis
 from celery import Celery
 from rq import Queue
 
+from harness.process import wait_until
 from tests.processes.conftest import Start
-from tests.redis_server import wait_until
 from tests.writer.test_service import value
 
 DONE, TASKS = "metrics:counter:done", 20
@@ -26,7 +26,7 @@ def test_celery(start: Start, redis_client: redis.Redis, redis_url: str, options
         for _ in range(TASKS):
             app.send_task("celery_tasks.count")
     worker = start(*CELERY, *options)
-    wait_until(lambda: worker.output.count("succeeded") == TASKS, "the end of all tasks", timeout=90)
+    wait_until(lambda: worker.log.count("succeeded") == TASKS, "the end of all tasks", timeout=90)
     worker.send(signal.SIGTERM)
     worker.ended()
     assert value(redis_client, DONE) == TASKS

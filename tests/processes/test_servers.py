@@ -11,8 +11,8 @@ import httpx
 import pytest
 import redis
 
+from harness.process import free_port, listens, wait_until
 from tests.processes.conftest import Start
-from tests.redis_server import free_port, listens, wait_until
 from tests.writer.test_service import value
 
 REQUESTS = 400

@@ -5,8 +5,9 @@ import re
 
 import redis
 
+from harness.process import wait_until
+from harness.redis_server import RedisServer
 from tests.processes.conftest import Start
-from tests.redis_server import RedisServer, wait_until
 from tests.writer.test_service import value
 
 

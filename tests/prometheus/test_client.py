@@ -8,6 +8,7 @@ from time import monotonic
 
 import pytest
 
+from harness.process import free_port
 from labkit.errors import QueryError
 from labkit.notebook.live.client import LiveClient
 from labkit.notebook.live.history import History
@@ -15,7 +16,6 @@ from labkit.prometheus.metadata import Metadata
 from labkit.prometheus.query import Prometheus
 from tests.prometheus.known_history import START
 from tests.prometheus.prometheus_server import PrometheusServer
-from tests.redis_server import free_port
 
 
 @pytest.mark.parametrize(

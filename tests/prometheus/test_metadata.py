@@ -5,9 +5,9 @@ from time import monotonic
 
 import pytest
 
+from harness.process import free_port
 from labkit.prometheus.metadata import Metadata
 from tests.prometheus.prometheus_server import PrometheusServer
-from tests.redis_server import free_port
 
 
 def test_the_names_are_those_of_prometheus(server: PrometheusServer) -> None:

@@ -8,10 +8,10 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from harness.redis_server import RedisServer
+from harness.sidecar_process import SidecarProcess
 from labkit.sidecar.complaints import EVERY, OncePerMinute
 from labkit.sidecar.serving import Limits, server
-from tests.redis_server import RedisServer
-from tests.sidecar_process import SidecarProcess
 
 GET, HEAD = b"GET /metrics HTTP/1.1\r\nHost: a\r\n", b"GET /-/healthy HTTP/1.1\r\nHost: a\r\n"
 GARBAGE = {

@@ -7,9 +7,10 @@ from typing import Literal
 import httpx
 import pytest
 
+from harness.process import wait_until
 from labkit import RedisMetricsService, Stack
 from labkit.keyspace.numbers import le
-from tests.redis_server import LAB_SERVER, wait_until
+from tests.redis_server import LAB_SERVER
 
 Series = dict[tuple[tuple[str, str], ...], str]
 

@@ -7,13 +7,14 @@ import pytest
 import redis
 from starlette.testclient import TestClient
 
+from harness.process import free_port, wait_until
+from harness.redis_server import RedisServer
 from labkit import RedisMetricsService
 from labkit.errors import ConnectionFailed, PortInUse
 from labkit.sidecar.exporter import create_app, serve
 from labkit.sidecar.exposition import CONTENT_TYPE
 from labkit.web.listening import listen
 from tests import ROOT
-from tests.redis_server import RedisServer, free_port, wait_until
 
 SCRAPE_TIMEOUT = 10  # s, that of Prometheus
 # What does not change from scrape to scrape.

@@ -1,11 +1,11 @@
 """Whatever somebody writes under the prefix: every good series is on the page, every bad one is counted by reason."""
 
 import json
-import os
 import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,12 +13,12 @@ import redis
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
+from harness.sidecar_process import StockExporter
 from labkit import RedisMetricsService
 from labkit.resources import resource
 from labkit.sidecar.negotiation import Format
 from labkit.sidecar.sidecar import Sidecar
 from labkit.stack import binaries
-from tests.redis_server import free_port, wait_until
 
 # The text of a number that is finite, or of one that is not.
 _GO_FLOAT = re.compile(r"[+-]?\d{1,20}(\.\d{1,20})?(e[+-]?\d{1,3})?|NaN|\+Inf")
@@ -192,27 +192,10 @@ def test_ten_thousand_at_once(redis_url: str, redis_client: redis.Redis) -> None
 
 
 @pytest.fixture
-def stock(redis_url: str) -> Iterator[str]:
+def stock(redis_url: str, tmp_path: Path) -> Iterator[str]:
     """The stock exporter with our script; the URL of its page."""
-    program, port = binaries.find("redis_exporter"), free_port()
-    script = str(resource("lua", "redis-exporter.lua"))
-    command = [str(program.path), "-script", script, "-web.listen-address", f"127.0.0.1:{port}", "-redis-only-metrics"]
-    environment = os.environ | program.environment | {"REDIS_ADDR": redis_url}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}/metrics"
-    try:
-        wait_until(lambda: answers(url), "the stock exporter's page")
-        yield url
-    finally:
-        process.kill()
-        process.wait()
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(url, trust_env=False).status_code == 200
-    except httpx.HTTPError:
-        return False
+    with StockExporter(tmp_path, "-redis-only-metrics", REDIS_ADDR=redis_url) as exporter:
+        yield f"{exporter.url}/metrics"
 
 
 @pytest.mark.usefixtures("good")

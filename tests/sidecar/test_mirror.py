@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from harness.process import wait_until
 from labkit import RedisMetricsService
 from labkit.keyspace.keys import Keys
 from labkit.sidecar.deadlines import Deadlines
 from labkit.sidecar.exposition import page, read_metadata
 from labkit.sidecar.mirror import Mirror
 from labkit.sidecar.scripts import Held, ReadScripts
-from tests.redis_server import wait_until
 
 
 @pytest.fixture

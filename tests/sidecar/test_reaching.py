@@ -12,14 +12,15 @@ import pytest
 import redis
 from starlette.testclient import TestClient
 
+from harness.process import wait_until
+from harness.redis_server import RedisServer
+from harness.sidecar_process import SidecarProcess
 from labkit import RedisMetricsService
 from labkit.sidecar.exporter import create_app
 from labkit.sidecar.reaching import REDIS_TIMEOUT, reach, within
 from labkit.sidecar.serving import Limits
 from labkit.sidecar.sidecar import Sidecar
-from tests.redis_server import RedisServer, wait_until
 from tests.sidecar.slow_link import SlowLink
-from tests.sidecar_process import SidecarProcess
 
 # In one reply of the script.
 REPLY = 200_000

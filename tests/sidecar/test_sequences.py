@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from harness.process import wait_until
 from labkit import RedisMetricsService
 from labkit.keyspace.connection import connect
 from labkit.keyspace.keys import Keys
 from labkit.sidecar.mirror import Mirror
-from tests.redis_server import wait_until
 from tests.writer.replicated import Replicated
 
 EXAMPLES = 1000 if os.environ.get("HYPOTHESIS_PROFILE") == "soak" else 15

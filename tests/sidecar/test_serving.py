@@ -12,11 +12,12 @@ import httpx
 import pytest
 import uvicorn
 
+from harness.process import wait_until
+from harness.redis_server import RedisServer
 from labkit import RedisMetricsService
 from labkit.sidecar.exporter import CHUNK, create_app
 from labkit.sidecar.serving import Limits, TlsContext, server
 from labkit.web.listening import listen
-from tests.redis_server import RedisServer, wait_until
 
 # Far more than the kernel takes from a server for a client that does not read.
 BIG = 16_000_000

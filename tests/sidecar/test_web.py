@@ -18,12 +18,13 @@ import pytest
 import trustme
 from prometheus_client.parser import text_string_to_metric_families as parse
 
+from harness.process import wait_until
+from harness.redis_server import RedisServer
+from harness.sidecar_process import SidecarProcess
 from labkit import RedisMetricsService
 from labkit.sidecar.serving import Limits
 from labkit.stack import binaries
 from tests import ROOT
-from tests.redis_server import RedisServer, wait_until
-from tests.sidecar_process import SidecarProcess
 
 SERIES = "c_total 3"
 SCRAPE_TIMEOUT = 10  # s, that of Prometheus
@@ -76,10 +77,7 @@ def test_it_follows_a_failover(tmp_path: Path) -> None:
     folders = [tmp_path / "a", tmp_path / "b"]
     for folder in folders:
         folder.mkdir()
-    primary, replica = (
-        RedisServer(program.path, program.environment, folder, "--unixsocket", str(folder / "s"), *at_once)
-        for folder in folders
-    )
+    primary, replica = (RedisServer(program, folder, "--unixsocket", str(folder / "s"), *at_once) for folder in folders)
     address = tmp_path / "s"
     address.symlink_to(folders[0] / "s")
     replica.client.replicaof("127.0.0.1", primary.port)

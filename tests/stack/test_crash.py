@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import redis
 
+from harness.process import wait_until
 from labkit.errors import PortInUse, ServiceFailed, StackError
 from labkit.stack import SERVICES, Stack, ports, processes
 from labkit.stack.state import Folder
-from tests.redis_server import wait_until
 
 OPTIONS: dict[str, Any] = {"ports": "auto", "scrape_interval": 0.5, "flush_interval": 0.5}
 STARTER = """

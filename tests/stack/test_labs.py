@@ -9,8 +9,8 @@ import redis
 
 from labkit.errors import StackError
 from labkit.stack import Stack, processes
+from labkit.stack.services import SUPERVISOR
 from labkit.stack.session import NOTEBOOK
-from labkit.stack.supervisor import SUPERVISOR
 
 OPTIONS: dict[str, Any] = {"ports": "auto", "scrape_interval": 1, "flush_interval": 1}
 

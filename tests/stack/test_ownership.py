@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from labkit.stack.ownership import doubt, is_own
+from labkit.stack.ownership import is_own, untrusted
 from tests.stack.somebody import SOMEBODY, needs_root
 
 
@@ -20,7 +20,7 @@ def folder(tmp_path: Path) -> Path:
 def test_what_is_ours_alone_is_not_doubted(folder: Path) -> None:
     """Nor is what is root's, nor what lies in the sticky folder for all."""
     (folder / "file").touch(0o644)
-    assert [doubt(path) for path in (folder, folder / "file", Path("/usr/bin"), Path("/tmp"))] == [""] * 4  # noqa: S108
+    assert [untrusted(path) for path in (folder, folder / "file", Path("/usr/bin"), Path("/tmp"))] == [""] * 4  # noqa: S108
 
 
 @pytest.mark.parametrize("depth", [0, 1])
@@ -28,9 +28,9 @@ def test_what_everybody_can_change_is_doubted(folder: Path, depth: int) -> None:
     """The folder or one above it: the message names which. A sticky one is none of them."""
     place = (folder, *folder.parents)[depth]
     place.chmod(0o777)
-    assert doubt(folder) == f"{place} can be changed by everybody on this machine"
+    assert untrusted(folder) == f"{place} can be changed by everybody on this machine"
     place.chmod(0o1777)
-    assert doubt(folder) == ""
+    assert untrusted(folder) == ""
 
 
 @needs_root
@@ -39,7 +39,7 @@ def test_what_belongs_to_somebody_is_doubted(folder: Path, depth: int) -> None:
     """Whoever owns a folder can exchange all that is in it."""
     place = (folder, *folder.parents)[depth]
     os.chown(place, SOMEBODY, -1)
-    assert doubt(folder).startswith(f"{place} belongs to another user (")
+    assert untrusted(folder).startswith(f"{place} belongs to another user (")
     assert is_own(place) is False
 
 
@@ -47,19 +47,19 @@ def test_what_belongs_to_somebody_is_doubted(folder: Path, depth: int) -> None:
 def test_a_group_counts_by_who_is_in_it(folder: Path) -> None:
     """Many systems give each user a group of their own, which may write; others are in any other group."""
     folder.chmod(0o775)
-    assert doubt(folder) == ""
+    assert untrusted(folder) == ""
     os.chown(folder, -1, SOMEBODY)
-    assert doubt(folder) == f"{folder} can be changed by others of its group"
+    assert untrusted(folder) == f"{folder} can be changed by others of its group"
 
 
 def test_a_link_is_doubted(tmp_path: Path, folder: Path) -> None:
     """Paths are made free of links first: one that is there now was put there meanwhile."""
     (tmp_path / "link").symlink_to(folder.parent)
-    assert doubt(tmp_path / "link" / "folder") == f"{tmp_path}/link is a link"
+    assert untrusted(tmp_path / "link" / "folder") == f"{tmp_path}/link is a link"
 
 
 def test_nothing_is_nobodys(tmp_path: Path) -> None:
     """A name without a file belongs to nobody, and is an error where one looks."""
     assert is_own(tmp_path / "none") is False
     with pytest.raises(FileNotFoundError):
-        doubt(tmp_path / "none")
+        untrusted(tmp_path / "none")

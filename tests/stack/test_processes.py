@@ -9,9 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from harness.process import wait_until
 from labkit.errors import StackError
 from labkit.stack import processes
-from tests.redis_server import wait_until
 from tests.stack.somebody import SOMEBODY, needs_root
 
 

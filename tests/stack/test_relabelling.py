@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
+from harness.process import wait_until
 from labkit import RedisMetricsService, Stack
-from tests.redis_server import LAB_SERVER, wait_until
+from tests.redis_server import LAB_SERVER
 
 AWKWARD = [
     'say "hello"',

@@ -11,10 +11,10 @@ import psutil
 import pytest
 import redis
 
+from harness.process import wait_until
 from labkit.errors import StackError
 from labkit.stack import SERVICES, Stack, processes
 from labkit.stack.logs import log_of
-from tests.redis_server import wait_until
 
 OPTIONS: dict[str, Any] = {"ports": "auto", "scrape_interval": 0.5, "flush_interval": 0.5}
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from harness.process import wait_until
 from labkit import Prometheus
 from labkit.errors import ConnectionFailed, LabkitError, ServiceFailed, StackError
 from labkit.stack import Stack
-from labkit.traffic.tap import HIGHEST_RATE, Tap
-from tests.redis_server import wait_until
+from labkit.traffic.client import HIGHEST_RATE, LocustClient
 
 
 def flush_interval(stack: Stack) -> float:
@@ -30,10 +30,10 @@ def tuned(stack: Stack) -> Iterator[Stack]:
 
 
 @pytest.fixture
-def locust(stack: Stack) -> Iterator[Tap]:
+def locust(stack: Stack) -> Iterator[LocustClient]:
     """Locust, which sends customers through the lab's store."""
     stack.start_traffic(rate=20)
-    yield Tap(stack.urls["locust"])
+    yield LocustClient(stack.urls["locust"])
     stack.stop_traffic()
 
 
@@ -77,16 +77,16 @@ def test_a_paused_service_takes_no_orders(tuned: Stack, service: str, option: st
     assert (tuned.options.scrape_interval, flush_interval(tuned)) == (0.5, 0.5)
 
 
-def test_traffic_is_turned_while_it_flows(stack: Stack, locust: Tap) -> None:
+def test_traffic_is_turned_while_it_flows(stack: Stack, locust: LocustClient) -> None:
     """As many customers as requests per second; another rate holds in the same Locust; nobody is a rate, too."""
     pid = next(row.pid for row in stack.status() if row.service == "locust")
     for rate in (20, 5):
         stack.start_traffic(rate)
-        wait_until(lambda rate=rate: locust.flow().customers == rate, f"{rate} customers")  # type: ignore[misc]  # mypy
-    wait_until(lambda: locust.flow().rate > 1, "Requests")
+        wait_until(lambda rate=rate: locust.stats().customers == rate, f"{rate} customers")  # type: ignore[misc]  # mypy
+    wait_until(lambda: locust.stats().rate > 1, "Requests")
     stack.start_traffic(0)
-    wait_until(lambda: not locust.flow().running, "The end of the traffic")
-    assert locust.flow().failures == 0
+    wait_until(lambda: not locust.stats().running, "The end of the traffic")
+    assert locust.stats().failures == 0
     assert next(row.pid for row in stack.status() if row.service == "locust") == pid
 
 
@@ -106,4 +106,4 @@ def test_without_locust_there_is_nothing_to_turn(stack: Stack) -> None:
         stack.stop_traffic()
     assert "locust" not in {row.service for row in stack.status()}
     with pytest.raises(ConnectionFailed, match="start_traffic"):
-        Tap(url).flow()
+        LocustClient(url).stats()

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import subprocess
 from collections.abc import Callable
 from typing import Any
 
@@ -11,14 +10,14 @@ import pytest
 import redis
 from fastapi.testclient import TestClient
 
+from harness.process import free_port, wait_until
 from labkit import RedisMetricsService
 from labkit.errors import ConnectionFailed, LabkitError, PortInUse
 from labkit.store.app import create_app, serve
 from labkit.store.simulation import MAX_RUNNING
-from tests.redis_server import free_port, wait_until
+from tests.store.process import Start
 
 API = "/api/store"
-Start = Callable[[str], tuple[str, "subprocess.Popen[bytes]"]]
 
 
 def status(store: TestClient) -> Any:
@@ -198,9 +197,8 @@ def test_the_end_sends_the_last_values(
     # Its one customer arrives minutes later: it is there to be cancelled.
     httpx.post(f"{url}{API}/simulate", json={"customers": 1, "arrival_rate": 0.01, "speed": 0.1, "seed": 1})
     assert not redis_client.exists("metrics:counter:user_events:event=joined")
-    process.send_signal(end)
-    _, log = process.communicate(timeout=10)
-    assert b"Traceback" not in log
+    process.stop(end, timeout=10)
+    assert "Traceback" not in process.log
     text: Any = redis_client.get("metrics:counter:user_events:event=joined")
     assert json.loads(text)["value"] == 1
 
@@ -214,10 +212,9 @@ def test_a_store_without_redis(store_url: str) -> None:
 def test_a_store_without_redis_ends(store_process: Start) -> None:
     """Told to end while Redis is away, it says in one line what was not written, and ends in time."""
     _, process = store_process(f"redis://127.0.0.1:{free_port()}/0")
-    process.send_signal(signal.SIGTERM)
-    _, log = process.communicate(timeout=10)
-    assert b"did not acknowledge everything" in log
-    assert b"Traceback" not in log
+    process.stop(timeout=10)
+    assert "did not acknowledge everything" in process.log
+    assert "Traceback" not in process.log
 
 
 def test_wrong_addresses_are_told(store_url: str) -> None:

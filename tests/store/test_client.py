@@ -8,7 +8,7 @@ import pytest
 
 from labkit.errors import LabkitError
 from labkit.store import client
-from labkit.traffic.tap import Tap
+from labkit.traffic.client import LocustClient
 
 ANSWERS = [
     (200, "[" * 100_000),
@@ -49,7 +49,11 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
 
 def test_any_answer_is_one_clear_message(url: str) -> None:
     """No answer of another server's, however odd, ends in anything but labkit's own error, with the address."""
-    asks: list[Callable[[], object]] = [lambda: client.status(url), lambda: client.simulate(url), Tap(url).flow]
+    asks: list[Callable[[], object]] = [
+        lambda: client.status(url),
+        lambda: client.simulate(url),
+        LocustClient(url).stats,
+    ]
     for ask in asks:
         with pytest.raises(LabkitError, match=url):
             ask()

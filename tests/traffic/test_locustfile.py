@@ -1,6 +1,5 @@
 """The customers with Locust's own web page."""
 
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,34 +8,25 @@ import httpx
 import psutil
 import pytest
 
+from harness.process import Process, answers, free_port, wait_until
 from labkit.traffic import schedule
-from tests.redis_server import free_port, wait_until
 
 LOCUSTFILE = Path(schedule.__file__).with_name("locustfile.py")
 
 
 @pytest.fixture
-def page(store_url: str) -> Iterator[httpx.Client]:
+def page(store_url: str, tmp_path: Path) -> Iterator[httpx.Client]:
     """Locust's web page, with the options a user would give."""
     port = free_port()
+    url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--host", store_url, "--web-port", str(port)]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
-            wait_until(lambda: _answers(client), "Locust's web page")
-            connections = psutil.Process(process.pid).net_connections()
-            assert {c.laddr.ip for c in connections if c.status == "LISTEN"} == {"127.0.0.1"}
-            yield client
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _answers(client: httpx.Client) -> bool:
-    try:
-        return client.get("/").status_code == 200
-    except httpx.TransportError:
-        return False
+    with (
+        Process(command, tmp_path / "locust.log", lambda: answers(url, 200)) as locust,
+        httpx.Client(base_url=url) as client,
+    ):
+        connections = psutil.Process(locust.pid).net_connections()
+        assert {c.laddr.ip for c in connections if c.status == "LISTEN"} == {"127.0.0.1"}
+        yield client
 
 
 def test_the_web_page_starts_traffic(page: httpx.Client) -> None:

@@ -13,11 +13,11 @@ import httpx
 import psutil
 import pytest
 
+from harness.process import free_port, wait_until
 from labkit.errors import ConnectionFailed, LabkitError
 from labkit.traffic import run as traffic
 from labkit.traffic.run import Traffic, drive
 from labkit.traffic.schedule import Shape
-from tests.redis_server import free_port, wait_until
 
 
 def status(url: str) -> Any:

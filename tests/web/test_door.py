@@ -1,7 +1,5 @@
 """The doors of the store and of Locust: real servers, called as a browser calls for pages of other sites."""
 
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
+from harness.process import Process, answers, free_port
 from labkit.traffic import schedule
 from labkit.web.callers import ALLOWED
-from tests.redis_server import free_port, wait_until
 
 EVIL: list[dict[str, str]] = [
     {"host": "evil.example:5050"},
@@ -50,23 +48,14 @@ def test_its_own_page_takes_steps(store_url: str) -> None:
     assert httpx.post(f"{store_url}/api/store/join", headers=headers).status_code == 200
 
 
-@pytest.fixture(scope="module", params=["locustfile.py", "tapfile.py"])
-def locust(request: pytest.FixtureRequest) -> Iterator[str]:
+@pytest.fixture(scope="module", params=[(), ("--until-stopped",)])
+def locust(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Locust with its web page, which also answers to the name `friend.example`."""
-    url, file = f"http://127.0.0.1:{free_port()}", Path(schedule.__file__).with_name(request.param)
-    command = [sys.executable, "-m", "locust", "-f", str(file), "--web-port", url.rpartition(":")[2]]
-    environment = os.environ | {ALLOWED: "friend.example"}
-    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
-        wait_until(lambda: _answers(url), "Locust's web page")
+    url, file = f"http://127.0.0.1:{free_port()}", Path(schedule.__file__).with_name("locustfile.py")
+    command = [sys.executable, "-m", "locust", "-f", str(file), "--web-port", url.rpartition(":")[2], *request.param]
+    log = tmp_path_factory.mktemp("locust") / "log"
+    with Process(command, log, lambda: answers(url, 200), {ALLOWED: "friend.example"}):
         yield url
-        process.kill()
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def told(url: str) -> Any:

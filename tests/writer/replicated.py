@@ -6,7 +6,9 @@ from typing import Literal
 
 import redis
 
-from tests.redis_server import RedisServer, free_port, start_server, wait_until
+from harness.process import free_port, wait_until
+from harness.redis_server import RedisServer
+from tests.redis_server import start_server
 from tests.writer.fault_proxy import Fault, FaultProxy
 
 Refusal = Literal["full", "read-only"]

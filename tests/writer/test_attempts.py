@@ -6,11 +6,12 @@ import pytest
 import redis
 from redis.exceptions import AuthenticationError, OutOfMemoryError, ReadOnlyError
 
+from harness.process import wait_until
+from harness.redis_server import RedisServer
 from labkit.keyspace.connection import endpoint, take_apart
 from labkit.writer.attempts import Attempts
 from labkit.writer.backoff import CEILING
 from labkit.writer.probe import RHYTHM, Probe, questioner
-from tests.redis_server import RedisServer, wait_until
 
 INTERVAL = 5.0
 

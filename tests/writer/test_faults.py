@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 import redis
 
+from harness.process import wait_until
+from harness.redis_server import RedisServer
 from labkit import FlushError
 from labkit.keyspace.connection import connect
-from tests.redis_server import SERVERS, RedisServer, start_server, wait_until
+from tests.redis_server import SERVERS, start_server
 from tests.writer.fault_proxy import Fault, FaultProxy
 from tests.writer.quiet_writer import QuietWriter, accounts_are_settled, accounts_balance
 from tests.writer.replicated import Replicated

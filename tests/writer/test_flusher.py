@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import pytest
 import redis
 
+from harness.process import free_port
+from harness.redis_server import RedisServer, processor_seconds
 from labkit.keyspace.connection import connect
 from labkit.keyspace.keys import Keys
 from labkit.writer.backoff import CEILING
@@ -20,7 +22,6 @@ from labkit.writer.registry import Registry
 from labkit.writer.scripts import WriteScripts
 from labkit.writer.telemetry import Telemetry, WriterStats
 from labkit.writer.timing import Timing
-from tests.redis_server import RedisServer, free_port, processor_seconds
 from tests.writer.fault_proxy import FaultProxy
 from tests.writer.quiet_writer import Home
 

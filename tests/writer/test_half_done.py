@@ -8,9 +8,10 @@ from contextlib import suppress
 import pytest
 import redis
 
+from harness.process import wait_until
+from harness.redis_server import RedisServer
 from labkit import FlushError
 from labkit.resources import resource
-from tests.redis_server import RedisServer, wait_until
 from tests.writer.quiet_writer import QuietWriter, accounts_are_settled, accounts_balance
 
 SCRIPT = resource("lua", "flush.lua").read_text(encoding="utf-8")

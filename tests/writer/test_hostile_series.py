@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pytest
 import redis
 
+from harness.redis_server import RedisServer, processor_seconds
 from labkit.keyspace.keys import Keys
 from labkit.writer.scripts import WriteScripts
-from tests.redis_server import RedisServer, processor_seconds
 from tests.writer.test_flush_lua import Operation, add, batch, observe, replies
 
 TIMES = '"created":1795380316.301,"updated":1795380316.302}'

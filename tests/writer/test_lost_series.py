@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import pytest
 import redis
 
+from harness.redis_server import RedisServer
 from labkit.keyspace.connection import connect
 from labkit.keyspace.keys import Keys
 from labkit.writer.timing import Timing
-from tests.redis_server import RedisServer
 from tests.writer.fault_proxy import FaultProxy
 from tests.writer.quiet_writer import QuietWriter, accounts_are_settled
 from tests.writer.test_flush_lua import batch, replies

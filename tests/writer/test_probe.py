@@ -9,9 +9,11 @@ from typing import cast
 import pytest
 import redis
 
+from harness.process import wait_until
+from harness.redis_server import RedisServer
 from labkit.keyspace.connection import endpoint, take_apart
 from labkit.writer.probe import QUESTIONS, Probe, questioner
-from tests.redis_server import SERVERS, RedisServer, start_server, wait_until
+from tests.redis_server import SERVERS, start_server
 from tests.writer.fault_proxy import FaultProxy
 
 

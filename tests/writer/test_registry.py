@@ -8,6 +8,7 @@ from time import thread_time
 
 import pytest
 
+from harness.process import free_port, wait_until
 from labkit import FlushError
 from labkit.errors import MetricError
 from labkit.keyspace.keys import Keys
@@ -15,7 +16,6 @@ from labkit.writer.declaration import OVERFLOW, Declaration
 from labkit.writer.metric import NEVER, NOW
 from labkit.writer.metrics import Counter, Gauge
 from labkit.writer.registry import Registry
-from tests.redis_server import free_port, wait_until
 from tests.writer.quiet_writer import QuietWriter, accounts_balance
 
 FEW, MANY = 1_000, 16_000

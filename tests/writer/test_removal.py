@@ -8,8 +8,8 @@ from threading import Thread
 import pytest
 import redis
 
+from harness.process import wait_until
 from labkit import RedisMetricsService
-from tests.redis_server import wait_until
 from tests.writer.quiet_writer import QuietWriter, accounts_are_settled
 from tests.writer.scrape import Scrape, sidecar
 

@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 import redis
 
+from harness.process import free_port, wait_until
+from harness.redis_server import RedisServer
 from labkit import FlushError, MetricError, RedisMetricsService
 from labkit.errors import ConnectionFailed
 from labkit.writer.declaration import Shared
-from tests.redis_server import RedisServer, free_port, wait_until
 
 
 def value(client: redis.Redis, key: str) -> Any:

@@ -9,9 +9,9 @@ from typing import Any, cast
 import pytest
 import redis
 
+from harness.redis_server import RedisServer, processor_seconds
 from labkit.keyspace.keys import Keys
 from labkit.writer.scripts import FlushReply, WriteScripts
-from tests.redis_server import RedisServer, processor_seconds
 from tests.writer.test_flush_lua import Operation, batch, held, replies
 
 KEY = "metrics:gauge:g"

@@ -3,9 +3,9 @@
 import pytest
 import redis
 
+from harness.redis_server import RedisServer, processor_seconds
 from labkit.keyspace.keys import Keys
 from labkit.writer.scripts import FlushReply, WriteScripts
-from tests.redis_server import RedisServer, processor_seconds
 from tests.writer.test_flush_lua import COUNTER, add, batch, replies
 
 INDEX, STATE = Keys().index, Keys().state

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import redis
 
+from harness.process import wait_until
 from labkit import RedisMetricsService
 from labkit.writer import writer
 from labkit.writer.metrics import Counter
-from tests.redis_server import wait_until
 from tests.writer.test_service import value
 
 CELL = """

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from labkit.errors import StackError
+from labkit.stack.home import find_home
 from labkit.stack.private import PrivateFolder
-from labkit.stack.shelf import find_home
 
 _FOLDER = ".labkit-course"
 

@@ -15,7 +15,7 @@ from labkit.notebook.panel.drawing import describe, draw
 from labkit.notebook.panel.latest_job_queue import LatestJobQueue
 from labkit.notebook.panel.pipeline_probe import EVENTS, PipelineProbe, StageReading
 from labkit.stack import SERVICES, Stack
-from labkit.traffic.tap import HIGHEST_RATE, Tap, require
+from labkit.traffic.client import HIGHEST_RATE, LocustClient, require_rate
 
 if TYPE_CHECKING:
     from labkit.traffic.schedule import Shape
@@ -139,7 +139,7 @@ class ControlPanel(Shown):
 
     def _turn(self, rate: float, shape: str) -> None:
         try:
-            require(rate, shape)
+            require_rate(rate, shape)
         except LabkitError as error:
             self._report_error("traffic", error)
             return
@@ -188,7 +188,7 @@ def _flow(stack: Stack) -> dict[str, Any]:
     if "locust" not in stack.urls:
         return {**nothing, "sent": 0.0, "failures": 0.0}
     try:
-        flow = Tap(stack.urls["locust"], timeout=TRAFFIC_TIMEOUT).flow()
+        flow = LocustClient(stack.urls["locust"], timeout=TRAFFIC_TIMEOUT).stats()
     except (LabkitError, httpx.HTTPError):
         return {**nothing, "sent": None, "failures": None}
     sent = flow.rate if flow.running else 0.0

@@ -20,9 +20,9 @@ import psutil
 
 from labkit.errors import LabkitError
 from labkit.notebook.report.kernels import kernel
-from labkit.stack.ending import clear
 from labkit.stack.labs import started
 from labkit.stack.session import GRACE, NOTEBOOK
+from labkit.stack.teardown import clear
 from labkit.ui.interrupts import defer_interrupts
 from labkit.ui.progress import progress
 

@@ -2,10 +2,10 @@
 
 import pytest
 
+from harness.process import wait_until
 from labkit.prometheus.query import Prometheus
 from tests.notebook.live.conftest import Kernel
 from tests.prometheus.prometheus_server import PrometheusServer
-from tests.redis_server import wait_until
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PLOTLY = "application/vnd.plotly.v1+json"

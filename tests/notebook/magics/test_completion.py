@@ -2,9 +2,9 @@
 
 import pytest
 
+from harness.process import wait_until
 from labkit import Prometheus, Stack
 from tests.notebook.magics.session import Session
-from tests.redis_server import wait_until
 
 
 @pytest.mark.parametrize(

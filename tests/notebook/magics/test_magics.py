@@ -10,13 +10,13 @@ import pytest
 import redis
 
 import labkit
+from harness.process import wait_until
 from labkit import Stack
 from labkit.keyspace.connection import connect
 from labkit.notebook.magics import deadline
 from labkit.notebook.magics.completion import is_ours
 from labkit.notebook.magics.deadline import NAME
 from tests.notebook.magics.session import Session
-from tests.redis_server import wait_until
 
 
 def test_a_query_for_a_moment_is_a_table(asking: Session) -> None:

@@ -2,10 +2,10 @@
 
 import pytest
 
+from harness.process import free_port
 from labkit import Prometheus, QueryError
 from labkit.notebook.magics.result import Result
 from tests.notebook.magics.conftest import END
-from tests.redis_server import free_port
 
 PLOTLY = "application/vnd.plotly.v1+json"
 

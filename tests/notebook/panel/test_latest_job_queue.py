@@ -2,8 +2,8 @@
 
 from threading import Event
 
+from harness.process import wait_until
 from labkit.notebook.panel.latest_job_queue import LatestJobQueue
-from tests.redis_server import wait_until
 
 
 def nobody(*_: object) -> None:

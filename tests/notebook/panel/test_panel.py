@@ -8,10 +8,10 @@ import pytest
 import redis
 
 import labkit
+from harness.process import wait_until
 from labkit import Prometheus, Stack
 from labkit.errors import StackError
 from labkit.notebook.panel import ControlPanel
-from tests.redis_server import wait_until
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from time import monotonic
 import httpx
 import pytest
 
+from harness.process import wait_until
 from labkit import Prometheus, Stack
 from labkit.notebook.panel.pipeline_probe import PipelineProbe, StageReading
-from tests.redis_server import wait_until
 
 ORDER = ["store", "redis", "sidecar", "prometheus"]
 

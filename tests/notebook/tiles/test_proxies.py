@@ -1,7 +1,6 @@
 """The lab's services behind JupyterLab: found wherever they are today, and under any base URL."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,13 +13,13 @@ import httpx
 import psutil
 import pytest
 
+from harness.jupyter import Jupyter
+from harness.process import Process, answers, free_port, wait_until
 from labkit import Stack
 from labkit.notebook.tiles.proxies import lead_back
 from labkit.notebook.tiles.relay import BESIDE
 from labkit.stack import SERVICES
 from labkit.web.callers import TILE_HEADER
-from tests.browser.jupyter import Jupyter
-from tests.redis_server import free_port, wait_until
 
 # As a hub makes it of a name with a blank and an apostrophe, and the name by which it is known.
 BASE = "/user/x%20o%27y/"
@@ -49,23 +48,17 @@ def client(jupyter: Jupyter) -> Iterator[httpx.Client]:
 def relay(tmp_path: Path) -> Iterator[httpx.Client]:
     """A client of a relay to Prometheus, in a home where no lab runs yet."""
     port = free_port()
-    command = [sys.executable, "-m", "labkit.notebook.tiles.relay", "prometheus", str(port)]
-    process = subprocess.Popen(command, env=os.environ | {"LABKIT_HOME": str(tmp_path)})
-    wait_until(lambda: answers(f"http://127.0.0.1:{port}"), "The relay's start")
+    url, command = (
+        f"http://127.0.0.1:{port}",
+        [sys.executable, "-m", "labkit.notebook.tiles.relay", "prometheus", str(port)],
+    )
+    process = Process(command, tmp_path / "relay.log", lambda: answers(url), {"LABKIT_HOME": str(tmp_path)})
     # A connection that is kept open would lead to a service that is gone.
     alone = {"connection": "close"}
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=alone, trust_env=False, timeout=60) as client:
+    with httpx.Client(base_url=url, headers=alone, trust_env=False, timeout=60) as client:
         yield client
-    process.send_signal(signal.SIGINT)
-    assert process.wait(10) == 0
+    assert process.stop(signal.SIGINT, timeout=10) == 0
     Stack.clear(tmp_path)
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(url, trust_env=False).status_code > 0
-    except httpx.TransportError:
-        return False
 
 
 def test_every_service_with_a_page_has_a_tile() -> None:

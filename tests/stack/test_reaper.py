@@ -8,10 +8,10 @@ from time import monotonic
 
 import pytest
 
+from harness.process import wait_until
 from labkit.stack import Stack, processes
 from labkit.stack.session import GRACE, NOTEBOOK
 from tests.kernel import Notebook
-from tests.redis_server import wait_until
 
 UP = "from labkit import Stack; stack = Stack.up(ports='auto', scrape_interval=1, flush_interval=1{})"
 GRACE_SECONDS = 2
@@ -65,6 +65,6 @@ def test_a_restarted_kernel_finds_its_lab(home: Path, notebook: Notebook) -> Non
 def test_a_lab_that_shall_stay_stays(home: Path, notebook: Notebook) -> None:
     """It has nobody who could end it."""
     notebook.run(UP.format(", keep=True"))
-    assert processes.of_lab(home, "keeper") == []
+    assert processes.of_lab(home, "reaper") == []
     os.kill(notebook.pid, signal.SIGKILL)
     assert {row.state for row in Stack.attach(home).status()} == {"answering"}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, TypeVar
 
 from labkit.errors import StackError
-from labkit.stack.lock import alone
+from labkit.stack.lock import exclusive
 from labkit.stack.private import PrivateFolder, Vanished
 
 FOLDER = ".labkit"
@@ -40,7 +40,7 @@ def require_name(name: str) -> str:
     return name
 
 
-class Shelf:
+class LabsFolder:
     """The labs of one home, a path without links."""
 
     def __init__(self, home: Path) -> None:
@@ -55,7 +55,7 @@ class Shelf:
         """Return what has, by its name, the folder of a lab.
 
         Raises:
-            StackError: the shelf is a link, somebody else's, or not made by labkit.
+            StackError: the folder of labs is a link, somebody else's, or not made by labkit.
         """
         try:
             names = self._private.names() if self._private.exists() else []
@@ -63,20 +63,20 @@ class Shelf:
             return []
         return [name for name in names if _NAME.fullmatch(name) and (self.root / name).is_dir()]
 
-    def take(self, make: Callable[[], Made]) -> Made:
-        """Make a lab's folder with `make`, while nobody clears the shelf away."""
+    def add(self, make: Callable[[], Made]) -> Made:
+        """Make a lab's folder with `make`, while nobody clears the folder of labs away."""
         with self._locked():
             return make()
 
     def clear(self, remove: Callable[[], None] = lambda: None) -> None:
-        """Remove a lab's folder with `remove`, while nobody enters it; then the shelf, unless it holds more."""
+        """Remove a lab's folder with `remove`, while nobody enters it; then this one, unless it holds more."""
         with self._locked():
             remove()
             self._private.vanish(_LOCK)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        with alone(self.root / _LOCK, self._open):
+        with exclusive(self.root / _LOCK, self._open):
             yield
 
     def _open(self) -> IO[str]:

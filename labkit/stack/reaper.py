@@ -2,7 +2,7 @@
 
 The lab's supervisor runs this beside the services of a lab that a kernel started.
 
-$ python -m labkit.stack.keeper HOME NAME GRACE
+$ python -m labkit.stack.reaper HOME NAME GRACE
 """
 
 import os
@@ -20,7 +20,7 @@ from labkit.stack.state import Folder, State
 POLL = 0.5
 
 
-class Keeper:
+class Reaper:
     """Who looks whether a lab's notebook still has a kernel: the one that started the lab, or one after a restart."""
 
     def __init__(self, folder: Folder) -> None:
@@ -39,13 +39,13 @@ class Keeper:
 
     def end(self) -> bool:
         """End the lab, unless a kernel has come back to it; return whether it is gone."""
-        from labkit.stack import ending
+        from labkit.stack import teardown
 
         with self._folder.locked():
             state = state_of(self._folder)
             if state and self.is_attended(state):
                 return False
-            ending.remove(self._folder, keep=())
+            teardown.remove(self._folder, keep=())
             return True
 
     def is_attended(self, state: State) -> bool:
@@ -86,8 +86,8 @@ def _leave() -> bool:
 
 
 if __name__ == "__main__":
-    keeper = Keeper(Folder(Path(sys.argv[1]), sys.argv[2]))
-    keeper.watch(float(sys.argv[3]))
+    reaper = Reaper(Folder(Path(sys.argv[1]), sys.argv[2]))
+    reaper.watch(float(sys.argv[3]))
     if _leave():
-        while not keeper.end():
-            keeper.watch(float(sys.argv[3]))
+        while not reaper.end():
+            reaper.watch(float(sys.argv[3]))

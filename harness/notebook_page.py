@@ -4,8 +4,8 @@ import re
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests import ROOT
-from tests.browser.jupyter import Jupyter
+from harness import ROOT
+from harness.jupyter import Jupyter
 
 READY = 60_000  # ms
 SCREENSHOTS = ROOT / "out" / "screenshots"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from labkit.errors import StackError
-from labkit.stack.shelf import FOLDER, Shelf, find_home, require_name
+from labkit.stack.home import FOLDER, LabsFolder, find_home, require_name
 from labkit.stack.state import Folder
 from tests.stack.somebody import SOMEBODY, needs_root
 
@@ -34,18 +34,18 @@ def test_what_cannot_be_a_name_is_refused(name: str) -> None:
         require_name(name)
 
 
-def test_a_shelf_goes_with_the_last_lab(tmp_path: Path) -> None:
+def test_a_folder_of_labs_goes_with_the_last_lab(tmp_path: Path) -> None:
     """And not before; what others put there stays."""
     first, second = Folder(tmp_path, "first"), Folder(tmp_path, "second")
     first.create([])
     second.create([])
     first.clear()
-    assert Shelf(tmp_path).names() == ["second"]
+    assert LabsFolder(tmp_path).names() == ["second"]
     (tmp_path / FOLDER / "note.txt").write_text("mine")
     second.clear()
     assert (tmp_path / FOLDER / "note.txt").read_text() == "mine"
     (tmp_path / FOLDER / "note.txt").unlink()
-    Shelf(tmp_path).clear()
+    LabsFolder(tmp_path).clear()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -73,7 +73,7 @@ def test_labs_come_and_go_at_the_same_time(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("inside", ["", "lab"], ids=["shelf", "lab"])
+@pytest.mark.parametrize("inside", ["", "lab"], ids=["labs", "lab"])
 def test_a_link_is_never_followed(tmp_path: Path, inside: str) -> None:
     """In the place of all labs, or of one: it is refused, and what it leads to stays."""
     thesis, planted = tmp_path / "thesis", tmp_path / "home" / FOLDER
@@ -91,7 +91,7 @@ def test_a_link_is_never_followed(tmp_path: Path, inside: str) -> None:
 
 
 @needs_root
-def test_a_shelf_of_another_user_is_refused(tmp_path: Path) -> None:
+def test_a_folder_of_labs_of_another_user_is_refused(tmp_path: Path) -> None:
     """Or one that others may write to: nothing is put there."""
     folder = Folder(tmp_path, "lab")
     folder.create([])
