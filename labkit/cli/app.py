@@ -11,7 +11,8 @@ from labkit.commands.lab import commands, described
 from labkit.errors import LabkitError
 from labkit.keyspace.connection import DEFAULT_URL, redact
 from labkit.stack.options import Options
-from labkit.ui.terminal import begins, complain, say, table
+from labkit.ui.tables import Table
+from labkit.ui.terminal import announce, print_error, say, show
 
 app = commands(
     name="labkit",
@@ -112,7 +113,7 @@ def demo(
     """
     from labkit.cli.demo import run as run_demo
 
-    begins("Running the demo (about half a minute)")
+    announce("Running the demo (about half a minute)")
     raise typer.Exit(run_demo(quick=quick, out=out))
 
 
@@ -138,7 +139,7 @@ def lab(
     from labkit.notebook import course, jupyter
 
     _tell(course.write_course(folder), "course", folder)
-    jupyter.become(folder, port=port, browser=browser)
+    jupyter.exec_jupyterlab(folder, port=port, browser=browser)
 
 
 @app.command()
@@ -177,14 +178,13 @@ def course(
     from labkit.notebook.exercises import status as progress
 
     if files:
-        table(*progress.people(files))
+        show(progress.people(files))
     elif as_json:
         say(progress.exported(progress.mine()))
     elif status:
-        heads = ("notebook", "exercise", "how it went", "wrong answers", "solved")
-        table(heads, progress.exercises(progress.mine()))
+        show(progress.exercises(progress.mine()))
     else:
-        table(("notebook", "solved"), progress.notebooks(progress.mine()))
+        show(progress.notebooks(progress.mine()))
 
 
 class _TakesPairs(TyperCommand):
@@ -230,10 +230,10 @@ def report(
 
     path = reports.find(notebook)
     if parameters:
-        known = declared(path).values()
-        table(("parameter", "type", "default", "meaning"), [(p.name, p.type, p.default, p.meaning) for p in known])
+        rows = [(one.name, one.type, one.default, one.meaning) for one in declared(path).values()]
+        show(Table(("parameter", "type", "default", "meaning"), rows))
         return
-    begins(f"Running {path.name}")
+    announce(f"Running {path.name}")
     pairs = [(name, value) for name, _, value in (pair.partition("=") for pair in given or ())]
     written = reports.run(path, pairs, output, timeout=timeout)
     say(f"The report: {written.output}")
@@ -250,7 +250,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         app(arguments, prog_name="labkit")
     except LabkitError as error:
-        complain(str(error))
+        print_error(str(error))
         return 1
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 0

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from labkit.stack.options import option
-from labkit.ui.terminal import note, say, table, waiting, watch
+from labkit.ui.tables import Table
+from labkit.ui.terminal import note, say, show, waiting, watch
 
 if TYPE_CHECKING:
     from labkit.stack import ServiceStatus, Stack
+    from labkit.stack.doctor import Finding
 
 UP_OPTIONS = (
     *("ports", "scrape_interval", "flush_interval", "ttl", "sidecar", "server"),
@@ -53,7 +55,7 @@ def up(**options: Any) -> None:
 
     with waiting("Starting the lab") as tell:
         stack = Stack.up(**options, on_step=tell)
-    _show_status(stack.status())
+    show(stack.table())
 
 
 # Typer and `%lab` read the options from the signature.
@@ -107,6 +109,7 @@ def status(name: Name = None, every: All = False, as_json: Json = False) -> None
     labkit status --json | python -c 'import json, sys; print(json.load(sys.stdin)["services"]["store"]["url"])'
     """
     from labkit.stack import Stack
+    from labkit.stack.lab import services_table
 
     if every:
         _show_all(Stack.all(), as_json=as_json)
@@ -117,7 +120,7 @@ def status(name: Name = None, every: All = False, as_json: Json = False) -> None
         say(json.dumps(_described(stack, rows), indent=2))
     elif stack:
         _say_which(stack, name)
-        _show_status(rows)
+        show(services_table(rows))
     else:
         say("No lab runs. Start one with: labkit up" if name is None else f"No lab {name} runs.")
     if not rows or any(row.state != "answering" for row in rows):
@@ -169,7 +172,7 @@ def traffic(
     from labkit.traffic.run import drive
 
     result = drive(url or _store_of(name), rate=rate, duration=duration, shape=shape)
-    table(("what", "measured"), [(what, f"{value:g}") for what, value in asdict(result).items()])
+    show(Table(("what", "measured"), [(what, f"{value:g}") for what, value in asdict(result).items()]))
 
 
 def doctor() -> None:
@@ -181,7 +184,7 @@ def doctor() -> None:
     from labkit.stack.doctor import examine
 
     findings = examine()
-    table(("what", "", "found"), [(finding.what, finding.state, finding.detail) for finding in findings])
+    show(findings_table(findings))
     if any(finding.state == "missing" for finding in findings):
         raise typer.Exit(1)
 
@@ -200,21 +203,22 @@ def commands(**options: Any) -> typer.Typer:
     return app
 
 
-def labs_table(stacks: Iterable["Stack"]) -> list[tuple[str, ...]]:
+def findings_table(findings: Iterable["Finding"]) -> Table:
+    """Return what `labkit doctor` found."""
+    return Table(("what", "state", "found"), [(found.what, found.state, found.detail) for found in findings])
+
+
+def labs_table(stacks: Iterable["Stack"]) -> Table:
     """Return a row for each lab: its name, how it is, since when, and who started it."""
-    return [
-        (stack.name, stack.state(), strftime("%H:%M:%S", localtime(stack.started)), stack.starter) for stack in stacks
-    ]
-
-
-LABS_HEADS = ("lab", "state", "since", "started by")
+    rows = [(lab.name, lab.state(), strftime("%H:%M:%S", localtime(lab.started)), lab.starter) for lab in stacks]
+    return Table(("lab", "state", "since", "started by"), rows)
 
 
 def _show_all(stacks: list["Stack"], *, as_json: bool) -> None:
     if as_json:
         say(json.dumps([_described(stack, stack.look()) for stack in stacks], indent=2))
     elif stacks:
-        table(LABS_HEADS, labs_table(stacks))
+        show(labs_table(stacks))
     else:
         say("No lab runs. Start one with: labkit up")
     if not stacks or any(stack.state() != "answering" for stack in stacks):
@@ -240,7 +244,3 @@ def _store_of(name: str | None) -> str:
     stack = Stack.attach(name=name)
     _say_which(stack, name)
     return stack.urls["store"]
-
-
-def _show_status(rows: Iterable["ServiceStatus"]) -> None:
-    table(("service", "state", "pid", "URL"), [(row.service, row.state, str(row.pid or ""), row.url) for row in rows])

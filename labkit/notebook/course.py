@@ -30,7 +30,7 @@ def write_example(folder: Path) -> list[Path]:
 
 def _copy(source: Path, target: Path) -> list[Path]:
     try:
-        return [path for original, path in _pairs(source, target) if not _same(original, path)]
+        return [path for original, path in _pairs(source, target) if not _is_copy(original, path)]
     except OSError as error:
         raise LabkitError(f"{target} cannot be written: {error}. Name another folder.") from None
 
@@ -43,7 +43,7 @@ def _pairs(source: Path, target: Path) -> Iterator[tuple[Path, Path]]:
             yield path, target / inner
 
 
-def _same(original: Path, path: Path) -> bool:
+def _is_copy(original: Path, path: Path) -> bool:
     """Whether the file is a copy; one that is not there becomes one, whole or not at all."""
     if path.exists():
         return path.read_bytes() == original.read_bytes()

@@ -17,9 +17,9 @@ def environment() -> dict[str, str]:
     return {name: os.pathsep.join(filter(None, (own, os.environ.get(name)))) for name in paths}
 
 
-def become(folder: Path, *, port: int | None = None, browser: bool = True) -> NoReturn:
-    """Let this process become JupyterLab, on the first notebook of the course in `folder`."""
-    import_module("jupyterlab")  # says which package is missing while somebody still listens
+def exec_jupyterlab(folder: Path, *, port: int | None = None, browser: bool = True) -> NoReturn:
+    """Replace this process with JupyterLab, on the first notebook of the course in `folder`."""
+    import_module("jupyterlab")  # a missing package is reported before this process is replaced
     command = [sys.executable, "-P", "-m", "jupyterlab", *_options(folder), *([] if browser else ["--no-browser"])]
     command += [] if port is None else [f"--port={port}", "--ServerApp.port_retries=0"]
     sys.stdout.flush()

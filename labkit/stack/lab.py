@@ -1,7 +1,7 @@
 """One lab that was started: what was noted of it, and its services as processes, each by its name."""
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from time import time
 from typing import Self
@@ -29,6 +29,7 @@ from labkit.stack.session import Session
 from labkit.stack.state import Folder, State
 from labkit.stack.supervisor import Supervisor
 from labkit.stack.tuning import reload_prometheus, set_flush_interval
+from labkit.ui.tables import Table
 
 END_TIMEOUT = 15.0
 LOG_TAIL = 5
@@ -42,6 +43,12 @@ class ServiceStatus:
     state: str
     pid: int | None
     url: str
+
+
+def services_table(rows: Iterable[ServiceStatus]) -> Table:
+    """Return the services as a table for people."""
+    cells = [(row.service, row.state, str(row.pid or ""), row.url) for row in rows]
+    return Table(("service", "state", "pid", "URL"), cells)
 
 
 class Lab:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Self
 from labkit.errors import StackError
 from labkit.stack import labs, teardown
 from labkit.stack.faults import Faults
-from labkit.stack.lab import Lab, ServiceStatus
+from labkit.stack.lab import Lab, ServiceStatus, services_table
 from labkit.stack.logs import tail
 from labkit.stack.options import Options, Start, Taking
 from labkit.stack.services import LOCUST, require_service, urls
 from labkit.stack.session import session
-from labkit.ui.tables import Html, table
+from labkit.ui.tables import Table
 
 if TYPE_CHECKING:
     from labkit.traffic.schedule import Shape
@@ -161,14 +161,13 @@ class Stack(Faults):
         bad = [f"{name} {state}" for name, state in states.items() if state != "answering"]
         return "dead" if set(states.values()) == {"dead"} else ", ".join(bad) or "answering"
 
-    def table(self) -> Html:
+    def table(self) -> Table:
         """Return `status()` as a table for people, in a notebook or printed.
 
         Raises:
             StackError: the lab's supervisor is gone.
         """
-        rows = [(row.service, row.state, str(row.pid or ""), row.url) for row in self.status()]
-        return table(("service", "state", "pid", "URL"), rows)
+        return services_table(self.status())
 
     def logs(self, service: str, lines: int = 50) -> str:
         """Return the last `lines` of what a service printed."""

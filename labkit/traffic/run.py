@@ -18,7 +18,7 @@ from typing import Any
 
 from labkit.errors import ConnectionFailed, LabkitError
 from labkit.traffic.schedule import Shape, customers_for, require, require_shape
-from labkit.ui.interrupts import held_back
+from labkit.ui.interrupts import defer_interrupts
 from labkit.ui.progress import progress
 from labkit.web.client import request
 
@@ -112,7 +112,7 @@ def _run(options: dict[str, Any], duration: float, on_progress: Callable[[float]
     # in which it starts, which may be anybody's.
     pipe = subprocess.PIPE
     with ExitStack() as at_the_end:
-        with held_back():
+        with defer_interrupts():
             child = subprocess.Popen(
                 command, stdout=pipe, stderr=pipe, text=True, env=environment, cwd="/", start_new_session=True
             )

@@ -1,4 +1,4 @@
-"""Ctrl-C, held back for a moment: a process that is being started belongs to nobody yet."""
+"""Ctrl-C, deferred for a moment: a process that is being started belongs to nobody yet."""
 
 import signal
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from types import FrameType
 
 
 @contextmanager
-def held_back() -> Iterator[None]:
+def defer_interrupts() -> Iterator[None]:
     """Let an interrupt wait for the end of the block, which is a short one; other threads have none."""
     if current_thread() is not main_thread():
         yield

@@ -29,27 +29,27 @@ def progress(what: str) -> Iterator[Callable[[float], object]]:
     """
     if not watched():
         yield lambda _: None
-    elif _kernel() and _has_widgets():
-        with _widget(what) as tell:
-            yield tell
-    else:
-        from tqdm import tqdm
+        return
+    with _widget(what) if _kernel() and _has_widgets() else _text(what) as bar:
+        yield lambda share: bar.update(share - bar.n)
 
-        with tqdm(total=1.0, desc=what, leave=False, bar_format=_FORMAT) as bar:
-            yield lambda share: bar.update(share - bar.n)
+
+def _text(what: str) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(total=1.0, desc=what, leave=False, bar_format=_FORMAT)
 
 
 @contextmanager
-def _widget(what: str) -> Iterator[Callable[[float], object]]:
+def _widget(what: str) -> Iterator[Any]:
     from IPython.display import display
     from tqdm.notebook import tqdm
 
-    bar: Any = tqdm(total=1.0, desc=what, bar_format=_FORMAT, display=False)
-    with bar:
+    with tqdm(total=1.0, desc=what, bar_format=_FORMAT, display=False) as bar:
         # Displayed by us, so that it can be removed: a saved notebook would look for a widget that is gone.
         shown = display(bar.container, display_id=True)
         try:
-            yield lambda share: bar.update(share - bar.n)
+            yield bar
         finally:
             shown.update({}, raw=True)
 

@@ -1,13 +1,26 @@
-"""A table of texts, as a notebook shows it: states with a mark beside the word, addresses as links."""
+"""A table of texts, described once: HTML in a notebook, aligned in a shell, and `labkit.ui.terminal` prints it.
+
+States have a mark beside the word and a color, and addresses are links.
+"""
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from typing import NamedTuple
 
-# Okabe and Ito's colors; the word is beside the mark, so that color is never the only difference.
-_MARKS = {
-    **dict.fromkeys(("answering", "ok"), ("●", "#009E73")),
-    **dict.fromkeys(("silent", "paused", "warning"), ("◐", "#E69F00")),
-    **dict.fromkeys(("dead", "missing"), ("✕", "#D55E00")),
+
+class Look(NamedTuple):
+    """How a state is shown: Okabe and Ito's colors in HTML, the terminal's own there."""
+
+    mark: str
+    color: str
+    style: str
+
+
+# The word is beside the mark, so that color is never the only difference.
+LOOKS = {
+    **dict.fromkeys(("answering", "ok"), Look("●", "#009E73", "green")),
+    **dict.fromkeys(("silent", "paused", "warning"), Look("◐", "#E69F00", "yellow")),
+    **dict.fromkeys(("dead", "missing"), Look("✕", "#D55E00", "red")),
 }
 
 
@@ -24,20 +37,25 @@ class Html:
         return self._text
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Html:
-    """Return a table of texts: states get a mark beside the word, and URLs are links."""
-    kept = [tuple(row) for row in rows]
+class Table(Html):
+    """A table of texts."""
+
+    def __init__(self, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        self.heads, self.rows = tuple(heads), [tuple(row) for row in rows]
+        super().__init__(_html(self.heads, self.rows), _aligned([self.heads, *self.rows]))
+
+
+def _html(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     head = "".join(f"<th style='text-align:left'>{escape(name)}</th>" for name in heads)
-    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in kept)
-    html = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return Html(html, _aligned([tuple(heads), *kept]))
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _cell(text: str) -> str:
     shown = escape(text)
-    if text in _MARKS:
-        mark, colour = _MARKS[text]
-        shown = f'<span style="white-space:nowrap"><span style="color:{colour}">{mark}</span> {shown}</span>'
+    if look := LOOKS.get(text):
+        mark = f'<span style="color:{look.color}">{look.mark}</span>'
+        shown = f'<span style="white-space:nowrap">{mark} {shown}</span>'
     elif text.startswith(("http://", "https://")) and " " not in text:
         shown = f'<a href="{shown}" target="_blank" rel="noopener">{shown}</a>'
     return f"<td style='text-align:left'>{shown}</td>"

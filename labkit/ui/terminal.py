@@ -6,24 +6,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import sleep
 
-COLOURS = {"answering": "green", "ok": "green", "silent": "yellow", "paused": "yellow", "warning": "yellow"}
+from labkit.ui.tables import LOOKS, Table
 
 
-def table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    """Print a table; in a pipe, tab-separated lines."""
+def show(table: Table) -> None:
+    """Print a table; in a pipe, its rows, tab-separated."""
     if not sys.stdout.isatty():
-        say("\n".join("\t".join(row) for row in rows))
+        say("\n".join("\t".join(row) for row in table.rows))
         return
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Table as RichTable
     from rich.text import Text
 
-    table = Table(*heads)
-    for row in rows:
-        table.add_row(
-            *(Text(cell, style=COLOURS.get(cell, "red" if cell in ("dead", "missing") else "")) for cell in row)
-        )
-    Console().print(table)
+    shown = RichTable(*table.heads)
+    for row in table.rows:
+        shown.add_row(*(Text(cell, style=LOOKS[cell].style if cell in LOOKS else "") for cell in row))
+    Console().print(shown)
 
 
 def say(text: str) -> None:
@@ -36,7 +34,7 @@ def note(text: str) -> None:
     sys.stderr.write(f"{text}\n")
 
 
-def complain(text: str) -> None:
+def print_error(text: str) -> None:
     """Print an error to stderr."""
     from rich.console import Console
     from rich.text import Text
@@ -44,17 +42,17 @@ def complain(text: str) -> None:
     Console(stderr=True, soft_wrap=True).print(Text.assemble(("error: ", "bold red"), text))
 
 
-def begins(what: str) -> None:
+def announce(what: str) -> None:
     """Announce long work on stderr where no bar or spinner shows it: in a pipe."""
     if not sys.stderr.isatty():
-        print(f"{what}…", file=sys.stderr, flush=True)  # noqa: T201  plain, for logs
+        note(f"{what}…")
 
 
 @contextmanager
 def waiting(what: str) -> Iterator[Callable[[str], None]]:
     """Show that work is in progress; pass each long step to the function that this yields."""
     if not sys.stderr.isatty():
-        yield lambda step: print(f"{step}…", file=sys.stderr)  # noqa: T201  plain, for logs
+        yield lambda step: note(f"{step}…")
         return
     from rich.console import Console
 

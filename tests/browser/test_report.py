@@ -23,6 +23,8 @@ CUT = """() => [...document.querySelectorAll(".plotly-graph-div")].flatMap((figu
     return out.map((text) => text.textContent);
 })"""
 
+PLOTLY = "application/vnd.plotly.v1+json"
+
 
 @pytest.fixture
 def report(tmp_path: Path) -> Path:
@@ -35,7 +37,7 @@ def report(tmp_path: Path) -> Path:
     rows["metric"] = "api_request_duration_ms_count"
     rows["labels"] = [f'endpoint="/api/store/look-{where}", method="GET"' for where in ("around", "ahead")]
     figures = [plot.compare(rows, title="One of two is equal"), plot.line(series, title="Each line has a name")]
-    shown = [nbformat.v4.new_output("display_data", {pages.PLOTLY: json.loads(figure.to_json())}) for figure in figures]
+    shown = [nbformat.v4.new_output("display_data", {PLOTLY: json.loads(figure.to_json())}) for figure in figures]
     cells = [nbformat.v4.new_code_cell(outputs=shown)]
     notebook = nbformat.v4.new_notebook(cells=cells, metadata={"title": "A report"})
     (tmp_path / "report.html").write_text(pages.page(notebook, tmp_path / "n.ipynb", [], datetime.now(UTC), ""))

@@ -68,15 +68,15 @@ class Checks:
 
     @property
     def solution(self) -> Self:
-        """The same checks for the notebook's own solutions: they count for nobody, and a wrong one is an error."""
+        """The same checks for the notebook's own solutions: they are not counted, and a wrong one is an error."""
         return type(self)(self._stack, solves=True)
 
     def hint(self, name: str) -> None:
         """Show the next hint for an exercise; after two, the solution."""
         if name not in self.exercises():
-            self._show(box(None, f"There is no exercise `{name}` here; there are {_listed(self.exercises())}."))
+            display(box(None, f"There is no exercise `{name}` here; there are {_listed(self.exercises())}."))
             return
-        self._show(box(None, f"`{name}`. {self._help(self.exercises()[name])}"), *self._last_resort(name))
+        display(box(None, f"`{name}`. {self._help(self.exercises()[name])}"), *self._last_resort(name))
 
     def fresh(self, name: str) -> str:
         """Return this name, or one made of it, that no metric has yet: each run of a cell begins anew."""
@@ -94,7 +94,7 @@ class Checks:
             self._solve(one, answer)
         elif answer is ...:
             waits = f"`{one.name}` waits for your answer, in the place of `...`"
-            self._show(box(None, f"{waits}. Stuck? `check.hint({one.name!r})`"))
+            display(box(None, f"{waits}. Stuck? `check.hint({one.name!r})`"))
         else:
             self._weigh(one, answer)
 
@@ -102,17 +102,17 @@ class Checks:
         verdict = self._judged(one, answer)
         assert verdict.right, f"{self.notebook}, {one.name}: {verdict.text}"  # noqa: S101  the notebook's own tests
         # Not what is right: with Run All, it would stand below the question before anybody has thought.
-        self._show(box(True, f"`{one.name}`: this solution is right, and counts for nobody."))
+        display(box(True, f"`{one.name}`: this solution is right, and counts for nobody."))
 
     def _weigh(self, one: Exercise, answer: object) -> None:
         try:
             verdict = self._judged(one, answer)
         except (LabkitError, RedisError) as error:
-            self._show(box(None, f"`{one.name}` cannot be checked now: {error}"))
+            display(box(None, f"`{one.name}` cannot be checked now: {error}"))
             return
         if verdict.right:
             self._note(one.name, progress.solved)
-            self._show(box(True, f"`{one.name}`: {verdict.text}"), self._line())
+            display(box(True, f"`{one.name}`: {verdict.text}"), self._line())
         else:
             self._correct(one, answer, verdict)
 
@@ -124,7 +124,7 @@ class Checks:
             tried.append(repr(answer))
             self._note(one.name, progress.failed)
             helps = self._help(one)
-        self._show(box(False, f"`{one.name}`: {verdict.text}", helps), *self._last_resort(one.name))
+        display(box(False, f"`{one.name}`: {verdict.text}", helps), *self._last_resort(one.name))
 
     def _judged(self, one: Exercise, answer: object) -> Verdict:
         try:
@@ -146,17 +146,13 @@ class Checks:
             attempts = progress.load(self.notebook)
             progress.save(self.notebook, attempts | {name: change(attempts.get(name, Attempt()))})
         except StackError as error:
-            self._show(box(None, str(error)))
+            display(box(None, str(error)))
 
     def _line(self) -> Html:
         try:
             return box(None, line(self.notebook, list(self.exercises()), progress.load(self.notebook)))
         except StackError as error:
             return box(None, str(error))
-
-    def _show(self, *parts: object) -> None:
-        for part in parts:
-            display(part)
 
     def _urls(self) -> dict[str, str]:
         # Asked anew: the notebook may have ended its lab, and started another of the same name.

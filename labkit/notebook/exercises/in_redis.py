@@ -82,7 +82,7 @@ def _fault_of_value(text: str) -> str:
 
 
 def _decoded(answer: object) -> object:
-    """Who read the JSON as it stands has read the value."""
+    """The value in an answer that is the whole JSON; any other answer as it is."""
     try:
         held = json.loads(answer) if isinstance(answer, str | bytes) else answer
     except ValueError:

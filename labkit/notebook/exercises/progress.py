@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from labkit.errors import StackError
 from labkit.stack.home import find_home
@@ -21,6 +22,8 @@ class Attempt:
 
 
 Attempts = dict[str, Attempt]
+# What is raised by a file that holds no attempts.
+UNREADABLE = (OSError, ValueError, TypeError, AttributeError, RecursionError)
 
 
 def folder() -> PrivateFolder:
@@ -37,11 +40,16 @@ def load(notebook: str) -> Attempts:
     if not folder().exists():
         return {}
     try:
-        return {name: Attempt(**held) for name, held in json.loads(folder().read(_file(notebook))).items()}
+        return from_json(json.loads(folder().read(_file(notebook))))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise StackError(f"{_file(notebook)}, the progress of the course, cannot be read: {error}.") from None
+
+
+def from_json(held: Any) -> Attempts:
+    """Return attempts from what JSON holds of them."""
+    return {name: Attempt(**one) for name, one in held.items()}
 
 
 def save(notebook: str, attempts: Attempts) -> None:

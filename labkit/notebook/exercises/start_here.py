@@ -17,8 +17,6 @@ _SAYS = {
 }
 _TABLE = "`prometheus.query('user_events')` is a table, with a row for each event and the column `value`."
 _JOINED, _UP = 'user_events{event="joined"}', 'up{job="labkit"}'
-
-
 _MOMENT = "15s"
 
 
@@ -56,7 +54,7 @@ class StartHere(Checks):
 
     def _missing(self, lost: float) -> Verdict:
         joined = self._events()["joined"]
-        # Whoever had joined by then arrives, be the traffic still on; if not, this says so.
+        # What had joined by then arrives in Prometheus, even while traffic goes on; if not, this raises.
         held = self._prometheus().wait_until(
             _JOINED, lambda table: bool((table["value"] >= joined).all()) and len(table)
         )

@@ -18,7 +18,7 @@ _BUCKETS = 3
 _WINDOW = "1m"
 
 
-def is_heat(promql: str, frame: "pd.DataFrame") -> bool:
+def is_heatmap(promql: str, frame: "pd.DataFrame") -> bool:
     """Return whether an answer over time is that of `sum by (le) (rate(…_bucket[…]))`."""
     rates = any(token.text in _RATES for token in tokens(promql))
     return rates and labels(frame) == ["le"] and frame["le"].nunique() >= _BUCKETS
@@ -31,7 +31,7 @@ def advice(promql: str, frame: "pd.DataFrame") -> list[str]:
 
 def _about_buckets(promql: str, frame: "pd.DataFrame") -> Iterator[str]:
     metric = next((part for part in selectors(promql) if part.metric.endswith("_bucket")), None)
-    if metric is None or "le" not in frame or is_heat(promql, frame):
+    if metric is None or "le" not in frame or is_heatmap(promql, frame):
         return
     count = frame.groupby(labels(frame), sort=False).ngroups
     if count > MAX_SERIES:

@@ -1,27 +1,24 @@
 """What may stand at the cursor of a magic, and of `labkit.live("…")`; names come from the lab's Prometheus and Redis.
 
 IPython asks `Completion.match`, for its terminal and for JupyterLab's completer. Where no lab runs or Prometheus is
-away, functions and options are still offered, and nobody waits: see `labkit.prometheus.metadata`.
+away, functions and options are still offered, without a wait: see `labkit.prometheus.metadata`.
 """
 
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
+from typing import TypeVar
 
-from IPython.core.completer import (
-    CompletionContext,
-    SimpleCompletion,
-    SimpleMatcherResult,
-    completion_matcher,
-)
+from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, completion_matcher
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
 from labkit.errors import LabkitError
-from labkit.notebook.magics.keyspace import Keyspace
-from labkit.notebook.magics.magic_line import split
-from labkit.notebook.magics.places import VARIABLE_TYPED, Place, find
+from labkit.notebook.magics.arguments import split_options
+from labkit.notebook.magics.cursor_context import VARIABLE_TYPED, CursorContext, cursor_context
+from labkit.notebook.magics.redis_names import RedisNames
 from labkit.notebook.magics.template import REGEX, escaped, regex
 from labkit.prometheus.metadata import Metadata
 from labkit.prometheus.promql import AGGREGATIONS, FUNCTIONS, KEYWORDS
@@ -36,6 +33,7 @@ _ASKS = ("query", "query_range", "wait_until")
 _DURATIONS = ("--last", "--step")
 _WINDOWS = ("5s", "10s", "20s", "30s", "1m", "5m", "15m", "1h")
 
+T = TypeVar("T")
 # Each with its kind, which JupyterLab shows.
 Names = list[tuple[str, str]]
 
@@ -46,7 +44,7 @@ class Completion:
     def __init__(self, shell: InteractiveShell, options: Mapping[str, Sequence[str]]) -> None:
         self._shell, self._options = shell, options
         # One each, as long as it is the same lab.
-        self._metadata, self._keyspace = lru_cache(1)(Metadata), lru_cache(1)(Keyspace)
+        self._metadata, self._redis_names = lru_cache(1)(Metadata), lru_cache(1)(RedisNames)
 
     @completion_matcher(priority=_PRIORITY, identifier=IDENTIFIER, api_version=2)  # type: ignore[untyped-decorator]  # IPython's
     def match(self, context: CompletionContext) -> SimpleMatcherResult:
@@ -54,7 +52,7 @@ class Completion:
         try:
             fragment, names = self._found(context)
         except UsageError:
-            # A quote is open: nobody knows yet what this will be.
+            # A quote is open: what follows may be anything.
             fragment, names = "", []
         begins = [each for each in names if each[0].startswith(fragment)]
         contains = [each for each in names if fragment in each[0] and not each[0].startswith(fragment)]
@@ -64,29 +62,24 @@ class Completion:
         return {"completions": completions, "matched_fragment": fragment, "suppress": True, "ordered": True}
 
     def _found(self, context: CompletionContext) -> tuple[str, Names]:
-        if cell := _CELL.match(context.full_text):
-            return self._in_cell(cell[1], context)
         before, after = context.text_until_cursor, context.line_with_cursor[context.cursor_position :]
+        if cell := _CELL.match(context.full_text):
+            if context.cursor_line == 0:
+                return self._option(cell[1], before) or ("", [])
+            return self._promql(*_below(context)) if cell[1] == "promql" else ("", [])
         if line := _LINE.match(before):
-            return self._in_line(line[1], line[2], after)
-        typed = _query_in_python("\n".join([*_above(context), before]), self._shell.user_ns)
-        return self._in_python(*typed) if typed else ("", [])
-
-    def _in_cell(self, magic: str, context: CompletionContext) -> tuple[str, Names]:
-        if context.cursor_line == 0:
-            return self._option(magic, context.text_until_cursor) or ("", [])
-        return self._promql(*_below(context)) if magic == "promql" else ("", [])
-
-    def _in_line(self, magic: str, typed: str, after: str) -> tuple[str, Names]:
-        if magic == "lab":
-            return _lab(typed)
-        return self._promql(typed, after) if magic == "promql" else self._redis(typed)
+            magic, typed = line.groups()
+            if magic == "lab":
+                return _lab(typed)
+            return self._redis(typed) if magic == "redis" else self._promql(typed, after)
+        typed_in = _query_in_python("\n".join([*_above(context), before]), self._shell.user_ns)
+        return self._in_python(*typed_in) if typed_in else ("", [])
 
     def _promql(self, before: str, after: str) -> tuple[str, Names]:
         """Options stand before a query or after it."""
-        query = split(before, self._options["promql"])[1]
+        query = split_options(before, self._options["promql"])[1]
         word = _word(before)
-        is_after = word.startswith("--") and find(before, len(before) - len(word)).kind == "expression"
+        is_after = word.startswith("--") and cursor_context(before, len(before) - len(word)).kind == "expression"
         if (is_after or not query or not word) and (found := self._option("promql", before)):
             return found
         return self._query(query, after)
@@ -98,7 +91,7 @@ class Completion:
         if word.startswith("-"):
             return word, _kind("option", self._options[magic])
         if variable := VARIABLE_TYPED.search(before):
-            return variable[1], self._names(Place("variable"))
+            return variable[1], self._variables()
         if given == ["--keys"]:
             return word, self._keys(word)
         return (word, _kind("duration", _WINDOWS)) if given and given[0] in _DURATIONS else None
@@ -107,11 +100,10 @@ class Completion:
         """A command, then its keys."""
         word = _word(before)
         if variable := VARIABLE_TYPED.search(before):
-            return variable[1], self._names(Place("variable"))
+            return variable[1], self._variables()
         if before.split()[:-1] or (before.split() and not word):
             return word, self._keys(word)
-        keyspace = self._redis_of_the_lab()
-        names = keyspace.commands() if keyspace else []
+        names = known.commands() if (known := _of_the_lab("redis", self._redis_names)) else []
         return word, _kind("command", names if word.islower() else map(str.upper, names))
 
     def _in_python(self, quote: str, typed: str) -> tuple[str, Names]:
@@ -119,36 +111,31 @@ class Completion:
         fragment, names = self._query(typed.replace(f"\\{quote[0]}", quote[0]), "")
         return fragment, [(name, kind) for name, kind in names if quote[0] not in name and "\\" not in name]
 
-    def _keys(self, part: str) -> Names:
-        keyspace = self._redis_of_the_lab()
-        return _kind("key", map(shlex.quote, keyspace.keys(part)) if keyspace else ())
-
     def _query(self, before: str, after: str) -> tuple[str, Names]:
-        place = find(before + after, len(before))
-        return place.fragment, self._names(place)
+        context = cursor_context(before + after, len(before))
+        return context.fragment, self._names(context)
 
-    def _names(self, place: Place) -> Names:
-        if place.kind == "nothing":
+    def _names(self, context: CursorContext) -> Names:
+        if context.kind == "nothing":
             return []
-        if place.kind == "window":
+        if context.kind == "window":
             return _kind("duration", _WINDOWS)
-        if place.kind == "variable":
-            return _kind("variable", (name for name in self._shell.user_ns if not name.startswith("_")))
-        metadata = self._prometheus()
-        if place.kind == "expression":
+        if context.kind == "variable":
+            return self._variables()
+        metadata = _of_the_lab("prometheus", self._metadata)
+        if context.kind == "expression":
             known = _kind("metric", metadata.metrics() if metadata else ())
             return known + _kind("function", sorted((*AGGREGATIONS, *FUNCTIONS))) + _kind("keyword", sorted(KEYWORDS))
         if metadata is None:
             return []
-        return _values(metadata, place) if place.kind == "value" else _labels(metadata, place)
+        return _values(metadata, context) if context.kind == "value" else _labels(metadata, context)
 
-    def _prometheus(self) -> Metadata | None:
-        url = _url("prometheus")
-        return self._metadata(url) if url else None
+    def _variables(self) -> Names:
+        return _kind("variable", (name for name in self._shell.user_ns if not name.startswith("_")))
 
-    def _redis_of_the_lab(self) -> Keyspace | None:
-        url = _url("redis")
-        return self._keyspace(url) if url else None
+    def _keys(self, part: str) -> Names:
+        known = _of_the_lab("redis", self._redis_names)
+        return _kind("key", map(shlex.quote, known.keys(part)) if known else ())
 
 
 def is_ours(matcher: object) -> bool:
@@ -156,15 +143,14 @@ def is_ours(matcher: object) -> bool:
     return getattr(matcher, "matcher_identifier", None) == IDENTIFIER
 
 
-def _url(service: str) -> str | None:
-    """Where a service of the lab that runs now answers; nobody who types wants to hear that none does."""
+def _of_the_lab(service: str, names_at: Callable[[str], T]) -> T | None:
+    """The names that a service of the lab knows; None without a lab, because an error would disturb typing."""
     from labkit.stack import Stack
 
-    try:
-        stack = Stack.running()
-    except LabkitError:
-        return None
-    return stack.urls[service] if stack else None
+    with suppress(LabkitError):
+        if stack := Stack.running():
+            return names_at(stack.urls[service])
+    return None
 
 
 def _query_in_python(before: str, variables: Mapping[str, object]) -> tuple[str, str] | None:
@@ -203,18 +189,20 @@ def _lab(words: str) -> tuple[str, Names]:
     return fragment, _kind("option", suggestions(earlier.split()))
 
 
-def _labels(metadata: Metadata, place: Place) -> Names:
-    given = {matcher.label for selector in place.selectors for matcher in selector.matchers}
-    found = [label for selector in place.selectors for label in metadata.labels(str(selector))]
-    taken = given if place.kind == "label" else set()
+def _labels(metadata: Metadata, context: CursorContext) -> Names:
+    given = {matcher.label for selector in context.selectors for matcher in selector.matchers}
+    found = [label for selector in context.selectors for label in metadata.labels(str(selector))]
+    taken = given if context.kind == "label" else set()
     return _kind("label", (label for label in dict.fromkeys(found or metadata.labels()) if label not in taken))
 
 
-def _values(metadata: Metadata, place: Place) -> Names:
-    values = metadata.values(place.label, str(place.selectors[0]))
-    plain = [regex(value) for value in values] if place.operator in REGEX else values
+def _values(metadata: Metadata, context: CursorContext) -> Names:
+    values = metadata.values(context.label, str(context.selectors[0]))
+    plain = [regex(value) for value in values] if context.operator in REGEX else values
     # Between ` and ` nothing is escaped, so that a value with a ` cannot stand there.
-    return _kind("value", (escaped(value, place.quote) for value in plain if place.quote != "`" or "`" not in value))
+    return _kind(
+        "value", (escaped(value, context.quote) for value in plain if context.quote != "`" or "`" not in value)
+    )
 
 
 def _kind(kind: str, names: Iterable[str]) -> Names:

@@ -1,4 +1,4 @@
-"""One time limit for everything that somebody waits for, however many waits that are.
+"""One time limit for everything that a magic waits for, however many waits that are.
 
 The work runs in a thread of its own: no wait within it, for a name, a connection or half an answer, can hold up an
 interrupt or the end of the time. A thread that is left behind ends with its own waits.
@@ -11,6 +11,7 @@ from time import monotonic
 from typing import TypeVar
 
 NAME = "labkit-asking"
+TIMEOUT = 10.0  # seconds that a magic waits
 
 T = TypeVar("T")
 
@@ -22,27 +23,27 @@ class Deadline:
         self.limit, self._began = limit, monotonic()
 
     @property
-    def passed(self) -> float:
+    def elapsed(self) -> float:
         """Seconds since the beginning."""
         return monotonic() - self._began
 
-    def run(self, work: Callable[[], T], *, spare: float = 0.0) -> T:
+    def run(self, work: Callable[[], T], *, reserve: float = 0.0) -> T:
         """Return what `work()` returns, or raise what it raises.
 
         Args:
             work: is left alone when the time is over.
-            spare: seconds to be kept for what comes after it.
+            reserve: seconds to be kept for what comes after it.
 
         Raises:
             TimeoutError: it takes longer than what is left of the limit.
         """
         done: Future[T] = Future()
         Thread(target=_settle, args=(done, work), name=NAME, daemon=True).start()
-        return done.result(max(0.0, self.limit - spare - self.passed))
+        return done.result(max(0.0, self.limit - reserve - self.elapsed))
 
 
 def _settle(done: "Future[T]", work: Callable[[], T]) -> None:
     try:
         done.set_result(work())
-    except BaseException as error:  # whoever waits raises it
+    except BaseException as error:  # raised where the result is awaited
         done.set_exception(error)

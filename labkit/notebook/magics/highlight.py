@@ -1,4 +1,4 @@
-"""What a notebook shows: code in colours, and notes. Readable in JupyterLab's light and dark themes."""
+"""What a notebook shows: code in colors, and notes. Readable in JupyterLab's light and dark themes."""
 
 import re
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from html import escape
 
 _CODE, _MARKED = re.compile(r"`([^`]+)`"), r"<code>\1</code>"
 
-# JupyterLab's own colours where there are any; elsewhere, ones that read on white and on black.
+# JupyterLab's own colors where there are any; elsewhere, ones that read on white and on black.
 _STYLE = """<style>
 .labkit-code{margin:0 0 4px;line-height:1.4;font-family:var(--jp-code-font-family,monospace);white-space:pre-wrap}
 .labkit-code .k,.labkit-code .kr,.labkit-code .ow{color:var(--jp-mirror-editor-keyword-color,#0a8a3a);font-weight:600}
@@ -23,7 +23,7 @@ _STYLE = """<style>
 
 
 def code(promql: str) -> str:
-    """Return a query as HTML, in the colours of the notebook's editor."""
+    """Return a query as HTML, in the colors of the notebook's editor."""
     from pygments import highlight  # type: ignore[import-untyped]  # no stubs
     from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]  # no stubs
     from pygments_promql import PromQLLexer  # type: ignore[import-untyped]  # no stubs
@@ -33,20 +33,20 @@ def code(promql: str) -> str:
 
 
 def title(promql: str) -> str:
-    """Return a query as the title of a plotly figure, in colours that read on a light page and on a dark one."""
+    """Return a query as the title of a plotly figure, in colors that read on a light page and on a dark one."""
     from pygments_promql import PromQLLexer
 
     lexed = PromQLLexer(ensurenl=False).get_tokens(promql.strip())
-    return "".join(_coloured(kind, text) for kind, text in lexed).replace("\n", "<br>")
+    return "".join(_colored(kind, text) for kind, text in lexed).replace("\n", "<br>")
 
 
-def _coloured(kind: object, text: str) -> str:
+def _colored(kind: object, text: str) -> str:
     from labkit.plotting import theme
 
-    shown, name = escape(text, quote=False), str(kind)
-    colours = {"Token.Name": theme.BLUE, "Token.Literal.String": theme.VERMILION, "Token.Literal.Number": theme.GREEN}
-    colour = next((colour for start, colour in colours.items() if name.startswith(start)), None)
-    return f'<span style="color:{colour}">{shown}</span>' if colour else shown
+    colors = {"Token.Name": theme.BLUE, "Token.Literal.String": theme.VERMILION, "Token.Literal.Number": theme.GREEN}
+    color = next((color for start, color in colors.items() if str(kind).startswith(start)), None)
+    shown = escape(text, quote=False)
+    return f'<span style="color:{color}">{shown}</span>' if color else shown
 
 
 def notes(title: str, items: Iterable[str], *, quiet: bool = False) -> str:

@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, line_cell_magic, line_magic, magics_class, no_var_expand
-from IPython.core.magic_arguments import MagicArgumentParser, argument, magic_arguments
+from IPython.core.magic_arguments import argument, magic_arguments
 from IPython.display import display
 
 from labkit.errors import LabkitError
-from labkit.notebook.magics import request
+from labkit.notebook.magics import deadline
+from labkit.notebook.magics.arguments import parse_time, require_known, split_options, split_words
 from labkit.notebook.magics.completion import Completion, is_ours
 from labkit.notebook.magics.deadline import Deadline
-from labkit.notebook.magics.magic_line import moment, require, split, words_of
-from labkit.notebook.magics.scope import Scope, of_the_caller
+from labkit.notebook.magics.scope import caller_scope
 
 if TYPE_CHECKING:
     from labkit.notebook.magics.reply import Reply
@@ -53,9 +53,9 @@ class LabkitMagics(Magics):
         from labkit.notebook.magics.lab_command import run
 
         with _explained():
-            words = words_of(line)
+            words = split_words(line)
             # The other commands wait for services, and say themselves how long.
-            return Deadline(request.PATIENCE).run(lambda: run(words)) if words[:1] == ["status"] else run(words)
+            return Deadline(deadline.TIMEOUT).run(lambda: run(words)) if words[:1] == ["status"] else run(words)
 
     @no_var_expand
     @magic_arguments()
@@ -71,14 +71,14 @@ class LabkitMagics(Magics):
     def promql(self, line: str, cell: str | None = None) -> "Result":
         """Ask Prometheus: `%promql EXPR`, or the query as the cell below `%%promql`. Options before it or after."""
         with _explained():
-            options, query = split(line, OPTIONS["promql"])
+            options, query = split_options(line, OPTIONS["promql"])
             if cell is not None:
                 if query:
                     raise UsageError(f"{query!r} stands beside %%promql; the query is the cell, below it.")
-                more, query = split(cell, OPTIONS["promql"])
+                more, query = split_options(cell, OPTIONS["promql"])
                 options += more
-            result = self._ask(self._options(options), query)
-            result.ask(request.PATIENCE)  # here, so that a refusal is told without a traceback
+            result = self._ask(options, query)
+            result.ask(deadline.TIMEOUT)  # here, so that a refusal is told without a traceback
         # A figure has the query as its title, and no place for more.
         if result.plots and len(result) and str(result.remarks):
             display(result.remarks)
@@ -92,10 +92,12 @@ class LabkitMagics(Magics):
     @cell_magic
     def lua(self, line: str, cell: str) -> "Reply":
         """Run the cell as a script in the lab's Redis. Its text is sent as it stands; variables come by --args."""
+        from labkit.notebook.magics import request
+
         with _explained():
             # IPython's own reading of the line would keep the quotes around a word.
-            words = words_of(line)
-            require(words, OPTIONS["lua"], "%%lua")
+            words = split_words(line)
+            require_known(words, OPTIONS["lua"], "%%lua")
             options = self.lua.parser.parse_args(words)
             keys, values = self._filled(options.keys), self._filled(options.args)
             return request.evaluate(_stack().urls["redis"], cell, keys, values, write=options.write)
@@ -104,31 +106,29 @@ class LabkitMagics(Magics):
     @line_magic
     def redis(self, line: str) -> "Reply":
         """Send one command to the lab's Redis: `%redis GET metrics:counter:…`; `{{name}}` is a variable."""
+        from labkit.notebook.magics import request
+
         with _explained():
-            words = self._filled(words_of(line))
+            words = self._filled(split_words(line))
             if not words or words[0].strip().upper() in _REFUSED:
                 raise UsageError(f"%redis takes one command with one reply, such as `%redis DBSIZE`, not {line!r}.")
             return request.send(_stack().urls["redis"], words)
 
-    def _options(self, options: Sequence[str]) -> dict[str, Any]:
-        parser: MagicArgumentParser = self.promql.parser
-        require(options, OPTIONS["promql"], "%promql")
-        found: dict[str, Any] = vars(parser.parse_args(self._filled(options)))
-        return found
-
-    def _ask(self, options: dict[str, Any], promql: str) -> "Result":
+    def _ask(self, words: Sequence[str], promql: str) -> "Result":
         from labkit.notebook.magics.result import Result
         from labkit.notebook.magics.template import expand
         from labkit.prometheus.query import Prometheus
 
+        require_known(words, OPTIONS["promql"], "%promql")
+        options: dict[str, Any] = vars(self.promql.parser.parse_args(self._filled(words)))
         if not promql.strip():
             raise UsageError("There is no query. Write it into the cell below %%promql, or as `%promql EXPR`.")
         name, at = options.pop("to"), options.pop("at")
         if name is not None and not name.isidentifier():
             raise UsageError(f"--to {name}: this cannot be the name of a variable.")
-        expanded = expand(promql, self._variables())
-        url = _stack().urls["prometheus"]
-        result = Result(Prometheus(url, timeout=request.PATIENCE), expanded, at=moment(at) if at else None, **options)
+        expanded = expand(promql, caller_scope(self._shell.user_ns))
+        prometheus = Prometheus(_stack().urls["prometheus"], timeout=deadline.TIMEOUT)
+        result = Result(prometheus, expanded, at=parse_time(at) if at else None, **options)
         if name is not None:
             self._shell.user_ns[name] = result
         return result
@@ -136,11 +136,8 @@ class LabkitMagics(Magics):
     def _filled(self, words: Sequence[str]) -> list[str]:
         from labkit.notebook.magics.template import fill
 
-        variables = self._variables()
+        variables = caller_scope(self._shell.user_ns)
         return [fill(word, variables) for word in words]
-
-    def _variables(self) -> Scope:
-        return of_the_caller(self._shell.user_ns)
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
@@ -171,10 +168,10 @@ def _explained() -> Iterator[None]:
     except LabkitError as error:
         raise UsageError(str(error)) from None
     except TimeoutError:
-        raise UsageError(f"The lab's supervisor did not answer within {request.PATIENCE:g} s.") from None
+        raise UsageError(f"The lab's supervisor did not answer within {deadline.TIMEOUT:g} s.") from None
 
 
 def _stack() -> "Stack":
-    from labkit.notebook.magics.which import attached
+    from labkit.notebook.magics.current_lab import current_lab
 
-    return attached()
+    return current_lab()

@@ -73,7 +73,7 @@ def _json(text: str, *, quoted: bool = True) -> str:
         return plain
 
 
-def marked(error: str, script: str) -> str:
+def annotated(error: str, script: str) -> str:
     """Return the message of a script that failed, and below it the lines that the message names, marked."""
     message = re.sub(r"\s*script:(?: [0-9a-f]{40},)? on @user_script:\d+\.?$", "", error)
     lines, named = script.rstrip().split("\n"), _named(error, script)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.errors import QueryError
 from labkit.notebook.magics import highlight
-from labkit.notebook.magics.advice import advice, is_heat
+from labkit.notebook.magics.advice import advice, is_heatmap
 from labkit.notebook.magics.deadline import Deadline
 from labkit.prometheus.query import fitting_step, timestamp
 from labkit.ui.tables import Html
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from labkit.prometheus.query import Prometheus
 
 _ROWS = 20
-# s between two scrapes, where nobody says so.
+# s between two scrapes, where Prometheus does not say.
 _SCRAPED = 5.0
 
 
@@ -74,7 +74,7 @@ class Result:
 
         # A query such as up[1m] has many times although it is asked for one moment.
         draw = charts.bars if self.last is None and self.frame["time"].nunique() <= 1 else charts.line
-        draw = charts.heatmap if self.last is not None and is_heat(self.promql, self.frame) else draw
+        draw = charts.heatmap if self.last is not None and is_heatmap(self.promql, self.frame) else draw
         return draw(self.frame, title=self._title or " ".join(self.promql.split()), unit=self._unit)
 
     @property
@@ -100,13 +100,13 @@ class Result:
         """Why the answer may be empty, one sentence each; nothing if it is not. Asks Prometheus, when first used."""
         return self._why()
 
-    def ask(self, patience: float) -> None:
-        """Ask now: for the answer and, if that is empty, why; both together within `patience` seconds.
+    def ask(self, timeout: float) -> None:
+        """Ask now: for the answer and, if that is empty, why; both together within `timeout` seconds.
 
         Raises:
             QueryError: as `frame`; also when that time is over.
         """
-        deadline = Deadline(patience)
+        deadline = Deadline(timeout)
         try:
             self.frame = deadline.run(self._asked)
         except TimeoutError:
@@ -114,7 +114,7 @@ class Result:
         try:
             self.reasons = deadline.run(self._why)
         except TimeoutError:
-            self.reasons = [f"Prometheus did not say why within {patience:g} s."]
+            self.reasons = [f"Prometheus did not say why within {timeout:g} s."]
 
     def _asked(self) -> "pd.DataFrame":
         if self.last is None:
@@ -154,7 +154,7 @@ class Result:
 
     @property
     def _heading(self) -> str:
-        """The query in colours, with the remarks below it."""
+        """The query in color, with the remarks below it."""
         return highlight.code(self.promql) + self.remarks._repr_html_()
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
@@ -167,7 +167,7 @@ class Result:
         return plain | {"text/html": self._heading + _table(self.frame)}
 
     def _titled(self) -> "go.Figure":
-        """The figure with the query in colours: as its title, or below the title that was given."""
+        """The figure with the query in color: as its title, or below the title that was given."""
         import plotly.graph_objects as go
 
         query, lines = highlight.title(self.promql), len(self.promql.strip().split("\n"))

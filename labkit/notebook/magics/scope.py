@@ -46,9 +46,9 @@ class Scope(Mapping[str, object]):
         return sum(1 for _ in self)
 
 
-def of_the_caller(notebook: Mapping[str, Any]) -> Scope:
+def caller_scope(notebook: Mapping[str, Any]) -> Scope:
     """Return what names mean in the cell or the function that called the magic which calls this."""
-    frame = next(each for each in _and_its_callers(sys._getframe()) if not _is_between(each))
+    frame = next(each for each in _frames(sys._getframe()) if not _is_between(each))
     return Scope(frame, notebook)
 
 
@@ -66,7 +66,7 @@ def _levels(frame: FrameType) -> Iterator[_Level]:
     code: CodeType | None = frame.f_code
     yield _level(frame.f_code, frame.f_locals)
     while code and "<locals>" in code.co_qualname:
-        around = next((each for each in _and_its_callers(frame) if _holds(each.f_code, code)), None)
+        around = next((each for each in _frames(frame) if _contains(each.f_code, code)), None)
         frame, code = around or frame, around.f_code if around else _around(code)
         # The names of a class are none of its methods'.
         if code and code.co_flags & inspect.CO_OPTIMIZED:
@@ -84,7 +84,7 @@ def _around(code: CodeType) -> CodeType | None:
         whole = compile(source, code.co_filename, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     except (SyntaxError, ValueError):
         return None
-    return next((each for each in _all_in(whole) if _holds(each, code)), None)
+    return next((each for each in _all_in(whole) if _contains(each, code)), None)
 
 
 def _all_in(code: CodeType) -> Iterator[CodeType]:
@@ -94,16 +94,16 @@ def _all_in(code: CodeType) -> Iterator[CodeType]:
             yield from _all_in(inner)
 
 
-def _holds(outer: CodeType, code: CodeType) -> bool:
+def _contains(outer: CodeType, code: CodeType) -> bool:
     consts = (each for each in outer.co_consts if isinstance(each, CodeType))
-    return any(_place(each) == _place(code) for each in consts)
+    return any(_location(each) == _location(code) for each in consts)
 
 
-def _place(code: CodeType) -> tuple[str, str, int]:
+def _location(code: CodeType) -> tuple[str, str, int]:
     return code.co_filename, code.co_qualname, code.co_firstlineno
 
 
-def _and_its_callers(frame: FrameType | None) -> Iterator[FrameType]:
+def _frames(frame: FrameType | None) -> Iterator[FrameType]:
     while frame:
         yield frame
         frame = frame.f_back

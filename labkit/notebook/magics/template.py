@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from numbers import Real
+from typing import TypeGuard
 
 from labkit.errors import QueryError
 from labkit.prometheus.promql import Token, tokens
@@ -68,14 +69,10 @@ def _in_string(literal: str, comparing: str, variables: Mapping[str, object]) ->
 
 
 def _bare(name: str, value: object, before: str, comparing: str) -> str:
-    if comparing:
-        return _literal(_pattern(name, value))
-    if before in {"=", "!="}:
-        return _literal(_text(name, value))
     if before in {"[", "offset", ":"}:
         return _duration(name, value)
-    if isinstance(value, str):
-        return _literal(value)
+    if comparing or before in {"=", "!="} or isinstance(value, str):
+        return _literal(_pattern(name, value) if comparing else _text(name, value))
     number = _text(name, value)
     return f"({number})" if number.startswith("-") else number
 
@@ -93,7 +90,7 @@ def _text(name: str, value: object) -> str:
         return _milliseconds(value.total_seconds())
     if isinstance(value, datetime) and value.tzinfo:
         return repr(value.timestamp())
-    if isinstance(value, Real) and not isinstance(value, bool):
+    if _is_number(value):
         return str(value) if isinstance(value, int) else repr(float(value))
     raise QueryError(
         f"{{{{{name}}}}} is {_shown(value)}. A query takes text, a number, a timedelta, a datetime with a time zone, "
@@ -115,13 +112,15 @@ def regex(text: str) -> str:
 
 
 def _duration(name: str, value: object) -> str:
-    if isinstance(value, str) and _DURATION.fullmatch(value):
-        return value
-    if isinstance(value, timedelta):
-        return _milliseconds(value.total_seconds())
-    if isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) < float("inf"):
+    if isinstance(value, timedelta) or (isinstance(value, str) and _DURATION.fullmatch(value)):
+        return _text(name, value)
+    if _is_number(value) and 0 < float(value) < float("inf"):
         return _milliseconds(float(value))
     raise QueryError(f"{{{{{name}}}}} is {_shown(value)}, and a duration is needed: '5m', a timedelta, or seconds.")
+
+
+def _is_number(value: object) -> TypeGuard[Real]:
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _milliseconds(seconds: float) -> str:

@@ -1,14 +1,15 @@
 """The path as a picture: SVG that needs nothing else, so that it also shows where no widget runs.
 
-A state is told by a shape and a word; its colour only helps. Colours are Okabe and Ito's.
+A state is told by a shape and a word; its color only helps. Colors are Okabe and Ito's.
 """
 
 from collections.abc import Sequence
 from html import escape
 from itertools import pairwise
 from math import ceil
+from pathlib import Path
 
-from labkit.notebook.panel.path import Stage
+from labkit.notebook.panel.pipeline_probe import StageReading
 
 NAMES = {"store": "Application", "redis": "Redis", "sidecar": "Sidecar", "prometheus": "Prometheus"}
 SAYS = {
@@ -23,27 +24,10 @@ _BOX, _GAP, _TOP, _TALL = 178, 70, 34, 122
 _DOWN, _MIDDLE = 192, 95
 _DOWNWARDS, _TITLE = 90, 290
 
-Place = tuple[int, int]
+Point = tuple[int, int]
 
 # Outside a notebook's page there are no --jp-* variables, and the second value counts: on light pages and dark ones.
-STYLE = """
-.lk-svg { --ok: #009E73; --odd: #D55E00; --hold: #0072B2;
-  font-family: var(--jp-ui-font-family, system-ui, sans-serif); }
-.lk-svg text { fill: var(--jp-ui-font-color1, #6E7379); font-size: 14px; }
-.lk-svg .lk-soft { fill: var(--jp-ui-font-color2, #6E7379); font-size: 13px; }
-.lk-svg .lk-name { font-weight: 600; font-size: 16px; }
-.lk-svg .lk-news { font-weight: 600; font-size: 13px; }
-.lk-svg .lk-value { font-weight: 600; font-size: 26px; font-variant-numeric: tabular-nums; }
-.lk-svg rect { fill: none; stroke-width: 2.5; }
-.lk-svg .lk-answering { stroke: var(--ok); } .lk-svg .lk-paused { stroke: var(--hold); stroke-dasharray: 9 4; }
-.lk-svg .lk-silent { stroke: var(--odd); stroke-dasharray: 9 4; }
-.lk-svg .lk-dead { stroke: var(--odd); stroke-dasharray: 2 5; }
-.lk-svg .lk-mark { fill: none; stroke-width: 3; stroke-dasharray: none; }
-.lk-svg .lk-arrow { stroke: var(--jp-ui-font-color2, #6E7379); stroke-width: 2; fill: none; }
-.lk-svg .lk-cut { stroke-dasharray: 3 6; }
-.lk-svg .lk-dot { fill: var(--ok); }
-@media (prefers-reduced-motion: reduce) { .lk-svg .lk-dot { display: none; } }
-"""
+STYLE = Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
 # A ring, two bars, a question mark without its dot, a cross: 14 by 14, from the corner at the top left.
 _MARKS = {
     "answering": "M7 1a6 6 0 1 0 .01 0M4 7l2 2.5 4-5",
@@ -53,15 +37,15 @@ _MARKS = {
 }
 
 
-def draw(stages: Sequence[Stage], event: str, moved: Sequence[bool] = (), columns: int = 4) -> str:
+def draw(stages: Sequence[StageReading], event: str, moved: Sequence[bool] = (), columns: int = 4) -> str:
     """Return the path as SVG. `moved` tells which arrows (the first is before Redis) show something under way.
 
     In fewer than four `columns` it runs back and forth, and fits a narrow place without smaller letters.
     """
-    places = [_place(position, columns) for position in range(len(stages))]
-    placed = zip(places, stages, strict=True)
-    parts = [f'<g transform="translate{place}">{_box(0, stage)}</g>' for place, stage in placed]
-    for position, ends in enumerate(zip(pairwise(places), pairwise(stages), strict=True)):
+    corners = [_corner(position, columns) for position in range(len(stages))]
+    placed = zip(corners, stages, strict=True)
+    parts = [f'<g transform="translate{corner}">{_box(stage)}</g>' for corner, stage in placed]
+    for position, ends in enumerate(zip(pairwise(corners), pairwise(stages), strict=True)):
         parts.append(_arrow(*ends, moving=position < len(moved) and moved[position]))
     title = f"user_events{{event=&quot;{escape(event)}&quot;}} on its way"
     wide, tall = max(columns * (_BOX + _GAP) - _GAP + 18, _TITLE), HEIGHT + _DOWN * (len(stages) // columns - 1)
@@ -73,20 +57,20 @@ def draw(stages: Sequence[Stage], event: str, moved: Sequence[bool] = (), column
     )
 
 
-def _place(position: int, columns: int) -> Place:
+def _corner(position: int, columns: int) -> Point:
     """Where a stage is: every other row runs backwards, so that its first stage is below the last one above."""
     row, column = divmod(position, columns)
     return (column if row % 2 == 0 else columns - 1 - column) * (_BOX + _GAP), row * _DOWN
 
 
-def describe(stages: Sequence[Stage]) -> str:
+def describe(stages: Sequence[StageReading]) -> str:
     """Say in words what the picture shows."""
-    return "; ".join(f"{NAMES[one.service]}: {one.state}, {_value(one)}, {_age(one)}{_retry(one)}" for one in stages)
+    said = {one.service: filter(None, (one.state, _value(one), _age(one), _retry(one))) for one in stages}
+    return "; ".join(f"{NAMES[service]}: {', '.join(parts)}" for service, parts in said.items())
 
 
-def _box(position: int, stage: Stage) -> str:
-    x = 1.5 + position * (_BOX + _GAP)
-    state = escape(stage.state)
+def _box(stage: StageReading) -> str:
+    x, state, retry = 1.5, escape(stage.state), _retry(stage)
     mark = f'<path class="lk-mark lk-{state}" d="{_MARKS[stage.state]}"/>'
     return (
         f'<g data-stage="{stage.service}" data-state="{state}"><rect class="lk-{state}" x="{x}" y="{_TOP}" '
@@ -96,14 +80,15 @@ def _box(position: int, stage: Stage) -> str:
         f'<text x="{x + 33}" y="{_TOP + 47}">{state}</text>'
         f'<text class="lk-value" x="{x + 12}" y="{_TOP + 82}">{_value(stage)}</text>'
         f'<text class="lk-soft" x="{x + 12}" y="{_TOP + 107}">{_age(stage)}</text>'
-        f'<text class="{_weight(stage)}" x="{x + 12}" y="{_TOP + _TALL + 19}">{_says(stage)}</text></g>'
+        f'<text class="{"lk-news" if retry else "lk-soft"}" x="{x + 12}" y="{_TOP + _TALL + 19}">'
+        f"{retry or SAYS[stage.service]}</text></g>"
     )
 
 
-def _arrow(places: tuple[Place, ...], stages: tuple[Stage, ...], *, moving: bool) -> str:
+def _arrow(corners: tuple[Point, ...], stages: tuple[StageReading, ...], *, moving: bool) -> str:
     """The arrow between two stages, to the right, to the left, or down."""
     before, after = stages
-    start, turn, long = _course(*places)
+    start, turn, long = _course(*corners)
     # Prometheus and the sidecar fetch: what they fetch from must answer, and so must they.
     cut = "" if before.state == after.state == "answering" else " lk-cut"
     dot = f'<circle class="lk-dot" r="5" cx="{long}"><animate attributeName="cx" from="0" to="{long}" '
@@ -112,22 +97,23 @@ def _arrow(places: tuple[Place, ...], stages: tuple[Stage, ...], *, moving: bool
     return (
         f'<g transform="translate{start} rotate({turn})"><path class="lk-arrow{cut}" d="M0 0H{long}"/>'
         f'<path class="lk-arrow" d="M{long - 7} -6l7 6-7 6"/>{dot if moving and not cut else ""}</g>'
-        f"{_under_way(min(places), before, after, down=turn == _DOWNWARDS)}"
+        f"{_under_way(min(corners), before, after, down=turn == _DOWNWARDS)}"
     )
 
 
-def _course(place: Place, to: Place) -> tuple[Place, int, int]:
+def _course(start: Point, end: Point) -> tuple[Point, int, int]:
     """Where an arrow starts, its turn in degrees, and its length."""
-    (x, y), (to_x, to_y) = place, to
+    (x, y), (to_x, to_y) = start, end
     if y != to_y:
         return (x + _BOX // 2, y + _TOP + _TALL + 27), _DOWNWARDS, _DOWN - _TALL - 32
     return (x + _BOX + 5, y + _MIDDLE) if to_x > x else (x - 3, y + _MIDDLE), 0 if to_x > x else 180, _GAP - 9
 
 
-def _under_way(place: Place, before: Stage, after: Stage, *, down: bool) -> str:
+def _under_way(corner: Point, before: StageReading, after: StageReading, *, down: bool) -> str:
     """How many are under way: above and below an arrow to the side, beside one that goes down."""
-    gap, way = _gap(before, after), _way(before, after)
-    (x, y), look = place, 'class="lk-soft" text-anchor="middle"'
+    missing = _missing(before, after)
+    gap, way = ("?", "") if missing is None else (f"{missing:,.0f}", "to come")
+    (x, y), look = corner, 'class="lk-soft" text-anchor="middle"'
     if down:
         told = f'<tspan data-gap="{after.service}">{gap}</tspan> {way}'
         return f'<text {look} x="{x + _BOX // 2 + 52}" y="{y + _TOP + _TALL + 43}">{told}</text>'
@@ -138,39 +124,22 @@ def _under_way(place: Place, before: Stage, after: Stage, *, down: bool) -> str:
     )
 
 
-def _gap(before: Stage, after: Stage) -> str:
-    missing = _missing(before, after)
-    return "?" if missing is None else f"{missing:,.0f}"
-
-
-def _way(before: Stage, after: Stage) -> str:
-    return "" if _missing(before, after) is None else "to come"
-
-
-def _missing(before: Stage, after: Stage) -> float | None:
-    """How many are under way; nobody knows, if one was started anew and the other remembers more."""
+def _missing(before: StageReading, after: StageReading) -> float | None:
+    """How many are under way; None if unknown, as when a stage was restarted and the one after it holds more."""
     known = before.value is not None and after.value is not None and before.value >= after.value
     return (before.value or 0) - (after.value or 0) if known else None
 
 
-def _says(stage: Stage) -> str:
-    return SAYS[stage.service] if stage.tries_in is None else _retry(stage).removeprefix(", ")
+def _retry(stage: StageReading) -> str:
+    # At least 1: "in 0 s" would look like an error.
+    return "" if stage.tries_in is None else f"tries Redis again in {max(1, ceil(stage.tries_in))} s"
 
 
-def _weight(stage: Stage) -> str:
-    return "lk-soft" if stage.tries_in is None else "lk-news"
-
-
-def _retry(stage: Stage) -> str:
-    # Nobody who watches a second pass wants to read of none.
-    return "" if stage.tries_in is None else f", tries Redis again in {max(1, ceil(stage.tries_in))} s"
-
-
-def _value(stage: Stage) -> str:
+def _value(stage: StageReading) -> str:
     return "no value" if stage.value is None else f"{stage.value:,.0f}"
 
 
-def _age(stage: Stage) -> str:
+def _age(stage: StageReading) -> str:
     if stage.value is None:
         return "none was seen" if stage.last is None else f"last seen: {stage.last:,.0f}"
     if stage.age is None:

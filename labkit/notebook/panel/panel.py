@@ -1,8 +1,7 @@
-"""The widget: what the browser shows and asks for, and the thread that looks while somebody watches."""
+"""The widget: what the browser shows and asks for, and the thread that reads the lab while a browser shows it."""
 
 from collections.abc import Callable
-from itertools import pairwise
-from pathlib import Path as File
+from pathlib import Path
 from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
@@ -13,8 +12,8 @@ import traitlets
 from labkit.errors import LabkitError
 from labkit.notebook.live.shown import PLAIN, SHARED, SVG, Bundle, Shown
 from labkit.notebook.panel.drawing import describe, draw
-from labkit.notebook.panel.errands import Errands
-from labkit.notebook.panel.path import EVENTS, Path, Stage
+from labkit.notebook.panel.latest_job_queue import LatestJobQueue
+from labkit.notebook.panel.pipeline_probe import EVENTS, PipelineProbe, StageReading
 from labkit.stack import SERVICES, Stack
 from labkit.traffic.client import HIGHEST_RATE, LocustClient, require_rate
 
@@ -25,6 +24,7 @@ EVERY = 1.0
 TRAFFIC_TIMEOUT = 0.8
 # As long as people need to read a notice, s.
 LEGIBLE = 3.0
+INTERVALS = ("scrape_interval", "flush_interval")
 FAULTS = ("kill", "pause", "resume", "stop", "start")
 
 
@@ -49,46 +49,42 @@ class ControlPanel(Shown):
         notice: the last thing worth saying, with `kind` "news" or "error".
     """
 
-    _esm = SHARED + File(__file__).with_name("panel.js").read_text(encoding="utf-8")
-    _css = File(__file__).with_name("panel.css").read_text(encoding="utf-8")
+    _esm = SHARED + Path(__file__).with_name("panel.js").read_text(encoding="utf-8")
+    _css = Path(__file__).with_name("panel.css").read_text(encoding="utf-8")
     reading: Any = traitlets.Dict().tag(sync=True)
     notice: Any = traitlets.Dict().tag(sync=True)
 
     def __init__(self, stack: Stack) -> None:
         self._home, self._name = stack.home, stack.name
-        self._path, self._looking = Path(), Lock()
+        self._probe, self._reading_lock = PipelineProbe(), Lock()
         self._event, self._traffic = EVENTS[0], dict[str, Any]()
-        self._stages: list[Stage] = []
-        self._said: tuple[Any, Any, float] = (None, None, 0.0)
-        self._errands = Errands(self._complain, self._look_again)
+        self._stages: list[StageReading] = []
+        self._noticed: tuple[Any, Any, float] = (None, None, 0.0)
+        self._jobs = LatestJobQueue(self._report_error, self._refresh_soon)
         super().__init__(EVERY)
 
-    # Watching --------------------------------------------------------------------------------------------------
-
-    def look(self) -> None:
-        """Look at the lab now, and show what is seen; services that hang take a second each."""
-        with self._looking:
+    def refresh(self) -> None:
+        """Read the lab now, and show it; each service that hangs takes a second."""
+        with self._reading_lock:
             notice = self.notice
             try:
                 self.reading = self._read()
-            except (LabkitError, OSError) as error:
-                self.reading = {"lab": False, "why": str(error)}
             except Exception as error:  # whatever somebody wrote into Redis: the next look may go well
-                self.reading = {"lab": False, "why": repr(error)}
-            self._review(notice)
+                self.reading = {"lab": False, "why": _message(error, LabkitError, OSError)}
+            self._expire_notice(notice)
 
-    def _review(self, notice: dict[str, Any]) -> None:
-        """Take a notice away when what it is about is no longer as it was: it would tell of what has passed."""
+    def _expire_notice(self, notice: dict[str, Any]) -> None:
+        """Remove a notice when the lab has changed since: it would describe the past."""
         subject = notice.get("text", "").partition(":")[0]
         now = [self.reading.get("lab"), self.reading.get("services", {}).get(subject), self.reading.get("options")]
-        said, then, since = self._said
+        said, then, since = self._noticed
         if said is not notice:
-            self._said = notice, now, monotonic()
+            self._noticed = notice, now, monotonic()
         elif then != now and monotonic() - since > LEGIBLE and self.notice is notice:
             self.notice = {}
 
     def stop(self) -> None:
-        """Look no more, until somebody comes to look."""
+        """Stop reading the lab until a browser shows the panel again."""
         self._views.clear()
         self._polling.wake()
 
@@ -97,9 +93,9 @@ class ControlPanel(Shown):
         if stack is None:
             return {"lab": False, "why": f"The lab {self._name!r} has ended. Start one: Stack.up() or labkit up"}
         rows = stack.status()
-        # Before Locust is asked: what it says while somebody is at work on it may be the last word of before.
-        busy = self._errands.busy
-        before, stages = self._stages, self._path.look(rows, self._event)
+        # Before Locust is asked: while a job changes its traffic, it may still report the old one.
+        busy = self._jobs.busy
+        before, stages = self._stages, self._probe.read(rows, self._event)
         drawn = [draw(stages, self._event, _moved(before, stages), columns) for columns in (4, 2, 1)]
         self._stages = stages
         return {
@@ -110,25 +106,20 @@ class ControlPanel(Shown):
             "narrow": drawn[1:],
             "says": describe(stages),
             "event": self._event,
-            "options": {
-                "scrape_interval": stack.options.scrape_interval,
-                "flush_interval": stack.options.flush_interval,
-            },
+            "options": {name: getattr(stack.options, name) for name in INTERVALS},
             "traffic": {"highest": HIGHEST_RATE, **_flow(stack), **(self._traffic if "traffic" in busy else {})},
             "busy": busy,
         }
 
     def _work(self) -> None:
-        self.look()
+        self.refresh()
         self.keep()
 
-    def _look_again(self) -> None:
+    def _refresh_soon(self) -> None:
         self._polling.wake()
 
-    # Doing -----------------------------------------------------------------------------------------------------
-
     def _told(self, _: Any, message: dict[str, Any], __: Any) -> None:
-        """The browser says something. What takes long is done elsewhere: here, the kernel would wait."""
+        """Handle a message from the browser. Long work goes to the job queue: here, the kernel would wait for it."""
         match message:
             case {"do": "here", "view": str(view)}:
                 self._here(view)
@@ -136,21 +127,21 @@ class ControlPanel(Shown):
                 self._gone(view)
             case {"do": "event", "event": str(event)} if event in EVENTS:
                 self._event = event
-                self._look_again()
+                self._refresh_soon()
             case {"do": "fault", "service": str(service), "fault": str(fault)} if fault in FAULTS:
                 self._run(service, f"{service}: {fault}", lambda stack: getattr(stack, fault)(service))
-            case {"do": "tune", "option": "scrape_interval" | "flush_interval" as option, "seconds": seconds}:
+            case {"do": "tune", "option": str(option), "seconds": seconds} if option in INTERVALS:
                 self._run("intervals", f"{option} is {seconds} s", lambda stack: stack.tune(**{option: seconds}))
             case {"do": "traffic", "rate": rate, "shape": str(shape)}:
                 self._turn(rate, shape)
             case _:
-                self._complain("panel", LabkitError(f"The panel does not know what to do with {message!r}."))
+                self._report_error("panel", LabkitError(f"The panel does not know what to do with {message!r}."))
 
     def _turn(self, rate: float, shape: str) -> None:
         try:
             require_rate(rate, shape)
         except LabkitError as error:
-            self._complain("traffic", error)
+            self._report_error("traffic", error)
             return
         self._traffic = {"rate": float(rate), "shape": shape}
         self._run("traffic", f"{rate:g} requests per second, {shape}", lambda stack: _send(stack, rate, shape))
@@ -160,38 +151,39 @@ class ControlPanel(Shown):
             job(Stack.attach(self._home, name=self._name))
             self.notice = {"kind": "news", "text": f"{what}: done"}
 
-        self._errands.run(subject, done)
+        self._jobs.submit(subject, done)
 
-    def _complain(self, subject: str, error: Exception) -> None:
-        text = str(error) if isinstance(error, LabkitError) else repr(error)
-        self.notice = {"kind": "error", "text": f"{subject}: {text}"}
-
-    # Where no widget runs --------------------------------------------------------------------------------------
+    def _report_error(self, subject: str, error: Exception) -> None:
+        self.notice = {"kind": "error", "text": f"{subject}: {_message(error, LabkitError)}"}
 
     def still(self) -> Bundle:
         """Return the path as it is now."""
         if not self.working:
-            self.look()
+            self.refresh()
         told = self.reading.get("says") or self.reading.get("why", "")
         picture = {SVG: self.reading["svg"]} if "svg" in self.reading else {}
         return {**picture, PLAIN: f"The lab's control panel. {told}"}
 
 
-def _moved(before: list[Stage], after: list[Stage]) -> list[bool]:
-    """Whether something came through each arrow since the last look."""
-    grown = [new.value is not None and old.value is not None and new.value > old.value
-             for old, new in zip(before, after, strict=False)]  # fmt: skip
-    return [arrived for _, arrived in pairwise(grown)]
+def _message(error: Exception, *ours: type[Exception]) -> str:
+    """An error as text; those that were not made for people are shown with their type."""
+    return str(error) if isinstance(error, ours) else repr(error)
+
+
+def _moved(before: list[StageReading], after: list[StageReading]) -> list[bool]:
+    """Whether something came through each arrow since the last reading."""
+    pairs = [(old.value, new.value) for old, new in zip(before[1:], after[1:], strict=False)]
+    return [old is not None and new is not None and new > old for old, new in pairs]
 
 
 def _send(stack: Stack, rate: float, shape: str) -> None:
-    # Nobody is nothing to start Locust for.
+    # A rate of 0 is no reason to start Locust.
     if rate or "locust" in stack.urls:
         stack.start_traffic(rate, cast("Shape", shape))
 
 
 def _flow(stack: Stack) -> dict[str, Any]:
-    """What Locust was asked for last, by whomever, and what it sends; nothing if it does not run."""
+    """The traffic that Locust was asked for last, and what it sends; no traffic if it does not run."""
     nothing = {"rate": 0, "shape": "steady"}
     if "locust" not in stack.urls:
         return {**nothing, "sent": 0.0, "failures": 0.0}

@@ -1,7 +1,7 @@
 """A notebook run by papermill, in a process of its own: interrupted, it leaves neither a kernel nor a thread behind.
 
-The process reads one line of JSON, a `Run`; prints how many cells out of how many are done, and finally what failed;
-and ends at once when its standard input does.
+The process reads one line of JSON, what papermill takes; prints how many cells out of how many are done, and finally
+what failed; and ends at once when its standard input does.
 """
 
 import contextlib
@@ -12,10 +12,9 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Thread
-from typing import IO, cast
+from typing import IO, Any, cast
 
 import psutil
 
@@ -24,63 +23,59 @@ from labkit.notebook.report.kernels import kernel
 from labkit.stack.labs import started
 from labkit.stack.session import GRACE, NOTEBOOK
 from labkit.stack.teardown import clear
-from labkit.ui.interrupts import held_back
+from labkit.ui.interrupts import defer_interrupts
 from labkit.ui.progress import progress
-
-
-@dataclass(frozen=True)
-class Run:
-    """What to run: `executed` gets the notebook with its outputs, even when a cell fails. `timeout`: s per cell."""
-
-    notebook: str
-    executed: str
-    parameters: Mapping[str, object]
-    timeout: float
-    kernel: str
-    language: str
 
 
 def execute(notebook: Path, executed: Path, parameters: Mapping[str, object], timeout: float) -> str:
     """Run the notebook in its own folder; return what failed, in a sentence, or "".
 
-    A person who watches is shown the progress.
+    `executed` gets the notebook with its outputs, even when a cell fails; one cell may take `timeout` seconds. A
+    person who watches is shown the progress.
 
     Raises:
         LabkitError: no kernel here can run it, or the process ended without a result; then the message has the end
             of its output.
     """
-    runs_it = kernel(notebook)
-    places = str(notebook.resolve()), str(executed.resolve())
-    wanted = Run(*places, parameters, timeout, runs_it.name, runs_it.language)
-    with progress(f"Running {notebook.stem}") as tell, tempfile.TemporaryFile("w+") as log:
-        pipe = subprocess.PIPE
-        # A session of its own: Ctrl-C is for us, and we end the child.
-        command = [sys.executable, "-P", "-m", "labkit.notebook.report.execution"]
-        with ExitStack() as at_the_end:
-            at_the_end.callback(_end_labs, wanted.executed)
-            with held_back():
-                child = subprocess.Popen(
-                    command, env=_environment(wanted), stdin=pipe, stdout=pipe, stderr=log, start_new_session=True
-                )
-                at_the_end.callback(_end, child)
-            try:
-                return _attend(child, wanted, tell)
-            except (EOFError, BrokenPipeError):
-                log.seek(0)
-                raise LabkitError(f"{notebook} could not be run: {log.read().strip()[-500:]}") from None
+    wanted = _wanted(notebook.resolve(), executed.resolve(), parameters, timeout)
+    command = [sys.executable, "-P", "-m", "labkit.notebook.report.execution"]
+    pipe, own = subprocess.PIPE, _environment(wanted["output_path"])
+    with progress(f"Running {notebook.stem}") as tell, tempfile.TemporaryFile("w+") as log, ExitStack() as at_the_end:
+        at_the_end.callback(_end_labs, wanted["output_path"])
+        with defer_interrupts():
+            # A session of its own: Ctrl-C is for us, and we end the child.
+            child = subprocess.Popen(command, env=own, stdin=pipe, stdout=pipe, stderr=log, start_new_session=True)
+            at_the_end.callback(_end, child)
+        try:
+            return _attend(child, wanted, tell)
+        except (EOFError, BrokenPipeError):
+            log.seek(0)
+            raise LabkitError(f"{notebook} could not be run: {log.read().strip()[-500:]}") from None
 
 
-def _environment(wanted: Run) -> dict[str, str]:
+def _wanted(notebook: Path, executed: Path, parameters: Mapping[str, object], timeout: float) -> dict[str, Any]:
+    name, language = kernel(notebook)
+    return {
+        "input_path": str(notebook),
+        "output_path": str(executed),
+        "cwd": str(notebook.parent),
+        "parameters": parameters,
+        "execution_timeout": timeout,
+        "kernel_name": name,
+        "language": language,
+    }
+
+
+def _environment(executed: str) -> dict[str, str]:
     # Figures stay in the notebook, as data, whatever renderer this user prefers. It has a lab of its own, even if the
     # notebook that asks for the report is the same one, and that ends with it.
-    own = {NOTEBOOK: wanted.executed, GRACE: "0"}
-    return os.environ | {"PLOTLY_RENDERER": "plotly_mimetype"} | own
+    return os.environ | {"PLOTLY_RENDERER": "plotly_mimetype", NOTEBOOK: executed, GRACE: "0"}
 
 
-def _attend(child: "subprocess.Popen[bytes]", wanted: Run, tell: Callable[[float], object]) -> str:
+def _attend(child: "subprocess.Popen[bytes]", wanted: dict[str, Any], tell: Callable[[float], object]) -> str:
     stdin, stdout = cast("IO[bytes]", child.stdin), cast("IO[bytes]", child.stdout)
     # It stays open: when this process ends, so does the pipe, and with it the child.
-    stdin.write(json.dumps(asdict(wanted)).encode() + b"\n")
+    stdin.write(json.dumps(wanted).encode() + b"\n")
     stdin.flush()
     for line in stdout:
         match line.split(maxsplit=1):
@@ -92,7 +87,7 @@ def _attend(child: "subprocess.Popen[bytes]", wanted: Run, tell: Callable[[float
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:
-    """End it with its kernel, and what that is just starting. A running lab is nobody's child."""
+    """End the child with its kernel, and what that is just starting. A running lab is not among its children."""
     family = [psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True)]
     # It waits, and closes the pipes.
     with child:
@@ -108,21 +103,15 @@ def _end_labs(notebook: str) -> None:
             clear(folder)
 
 
-def _run(wanted: Run) -> str:
+def _run(wanted: dict[str, Any]) -> str:
     import papermill
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillException, PapermillExecutionError
 
     try:
         papermill.execute_notebook(
-            wanted.notebook,
-            wanted.executed,
-            parameters=dict(wanted.parameters),
-            cwd=str(Path(wanted.notebook).parent),
+            **wanted,
             progress_bar={"file": sys.stdout, "bar_format": "{n} {total}\n", "mininterval": 0},
-            execution_timeout=wanted.timeout,
-            kernel_name=wanted.kernel,
-            language=wanted.language,
             # Every kernel on TCP warns about that, even on loopback.
             extra_arguments=["--log-level=ERROR"],
         )
@@ -131,7 +120,7 @@ def _run(wanted: Run) -> str:
         first = error.source.strip().partition("\n")[0]
         return f"The cell that begins with `{first}` failed: {error.ename}: {error.evalue}"
     except CellTimeoutError:
-        return f"A cell took longer than {wanted.timeout:g} s; allow more with `labkit report --timeout`."
+        return f"A cell took longer than {wanted['execution_timeout']:g} s; allow more with `labkit report --timeout`."
     except (DeadKernelError, CellExecutionError, PapermillException) as error:
         return f"The notebook could not be run: {error}"
     return ""
@@ -145,6 +134,6 @@ def _end_with_who_started_us() -> None:
 
 
 if __name__ == "__main__":
-    asked = Run(**json.loads(sys.stdin.readline()))
+    asked = json.loads(sys.stdin.readline())
     Thread(target=_end_with_who_started_us, daemon=True).start()
     sys.stdout.write(f"\nended: {json.dumps(_run(asked))}\n")

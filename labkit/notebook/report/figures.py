@@ -29,13 +29,13 @@ def figure(given: dict[str, Any]) -> str:
     layout = dict(given["layout"])
     caption = _caption(layout)
     if "width" not in layout:
-        layout |= _roomy(layout) | _times(given)
+        layout |= _with_room(layout) | _with_times(given)
     parts = {"data": given["data"], "layout": layout}
     plot = pio.to_html(parts, include_plotlyjs=False, full_html=False, config=_CONFIG, validate=False)
-    return f"<figure>{caption}{_room(parts)}{plot}</div></div></figure>"
+    return f"<figure>{caption}{_container(parts)}{plot}</div></div></figure>"
 
 
-def _room(figure: dict[str, Any]) -> str:
+def _container(figure: dict[str, Any]) -> str:
     """Where it is too narrow, dots have their names above them; bars, and figures of a fixed width, scroll."""
     names = {name for trace in figure["data"] for name in _names(trace)}
     longest = _CHARACTER * max((len(_TAG.sub("", name)) for name in names), default=0)
@@ -52,13 +52,13 @@ def _caption(layout: dict[str, Any]) -> str:
     return f"<figcaption>{title['text']}</figcaption>" if title.get("text") else ""
 
 
-def _roomy(layout: dict[str, Any]) -> dict[str, Any]:
+def _with_room(layout: dict[str, Any]) -> dict[str, Any]:
     margin = {**layout.get("margin", {}), "t": 12}
     height = layout.get("height", 340) - _TITLE
     return {"margin": margin, "legend": {**layout.get("legend", {}), **_BELOW}, "height": height}
 
 
-def _times(given: dict[str, Any]) -> dict[str, Any]:
+def _with_times(given: dict[str, Any]) -> dict[str, Any]:
     """Short times: the page says the day, and an axis that shows several has them in its labels."""
     firsts = [str(trace["x"][0]) for trace in given["data"] if isinstance(trace.get("x"), list) and trace["x"]]
     timed = any(map(_DAY.match, firsts))

@@ -1,6 +1,5 @@
 """The kernel that runs a notebook: the one it names or, where that is not here, this Python's own."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
@@ -9,16 +8,8 @@ from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpecManager
 from labkit.errors import LabkitError
 
 
-@dataclass(frozen=True)
-class Kernel:
-    """The name of a kernel that is installed here, and its language, in which papermill writes parameters."""
-
-    name: str
-    language: str
-
-
-def kernel(notebook: Path) -> Kernel:
-    """Return what runs this notebook.
+def kernel(notebook: Path) -> tuple[str, str]:
+    """Return the name of the kernel that runs this notebook, and its language, in which papermill writes parameters.
 
     Editors save notebooks without a kernel, and the name that a kernel has is that of its machine: a Python notebook
     runs with the Python of this process, wherever it comes from.
@@ -31,10 +22,10 @@ def kernel(notebook: Path) -> Kernel:
     language = named.get("language") or metadata.get("language_info", {}).get("name") or "python"
     name, here = named.get("name"), sorted(KernelSpecManager().find_kernel_specs())
     if name in here:
-        return Kernel(name, language)
+        return name, language
     if language.lower() not in ("python", "ipython"):
         raise LabkitError(
             f"{notebook} is written in {language}, and its kernel {name or ''!r} is not installed here; there is"
             f" {', '.join(here)}."
         )
-    return Kernel(NATIVE_KERNEL_NAME, "python")
+    return NATIVE_KERNEL_NAME, "python"

@@ -10,20 +10,21 @@ import ast
 import io
 import json
 import tokenize
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
-from math import isnan
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, Literal
 
 import nbformat
+from pydantic import TypeAdapter
 
 from labkit.errors import LabkitError
 
 TAG = "parameters"
 _SHOWN = 200
-_WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_TYPES: dict[str, Any] = {kind.__name__: kind for kind in (int, float, bool, str, list, dict)} | {"None": None}
 _EXAMPLES = {
     "int": "a whole number such as 40", "float": "a number such as 2.5", "bool": "true or false",
     "list": "a list such as '[1, 2]'", "dict": "a dict such as '{\"a\": 1}', with text as keys",
@@ -45,11 +46,10 @@ class Parameter:
         Raises:
             LabkitError: it does not fit; the message says what is expected.
         """
-        for type_ in _alternatives(ast.parse(self.type, mode="eval").body):
-            try:
-                return _convert(type_, text)
-            except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):  # the last two: nested too deep
-                continue
+        for annotation in _alternatives(ast.parse(self.type, mode="eval").body):
+            # An unknown type is a KeyError; the last two are raised by what is nested too deep.
+            with suppress(ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError):
+                return _converted(annotation, text)
         shown = repr(text) if len(text) <= _SHOWN else f"{text[:_SHOWN]!r}…"
         raise LabkitError(f"{self.name} = {shown} does not fit: {self.name} is {self._expected()}. {self._about()}")
 
@@ -59,6 +59,9 @@ class Parameter:
 
     def _about(self) -> str:
         return f"It means: {self.meaning}. Its default is {self.default}." if self.meaning else ""
+
+
+Row = tuple[Parameter, str, bool]
 
 
 def declared(notebook: Path) -> dict[str, Parameter]:
@@ -98,6 +101,12 @@ def checked(parameters: dict[str, Parameter], given: Iterable[tuple[str, str]]) 
     return values
 
 
+def rows(parameters: dict[str, Parameter], given: dict[str, object]) -> list[Row]:
+    """Return each parameter with its value, as it is shown, and whether that was given."""
+    values = {name: repr(value) for name, value in given.items()}
+    return [(item, values.get(name, item.default), name in given) for name, item in parameters.items()]
+
+
 def _known(parameters: dict[str, Parameter], name: str) -> Parameter:
     if name in parameters:
         return parameters[name]
@@ -132,48 +141,29 @@ def _alternatives(annotation: ast.expr) -> list[ast.expr]:
     return [annotation]
 
 
-def _convert(annotation: ast.expr, text: str) -> object:
-    """Return `text` as a value of one type, or raise ValueError."""
-    if isinstance(annotation, ast.Subscript) and ast.unparse(annotation.value).endswith("Literal"):
-        choices = ast.literal_eval(annotation.slice)
-        by_text = {str(choice): choice for choice in (choices if isinstance(choices, tuple) else (choices,))}
-        return by_text[text] if text in by_text else _refuse(text)
-    name = ast.unparse(annotation.value if isinstance(annotation, ast.Subscript) else annotation)
-    simple: dict[str, Callable[[str], object]] = {
-        "int": int,
-        "float": _number,
-        "bool": _truth,
-        "str": _text,
-        "None": _nothing,
-    }
-    if name in simple:
-        return simple[name](text)
-    value = ast.literal_eval(text)
-    return value if type(value).__name__ == name and _travels(value) else _refuse(text)
+def _converted(annotation: ast.expr, text: str) -> object:
+    """Return `text` as a value of one type, or raise ValueError: as the text that it is, or as a literal of Python."""
+    adapter = TypeAdapter(_type(annotation))
+    try:
+        value = adapter.validate_python(text)
+    except ValueError:
+        read = None if text.lower() in ("none", "null", "") else ast.literal_eval(text)
+        value = adapter.validate_python(read, strict=True)
+    # It goes to the notebook as JSON, which knows no NaN, no tuple and no broken UTF-8.
+    if json.loads(json.dumps(value, ensure_ascii=False).encode()) != value:
+        raise ValueError(text)
+    return value
 
 
-def _travels(value: object) -> bool:
-    """Whether a value is the same after its journey into the notebook, as JSON: lists, dicts with text as keys, …"""
-    return bool(json.loads(json.dumps(value, ensure_ascii=False).encode()) == value)
-
-
-def _text(text: str) -> str:
-    # Bytes that are no UTF-8 arrive from a command line as what no file can hold.
-    return text.encode().decode()
-
-
-def _number(text: str) -> float:
-    number = float(text)
-    return _refuse(text) if isnan(number) else number
-
-
-def _truth(text: str) -> bool:
-    return _WORDS[text.lower()] if text.lower() in _WORDS else _refuse(text)
-
-
-def _nothing(text: str) -> None:
-    return None if text.lower() in ("none", "null", "") else _refuse(text)
-
-
-def _refuse(text: str) -> NoReturn:
-    raise ValueError(text)
+def _type(annotation: ast.expr) -> Any:
+    """Return the type that an annotation names; it is read, not run: listing parameters executes nothing."""
+    match annotation:
+        case ast.Subscript(value=ast.Name("Literal") | ast.Attribute(attr="Literal"), slice=choices):
+            return Literal[ast.literal_eval(choices)]
+        case ast.Subscript(value=holder, slice=ast.Tuple(inner)):
+            return _type(holder)[tuple(map(_type, inner))]
+        case ast.Subscript(value=holder, slice=inner):
+            return _type(holder)[_type(inner)]
+        case ast.BinOp(left=left, right=right):
+            return _type(left) | _type(right)
+    return _TYPES[ast.unparse(annotation)]

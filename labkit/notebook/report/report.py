@@ -14,8 +14,7 @@ import nbformat
 from labkit.errors import LabkitError
 from labkit.notebook.report.execution import execute
 from labkit.notebook.report.pages import page
-from labkit.notebook.report.parameters import Parameter, checked, declared
-from labkit.notebook.report.particulars import Row
+from labkit.notebook.report.parameters import checked, declared, rows
 from labkit.resources import resource
 
 
@@ -70,15 +69,8 @@ def run(
         kept = executed or Path(folder, notebook.name)
         failure = execute(notebook, kept, values, timeout)
         ran = nbformat.read(kept, as_version=4)
-    _write(target, page(ran, notebook, _rows(parameters, values), datetime.now(UTC), failure))
+    _write(target, page(ran, notebook, rows(parameters, values), datetime.now(UTC), failure))
     return Report(target, failure)
-
-
-def _rows(parameters: dict[str, Parameter], values: dict[str, object]) -> list[Row]:
-    return [
-        Row(name, repr(values[name]) if name in values else item.default, item.meaning, name in values)
-        for name, item in parameters.items()
-    ]
 
 
 def _write(target: Path, text: str) -> None:

@@ -13,7 +13,7 @@ import html
 import os
 import secrets
 import sys
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from labkit.errors import LabkitError
 from labkit.stack import Stack
@@ -29,7 +29,7 @@ _LAB = "<code>labkit up</code> in a terminal, or <code>%lab up</code> in a noteb
 _SERVICE = '<code>Stack.attach().start("{name}")</code> in a notebook'
 CHUNK = 64 * 1024
 LONGEST_HEAD = 64 * 1024
-PATIENCE = 5.0  # seconds
+TIMEOUT = 5.0  # seconds
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -43,11 +43,10 @@ code {{ font-size: 1.05em; padding: .1em .4em; border-radius: .3em; background: 
 """  # noqa: E501  a style is best read in one line
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a service is expected now, if anywhere; and if it does not answer: why, and how to start it, as HTML."""
+class Target(NamedTuple):
+    """The port on which a service is expected, 0 if nowhere; why it may not answer; and how to start it, as HTML."""
 
-    port: int | None
+    port: int
     why: str
     start: str
 
@@ -74,14 +73,12 @@ class Head:
 
         The name by which the browser knows it goes into `X-Forwarded-Host`, unless another proxy said so already.
         """
-        kept = [line for line in self._headers if _split(line)[0] not in self._replaced(host)]
+        replaced = {TILE_HEADER.lower(), *(("host", "x-forwarded-host") if host else ())}
+        kept = [line for line in self._headers if _split(line)[0] not in replaced]
         if host:
             named = self.get("x-forwarded-host") or self.get("host") or host
             kept += [f"Host: {host}".encode(), f"X-Forwarded-Host: {named}".encode("latin-1")]
         return b"\r\n".join([self._line, *kept]) + b"\r\n\r\n"
-
-    def _replaced(self, host: str) -> set[str]:
-        return {TILE_HEADER.lower(), *(("host", "x-forwarded-host") if host else ())}
 
 
 def _split(line: bytes) -> tuple[str, str]:
@@ -89,25 +86,25 @@ def _split(line: bytes) -> tuple[str, str]:
     return name.strip().lower(), value.strip()
 
 
-def find(name: str) -> Place:
-    """Return the place of the service `name`, as things are now."""
+def locate(name: str) -> Target:
+    """Return where the service `name` is, as things are now."""
     try:
         stack = Stack.running()
     except LabkitError as error:
-        return Place(None, str(error), _LAB)
+        return Target(0, str(error), _LAB)
     if stack and name in stack.urls:
         port = int(stack.urls[name].rpartition(":")[2].partition("/")[0])
-        return Place(port, "The lab is running, but it does not answer.", _SERVICE.format(name=html.escape(name)))
+        return Target(port, "The lab is running, but it does not answer.", _SERVICE.format(name=html.escape(name)))
     if name in BESIDE:
         port, start = BESIDE[name]
-        return Place(port, "It is not one of the lab's own services, and was not started.", start)
-    return Place(None, "No lab is running here.", _LAB)
+        return Target(port, "It is not one of the lab's own services, and was not started.", start)
+    return Target(0, "No lab is running here.", _LAB)
 
 
-def page(name: str, why: str, start: str) -> bytes:
+def not_running(name: str, target: Target) -> bytes:
     """Return the response, headers included, that is sent in place of the service's own."""
-    body = _PAGE.format(name=html.escape(name.capitalize()), why=html.escape(why), start=start)
-    return response("503 Service Unavailable", body)
+    page = _PAGE.format(name=html.escape(name.capitalize()), why=html.escape(target.why), start=target.start)
+    return response("503 Service Unavailable", page)
 
 
 def response(status: str, text: str) -> bytes:
@@ -121,7 +118,7 @@ async def connect(name: str, reader: asyncio.StreamReader, writer: asyncio.Strea
     """Join one connection to the service, or answer it: with the page, or with a refusal."""
     try:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            head = Head(await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE))
+            head = Head(await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), TIMEOUT))
             # The first request of a connection tells for all: a browser shares none between names.
             if why := head.objection(os.environ.get(TILE_TOKEN)):
                 await _answer(reader, writer, response("403 Forbidden", html.escape(why)))
@@ -139,31 +136,25 @@ async def serve(name: str, port: int) -> None:
     ):
         # A Jupyter that is killed ends none of its children.
         while os.getppid() == parent:
-            await asyncio.sleep(PATIENCE)
+            await asyncio.sleep(TIMEOUT)
 
 
 async def _serve(name: str, head: Head, near: Connection) -> None:
-    place = find(name)
+    target = locate(name)
     try:
-        far = await asyncio.open_connection(HOST, place.port) if place.port else None
+        far = await asyncio.open_connection(HOST, target.port)
     except OSError:
-        far = None
-    if far is None:
-        await _answer(*near, page(name, place.why, place.start))
+        await _answer(*near, not_running(name, target))
         return
     # Grafana compares the page's address with the name by which it is called, and has settings for it.
-    far[1].write(head.for_service("" if name == "grafana" else f"{HOST}:{place.port}"))
-    await _join(near, far)
-
-
-async def _join(near: Connection, far: Connection) -> None:
+    far[1].write(head.for_service("" if name == "grafana" else f"{HOST}:{target.port}"))
     try:
-        await asyncio.gather(_pour(near[0], far[1]), _pour(far[0], near[1]))
+        await asyncio.gather(_copy(near[0], far[1]), _copy(far[0], near[1]))
     finally:
         far[1].close()
 
 
-async def _pour(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
     while chunk := await source.read(CHUNK):
         target.write(chunk)
         await target.drain()
@@ -175,7 +166,7 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, an
     writer.write(answer)
     writer.write_eof()
     # Read what still arrives: closing the connection before that would discard the answer.
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         while await reader.read(CHUNK):
             pass
 

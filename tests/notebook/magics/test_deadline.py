@@ -21,8 +21,8 @@ def test_several_waits_have_one_limit() -> None:
     never, deadline = Event(), Deadline(1)
     deadline.run(lambda: never.wait(0.5))
     with pytest.raises(TimeoutError):
-        deadline.run(never.wait, spare=0.4)
-    assert 0.5 <= deadline.passed < 1
+        deadline.run(never.wait, reserve=0.4)
+    assert 0.5 <= deadline.elapsed < 1
     with pytest.raises(TimeoutError):
         deadline.run(never.wait)
     began = monotonic()

@@ -13,7 +13,7 @@ import labkit
 from harness.process import wait_until
 from labkit import Stack
 from labkit.keyspace.connection import connect
-from labkit.notebook.magics import request
+from labkit.notebook.magics import deadline
 from labkit.notebook.magics.completion import is_ours
 from labkit.notebook.magics.deadline import NAME
 from tests.notebook.magics.session import Session
@@ -169,7 +169,7 @@ def test_a_server_that_hangs_costs_the_time_that_is_told(
 ) -> None:
     """One limit for everything: it was another one for each thing that was tried."""
     asking.run(cell)  # what it imports takes its time
-    monkeypatch.setattr(request, "PATIENCE", 4.0)
+    monkeypatch.setattr(deadline, "TIMEOUT", 4.0)
     with lab.paused(service):
         began = monotonic()
         ran = asking.run(cell)
@@ -179,7 +179,7 @@ def test_a_server_that_hangs_costs_the_time_that_is_told(
 
 def test_a_supervisor_that_hangs_is_told_too(asking: Session, lab: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     """`%lab status` waited for it without end."""
-    monkeypatch.setattr(request, "PATIENCE", 2.0)
+    monkeypatch.setattr(deadline, "TIMEOUT", 2.0)
     supervisor = int((lab.home / ".labkit" / lab.name / "supervisord.pid").read_text())
     os.kill(supervisor, signal.SIGSTOP)
     try:

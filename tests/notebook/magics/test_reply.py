@@ -3,7 +3,7 @@
 import pytest
 import redis
 
-from labkit.notebook.magics.reply import Reply, marked
+from labkit.notebook.magics.reply import Reply, annotated
 
 
 def test_a_nested_reply_is_indented(redis_client: redis.Redis) -> None:
@@ -46,7 +46,7 @@ def test_the_line_of_an_error_is_marked(redis_client: redis.Redis, script: str, 
     """Both servers name the line in their own way; the text of it stands behind the arrow."""
     with pytest.raises(redis.ResponseError) as failed:
         redis_client.eval(script, 0)
-    shown = marked(str(failed.value), script)
+    shown = annotated(str(failed.value), script)
     text = script.split("\n")[line - 1]
     assert f"→ {line:3} │ {text}" in shown.splitlines()
     assert "on @user_script" not in shown
@@ -57,15 +57,15 @@ def test_a_script_that_is_not_closed_shows_where_it_was_opened(redis_client: red
     script = "for i = 1, 3 do\n" + "  local b = 2\n" * 9 + "return 1\n"
     with pytest.raises(redis.ResponseError) as failed:
         redis_client.eval(script, 0)
-    shown = marked(str(failed.value), script).splitlines()
+    shown = annotated(str(failed.value), script).splitlines()
     assert [line for line in shown if line.startswith("→")] == ["→   1 │ for i = 1, 3 do", "→  11 │ return 1"]
     assert "    ⋮" in shown
 
 
 def test_an_error_without_a_line_is_left_alone() -> None:
     """Nothing is marked where nothing is named, or where the line is not of this script."""
-    assert marked("BUSY Redis is busy", "return 1") == "BUSY Redis is busy"
-    assert "→" not in marked("user_script:9: far away", "return 1")
+    assert annotated("BUSY Redis is busy", "return 1") == "BUSY Redis is busy"
+    assert "→" not in annotated("user_script:9: far away", "return 1")
 
 
 def test_a_reply_is_no_wall_and_no_trap() -> None:

@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 
 from labkit.notebook.panel.drawing import describe, draw
-from labkit.notebook.panel.path import Stage
+from labkit.notebook.panel.pipeline_probe import StageReading
 
 STAGES = [
-    Stage("store", "answering", 12, 0.0, 12),
-    Stage("redis", "answering", 10, 1.25, 10),
-    Stage("sidecar", "answering", 10, 2.5, 10),
-    Stage("prometheus", "answering", 7, 4.0, 7),
+    StageReading("store", "answering", 12, 0.0, 12),
+    StageReading("redis", "answering", 10, 1.25, 10),
+    StageReading("sidecar", "answering", 10, 2.5, 10),
+    StageReading("prometheus", "answering", 7, 4.0, 7),
 ]
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -29,7 +29,7 @@ def tell(panel: ControlPanel, **message: Any) -> None:
 
 
 def seen(panel: ControlPanel) -> dict[str, Any]:
-    panel.look()
+    panel.refresh()
     return dict(panel.reading)
 
 
@@ -38,7 +38,7 @@ def test_a_fault_is_made_and_mended(stack: Stack, panel: ControlPanel) -> None:
     for fault, state in (("pause", "paused"), ("resume", "answering"), ("kill", "dead"), ("start", "answering")):
         tell(panel, do="fault", service="sidecar", fault=fault)
         wait_until(lambda state=state: seen(panel)["services"]["sidecar"] == state, f"{fault} the sidecar")  # type: ignore[misc]  # mypy
-        wait_until(lambda: not seen(panel)["busy"], "The end of the errand")
+        wait_until(lambda: not seen(panel)["busy"], "The end of the job")
     assert panel.notice == {"kind": "news", "text": "sidecar: start: done"}
 
 

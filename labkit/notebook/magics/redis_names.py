@@ -11,12 +11,12 @@ from labkit.prometheus.metadata import PAUSE, TIMEOUT
 if TYPE_CHECKING:
     from redis import Redis
 
-# More keys nobody reads through, and in more steps nobody waits for them.
+# Keys that are offered, and keys that each step of a scan looks at: enough to read, quick enough to wait for.
 _MOST, _LOOKED_AT = 200, 1000
 _GLOB, _ESCAPED = r"[\\*?\[\]]", r"\\\g<0>"
 
 
-class Keyspace:
+class RedisNames:
     """What may be said to the Redis at `url`, and about what. No method raises; nothing found is an empty list."""
 
     def __init__(self, url: str, *, timeout: float = TIMEOUT) -> None:

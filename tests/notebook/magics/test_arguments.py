@@ -7,7 +7,7 @@ import pytest
 from IPython.core.error import UsageError
 
 from labkit.errors import QueryError
-from labkit.notebook.magics.magic_line import moment, require, split, words_of
+from labkit.notebook.magics.arguments import parse_time, require_known, split_options, split_words
 
 OPTIONS = ("--last", "--step", "--table", "--title")
 
@@ -34,36 +34,36 @@ OPTIONS = ("--last", "--step", "--table", "--title")
 )
 def test_options_stand_before_the_query_or_after_it(line: str, options: list[str], query: str) -> None:
     """They are taken off; between them is the query, untouched, whatever it holds, two signs before a metric too."""
-    assert split(line, OPTIONS) == (options, query)
+    assert split_options(line, OPTIONS) == (options, query)
 
 
 def test_an_option_that_there_is_not_is_told_with_what_was_meant() -> None:
     """The nearest one; if none is near, all of them."""
     with pytest.raises(UsageError, match=r"%promql has no option --lst\. Did you mean --last\?"):
-        require(["--table", "--lst=5m"], OPTIONS, "%promql")
+        require_known(["--table", "--lst=5m"], OPTIONS, "%promql")
     with pytest.raises(UsageError, match="There are --last, --step, --table, --title"):
-        require(["--colour"], OPTIONS, "%promql")
-    require(["--last=5m", "--la", "--step", "-x"], OPTIONS, "%promql")
+        require_known(["--colour"], OPTIONS, "%promql")
+    require_known(["--last=5m", "--la", "--step", "-x"], OPTIONS, "%promql")
 
 
 def test_words_are_those_of_a_shell() -> None:
     """Quotes hold words together, and so do the brackets of a variable; an open quote is told."""
-    assert words_of("SET 'two words' {{ name }}") == ["SET", "two words", "{{name}}"]
+    assert split_words("SET 'two words' {{ name }}") == ["SET", "two words", "{{name}}"]
     with pytest.raises(UsageError, match="Close the quote"):
-        words_of("GET 'open")
+        split_words("GET 'open")
 
 
 def test_a_moment_is_said_in_many_ways() -> None:
     """An ISO time is UTC unless it says otherwise; a number is seconds since 1970; -5m is five minutes ago."""
     noon = datetime(2026, 1, 1, 12, tzinfo=UTC).timestamp()
-    assert moment("2026-01-01T12:00:00") == moment("2026-01-01T13:00:00+01:00") == moment(f"{noon}") == noon
-    assert moment("-5m") == pytest.approx(time() - 300, abs=60)
+    assert parse_time("2026-01-01T12:00:00") == parse_time("2026-01-01T13:00:00+01:00") == parse_time(f"{noon}") == noon
+    assert parse_time("-5m") == pytest.approx(time() - 300, abs=60)
     with pytest.raises(UsageError, match="--at yesterday"):
-        moment("yesterday")
+        parse_time("yesterday")
 
 
 @pytest.mark.parametrize("text", ["1767225600000", "nan", "inf", "-5 parsecs", "yesterday"])
 def test_what_is_no_moment_is_refused(text: str) -> None:
     """Milliseconds, too: they would be a time that nobody lives in."""
     with pytest.raises((UsageError, QueryError)):
-        moment(text)
+        parse_time(text)

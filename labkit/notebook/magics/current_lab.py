@@ -7,7 +7,7 @@ from labkit.ui.terminal import say
 _said: set[tuple[str, float]] = set()
 
 
-def attached() -> Stack:
+def current_lab() -> Stack:
     """Return the lab to ask, as `Stack.attach` does.
 
     Raises:

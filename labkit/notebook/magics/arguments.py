@@ -1,4 +1,4 @@
-"""How the line of a magic is read: words, options around a query, moments. Wrong ones raise UsageError."""
+"""How the line of a magic is read: words, options around a query, times. Wrong ones raise UsageError."""
 
 import re
 import shlex
@@ -16,12 +16,12 @@ from labkit.prometheus.promql import tokens
 _FLAGS = ("--table", "--plot")
 _OPENING, _CLOSING = ("(", "[", "{"), (")", "]", "}")
 _VALUE = r"\{\{\s*\w+\s*\}\}|\"[^\"]*\"|'[^']*'|\S+"
-# The year 5138: whoever is beyond it thinks in milliseconds.
+# The year 5138: whatever is beyond it is in milliseconds.
 _LAST = 1e11
 _OPTION = re.compile(rf"--[\w-]+(?:=(?:{_VALUE})?)?")
 
 
-def words_of(line: str) -> list[str]:
+def split_words(line: str) -> list[str]:
     """Return the words of a line as a shell reads them; quotes hold words together, and so do {{ and }}."""
     try:
         return shlex.split(VARIABLE.sub(r"{{\1}}", line))
@@ -29,7 +29,7 @@ def words_of(line: str) -> list[str]:
         raise UsageError(f"{line!r} cannot be read: {error}. Close the quote, or write \\' for one.") from None
 
 
-def split(text: str, known: Sequence[str]) -> tuple[list[str], str]:
+def split_options(text: str, known: Sequence[str]) -> tuple[list[str], str]:
     """Return the options before and after a query, and the query itself, untouched.
 
     Args:
@@ -50,7 +50,7 @@ def _leading(text: str) -> tuple[list[str], str]:
         option, rest = match[0], rest[match.end() :].lstrip()
         if "=" not in option and option not in _FLAGS and (value := re.match(_VALUE, rest)):
             option, rest = f"{option}={value[0]}", rest[value.end() :].lstrip()
-        options += words_of(option)
+        options += split_words(option)
     return options, rest
 
 
@@ -64,7 +64,7 @@ def _signs(query: str) -> Iterator[int]:
             yield first.start
 
 
-def require(words: Sequence[str], known: Sequence[str], magic: str) -> None:
+def require_known(words: Sequence[str], known: Sequence[str], magic: str) -> None:
     """Raise UsageError, with what was perhaps meant, if one of these words is an option that there is not."""
     for word in words:
         name = word.partition("=")[0]
@@ -77,13 +77,12 @@ def require(words: Sequence[str], known: Sequence[str], magic: str) -> None:
 
 def _nearest(option: str, known: Sequence[str]) -> str:
     name = option.partition("=")[0]
-    return next((each for each in known if each.startswith(name)), "") or next(
-        iter(get_close_matches(name, known, n=1)), ""
-    )
+    begun = [each for each in known if each.startswith(name)]
+    return next(iter(begun or get_close_matches(name, known, n=1)), "")
 
 
-def moment(text: str) -> float:
-    """Return a moment as seconds since 1970: such a number, an ISO time (UTC unless it says so), or -5m."""
+def parse_time(text: str) -> float:
+    """Return a time as seconds since 1970: such a number, an ISO time (UTC unless it says so), or -5m."""
     from labkit.prometheus.query import seconds
 
     if text.startswith("-"):

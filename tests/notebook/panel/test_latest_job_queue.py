@@ -3,7 +3,7 @@
 from threading import Event
 
 from harness.process import wait_until
-from labkit.notebook.panel.errands import Errands
+from labkit.notebook.panel.latest_job_queue import LatestJobQueue
 
 
 def nobody(*_: object) -> None:
@@ -23,14 +23,14 @@ def test_of_many_wishes_the_last_one_is_done() -> None:
         go_on.wait(10)
         done.append(0)
 
-    errands = Errands(nobody, nobody)
-    errands.run("rate", first)
+    jobs = LatestJobQueue(nobody, nobody)
+    jobs.submit("rate", first)
     assert begun.wait(10)
     for number in range(1, 6):
-        errands.run("rate", lambda number=number: done.append(number))  # type: ignore[misc]  # mypy and defaults
-    assert errands.busy == ["rate"]
+        jobs.submit("rate", lambda number=number: done.append(number))  # type: ignore[misc]  # mypy and defaults
+    assert jobs.busy == ["rate"]
     go_on.set()
-    wait_until(lambda: not errands.busy, "The end of the errands")
+    wait_until(lambda: not jobs.busy, "The end of the jobs")
     assert done == [0, 5]
 
 
@@ -41,19 +41,19 @@ def test_one_subject_does_not_wait_for_another() -> None:
     def wait_for_redis() -> None:
         woken.wait(10)
 
-    errands = Errands(nobody, nobody)
-    errands.run("store", wait_for_redis)
-    errands.run("redis", woken.set)
-    wait_until(lambda: not errands.busy, "The end of both")
+    jobs = LatestJobQueue(nobody, nobody)
+    jobs.submit("store", wait_for_redis)
+    jobs.submit("redis", woken.set)
+    wait_until(lambda: not jobs.busy, "The end of both")
     assert woken.is_set()
 
 
 def test_an_error_is_told_and_the_next_wish_is_done() -> None:
     """Whatever was raised."""
     told, done = list[tuple[str, str]](), Event()
-    errands = Errands(lambda subject, error: told.append((subject, repr(error))), nobody)
-    errands.run("redis", fail)
-    wait_until(lambda: not errands.busy, "The end of the first")
-    errands.run("redis", done.set)
+    jobs = LatestJobQueue(lambda subject, error: told.append((subject, repr(error))), nobody)
+    jobs.submit("redis", fail)
+    wait_until(lambda: not jobs.busy, "The end of the first")
+    jobs.submit("redis", done.set)
     assert done.wait(10)
     assert told == [("redis", "OSError('cut')")]

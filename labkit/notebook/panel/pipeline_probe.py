@@ -25,7 +25,7 @@ _MEMORY = 4000
 
 
 @dataclass(frozen=True)
-class Stage:
+class StageReading:
     """What one stage says. `value` of the counter and `age` of its newest data (s) are None if nobody knows.
 
     `state` is that of `ServiceStatus`: "answering", "silent", "paused" or "dead". `last` is the last value that was
@@ -41,14 +41,14 @@ class Stage:
 
 
 class Answer(NamedTuple):
-    """The counter's value, how many batches are in it (None: the stage is before them), and as in `Stage`."""
+    """The counter's value, how many batches are in it (None: the stage is before them), and as in `StageReading`."""
 
     value: float | None
     batches: float | None = None
     tries_in: float | None = None
 
 
-class Path:
+class PipelineProbe:
     """Looks at the stages, and remembers when which batch was written, to tell how old a value is.
 
     Not for several threads at a time.
@@ -59,7 +59,7 @@ class Path:
         self._times: list[float] = []
         self._last: dict[tuple[str, str], float] = {}
 
-    def look(self, rows: list[ServiceStatus], event: str) -> list[Stage]:
+    def read(self, rows: list[ServiceStatus], event: str) -> list[StageReading]:
         """Ask those that answer; return the stages in the order of the path."""
         by_name = {row.service: row for row in rows}
         order = {"store": _ask_store, "redis": self._ask_redis, "sidecar": _ask_sidecar, "prometheus": _ask_prometheus}
@@ -67,14 +67,16 @@ class Path:
         answers = {name: _safely(order[name], by_name[name], event) for name in reversed(order)}
         return [self._stage(by_name[name], answers[name], event) for name in order]
 
-    def _stage(self, row: ServiceStatus, answer: Answer | None, event: str) -> Stage:
+    def _stage(self, row: ServiceStatus, answer: Answer | None, event: str) -> StageReading:
         place = row.service, event
         if answer is None:
-            return Stage(row.service, "silent" if row.state == "answering" else row.state, last=self._last.get(place))
+            return StageReading(
+                row.service, "silent" if row.state == "answering" else row.state, last=self._last.get(place)
+            )
         if answer.value is not None:
             self._last[place] = answer.value
         age = 0.0 if row.service == "store" else self._age(answer.batches)
-        return Stage(row.service, row.state, answer.value, age, self._last.get(place), answer.tries_in)
+        return StageReading(row.service, row.state, answer.value, age, self._last.get(place), answer.tries_in)
 
     def _age(self, batches: float | None) -> float | None:
         """Seconds since the batch was written that is the newest in a value."""

@@ -1,4 +1,4 @@
-"""Where in a query somebody is typing, and so what may stand there."""
+"""Where in a query the cursor is, and so what may stand there."""
 
 import re
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _OPENING = {")": "(", "]": "[", "}": "{"}
 
 
 @dataclass(frozen=True)
-class Place:
+class CursorContext:
     """What is being typed: `fragment` is what of it is there already.
 
     kind: "value" of the `label` compared by `operator`, between `quote`s; "label" of a selector; "grouping", a label
@@ -34,51 +34,49 @@ class Place:
     quote: str = ""
 
 
-def find(query: str, cursor: int) -> Place:
-    """Return the place of the cursor in a query, given as the number of characters before it."""
+def cursor_context(query: str, cursor: int) -> CursorContext:
+    """Return what is being typed in a query; `cursor` is the number of characters before it."""
     before = query[:cursor]
     pieces = tokens(before)
     last = pieces[-1] if pieces and pieces[-1].end == len(before) else None
     if last and last.kind == "comment":
-        return Place("nothing", _word(before))
+        return CursorContext("nothing", _word(before))
     if variable := VARIABLE_TYPED.search(before):
-        return Place("variable", variable[1])
+        return CursorContext("variable", variable[1])
     if last and last.kind == "string":
-        return Place("nothing", _word(before)) if _CLOSED.fullmatch(last.text) else _in_string(before, pieces)
+        return CursorContext("nothing", _word(before)) if _CLOSED.fullmatch(last.text) else _in_string(before, pieces)
     typed = last.text if last and last.kind in {"word", "number"} else ""
-    return _after(
-        [piece for piece in pieces if piece.kind != "comment" and piece.end <= len(before) - len(typed)], query, typed
-    )
+    begun = len(before) - len(typed)
+    return _after([piece for piece in pieces if piece.kind != "comment" and piece.end <= begun], query, typed)
 
 
-def _after(pieces: Sequence[Token], query: str, typed: str) -> Place:
-    """The place of a word, or of nothing yet, after these tokens."""
-    previous = pieces[-1].text if pieces else ""
-    bracket = _open_bracket(pieces)
-    if previous.lower() == "offset" or (bracket >= 0 and pieces[bracket].text == "["):
-        return Place("window", typed)
-    if typed[:1].isdigit():
-        return Place("nothing", typed)
-    if bracket < 0:
-        return Place("expression", typed)
-    if pieces[bracket].text == "{":
-        return Place("label", typed, _selector(pieces, bracket)) if previous in {"{", ","} else Place("nothing", typed)
-    grouping = bracket > 0 and pieces[bracket - 1].text.lower() in GROUPING
-    return Place("grouping", typed, tuple(selectors(query))) if grouping else Place("expression", typed)
+def _after(pieces: Sequence[Token], query: str, typed: str) -> CursorContext:
+    """The context of a word, or of nothing yet, after these tokens."""
+    previous, bracket = pieces[-1].text if pieces else "", _open_bracket(pieces)
+    opened = pieces[bracket].text if bracket >= 0 else ""
+    if previous.lower() == "offset" or opened == "[":
+        return CursorContext("window", typed)
+    if typed[:1].isdigit() or (opened == "{" and previous not in {"{", ","}):
+        return CursorContext("nothing", typed)
+    if opened == "{":
+        return CursorContext("label", typed, _selector(pieces, bracket))
+    if bracket > 0 and pieces[bracket - 1].text.lower() in GROUPING:
+        return CursorContext("grouping", typed, tuple(selectors(query)))
+    return CursorContext("expression", typed)
 
 
-def _in_string(before: str, pieces: Sequence[Token]) -> Place:
-    """The place in a string that is not closed yet: a label's value, or anything."""
+def _in_string(before: str, pieces: Sequence[Token]) -> CursorContext:
+    """The context in a string that is not closed yet: a label's value, or anything."""
     kept = [piece for piece in pieces if piece.kind != "comment"]
     bracket = _open_bracket(kept[:-1])
     if len(kept) < 4 or bracket < 0 or kept[bracket].text != "{" or kept[-2].text not in OPERATORS:
-        return Place("nothing", _word(before))
+        return CursorContext("nothing", _word(before))
     label, operator, string = kept[-3:]
     fragment = before[string.start + 1 :]
     if operator.text in {"=~", "!~"}:
         fragment = re.split(r"(?<!\\)\|", fragment)[-1]
     series = _selector(kept[:-3], bracket)
-    return Place("value", fragment, series, label.text, operator.text, string.text[0])
+    return CursorContext("value", fragment, series, label.text, operator.text, string.text[0])
 
 
 def _word(text: str) -> str:
@@ -94,11 +92,11 @@ def _selector(pieces: Sequence[Token], bracket: int) -> tuple[Selector, ...]:
 
 
 def _open_bracket(pieces: Sequence[Token]) -> int:
-    """The place of the innermost bracket that is open after these tokens, or -1."""
+    """The index of the innermost bracket that is open after these tokens, or -1."""
     opened: list[int] = []
-    for place, piece in enumerate(pieces):
+    for index, piece in enumerate(pieces):
         if piece.text in _OPENING.values():
-            opened.append(place)
+            opened.append(index)
         elif opened and pieces[opened[-1]].text == _OPENING.get(piece.text):
             opened.pop()
     return opened[-1] if opened else -1
