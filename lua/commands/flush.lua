@@ -225,6 +225,7 @@ for name, entry in pairs(described and descriptions or {}) do
 end
 
 --- @include "flush/sweep"
+
 local forgotten = call("ZRANGE", REMOVED, "-inf", text(now - TTL / 1000), "BYSCORE", "LIMIT", 0, REMOVALS_PER_CALL)
 local outdated = {}
 for _, writer in ipairs(call("ZRANGE", WRITERS, "-inf", text(now), "BYSCORE", "LIMIT", 0, FENCES_PER_CALL)) do
