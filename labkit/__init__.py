@@ -50,8 +50,7 @@ if TYPE_CHECKING:
     from labkit.plotting import dashboard
     from labkit.prometheus.query import Prometheus
     from labkit.stack import Stack
-    from labkit.writer.self_metrics import WriterStats
-    from labkit.writer.service import RedisMetricsService
+    from labkit.writer import RedisMetricsService, WriterStats
 
     __version__: str
 
@@ -79,9 +78,9 @@ __all__ = [
 # Loaded on demand: an application that only records needs redis and nothing else, and a notebook not even that.
 _LAZY = {
     "Prometheus": "labkit.prometheus.query",
-    "RedisMetricsService": "labkit.writer.service",
+    "RedisMetricsService": "labkit.writer",
     "Stack": "labkit.stack",
-    "WriterStats": "labkit.writer.self_metrics",
+    "WriterStats": "labkit.writer",
     "controls": "labkit.notebook.panel",
     "live": "labkit.notebook.live",
 }

@@ -13,8 +13,7 @@ from typing import Any
 from starlette.routing import Host, Match, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from labkit.writer.instruments import Counter, Histogram
-from labkit.writer.service import RedisMetricsService
+from labkit.writer import Counter, Histogram, RedisMetricsService
 
 UNMATCHED = "unmatched"
 OTHER_METHOD = "OTHER"

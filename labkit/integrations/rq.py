@@ -7,7 +7,7 @@ from typing import Any
 
 import rq
 
-from labkit.writer.lifetime import close_all
+from labkit.writer import close_all
 
 
 class Worker(rq.Worker):

@@ -34,7 +34,7 @@ from labkit.store.shop import Counts, Event, Shop, StepRefusedError
 from labkit.store.simulation import Simulations, TooManySimulationsError
 from labkit.web.guard import OriginGuard
 from labkit.web.listening import listen
-from labkit.writer.service import RedisMetricsService
+from labkit.writer import RedisMetricsService
 
 log = logging.getLogger("labkit")
 

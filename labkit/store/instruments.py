@@ -1,7 +1,7 @@
 """What the metrics say about the shop: one counter of events and four gauges."""
 
 from labkit.store.shop import EVENTS, Counts, Event
-from labkit.writer.service import RedisMetricsService
+from labkit.writer import RedisMetricsService
 
 _GAUGES = {
     "waiting": "Users in the queue.",

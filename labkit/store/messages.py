@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from labkit.store.ledger import Ledger
 from labkit.store.shop import EVENTS, Counts, Event
 from labkit.store.simulation import Plan, Simulation, State
-from labkit.writer.self_metrics import WriterStats
+from labkit.writer import WriterStats
 
 MAX_REAL_SECONDS = 3600
 

@@ -18,3 +18,23 @@ lifetime      forks, exits, children
 service       RedisMetricsService: what an application declares and closes
 ```
 """
+
+from labkit.writer.batch import SERIES_PER_BATCH, Outbox
+from labkit.writer.instruments import Counter, Gauge, Histogram
+from labkit.writer.lifetime import close_all
+from labkit.writer.options import WriterOptions
+from labkit.writer.self_metrics import REASONS, WriterStats
+from labkit.writer.service import RedisMetricsService
+
+__all__ = [
+    "REASONS",
+    "SERIES_PER_BATCH",
+    "Counter",
+    "Gauge",
+    "Histogram",
+    "Outbox",
+    "RedisMetricsService",
+    "WriterOptions",
+    "WriterStats",
+    "close_all",
+]

@@ -87,6 +87,7 @@ class Collector:
 
     def withdraw(self) -> None:
         """With the next flush, this writer's entries in shared gauges end."""
+        self.settle()
         for series in self._registry.series():
             if isinstance(series, Gauge):
                 self._fold(series)

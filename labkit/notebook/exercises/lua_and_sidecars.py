@@ -13,7 +13,7 @@ from labkit.keyspace.keys import parse
 from labkit.notebook.exercises.checks import Checks, exercise
 from labkit.notebook.exercises.reading import NotAnAnswer, number, text
 from labkit.notebook.exercises.verdict import Verdict, plain, right, wrong
-from labkit.writer.self_metrics import REASONS
+from labkit.writer import REASONS
 
 _DROPPED = "metrics:counter:labkit_writer_series_dropped_total:*"
 _GOOD, _POISONED = "lab_events", "lab_poison"

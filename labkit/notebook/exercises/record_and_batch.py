@@ -7,7 +7,7 @@ from labkit import RedisMetricsService
 from labkit.notebook.exercises.checks import Checks, exercise
 from labkit.notebook.exercises.reading import number
 from labkit.notebook.exercises.verdict import Verdict, plain, right, wrong
-from labkit.writer.batch import SERIES_PER_BATCH
+from labkit.writer import SERIES_PER_BATCH
 
 _OPEN, _SERIES = (3, 4), 1_000
 
