@@ -117,18 +117,24 @@ def is_metric(piece: Token, following: str) -> bool:
 
 def _selector(pieces: Sequence[Token], index: int) -> tuple[Selector, int]:
     """Read a selector that begins at `index`; return it and the index of its last token."""
-    metric, matchers, window = "", list[Matcher](), ""
+    metric = ""
     if pieces[index].text != "{":
         metric, index = pieces[index].text, index + 1
-    if index < len(pieces) and pieces[index].text == "{":
-        end = _closing(pieces, index, "}")
-        matchers, index = list(_matchers(pieces[index + 1 : end])), end + 1
-    if index < len(pieces) and pieces[index].text == "[":
-        end = _closing(pieces, index, "]")
-        window, index = "".join(piece.text for piece in pieces[index + 1 : end]), end + 1
-    name = next((each.value for each in matchers if each.label == "__name__" and each.operator == "="), metric)
-    kept = tuple(each for each in matchers if not (each.label == "__name__" and each.operator == "="))
-    return Selector(name, kept, window.partition(":")[0]), index - 1
+    within, index = _group(pieces, index, "{}")
+    window, index = _group(pieces, index, "[]")
+    matchers = list(_matchers(within))
+    names = [each for each in matchers if each.label == "__name__" and each.operator == "="]
+    kept = tuple(each for each in matchers if each not in names)
+    until = "".join(piece.text for piece in window).partition(":")[0]
+    return Selector(names[0].value if names else metric, kept, until), index - 1
+
+
+def _group(pieces: Sequence[Token], index: int, brackets: str) -> tuple[Sequence[Token], int]:
+    """The tokens between two brackets, and the index behind them; nothing if none opens here."""
+    if index >= len(pieces) or pieces[index].text != brackets[0]:
+        return (), index
+    end = _closing(pieces, index, brackets[1])
+    return pieces[index + 1 : end], end + 1
 
 
 def _matchers(pieces: Sequence[Token]) -> Iterator[Matcher]:

@@ -75,21 +75,18 @@ class Viewers:
         self._heard: dict[str, float] = {}
         self._lock = Lock()
 
-    def add(self, view: str) -> bool:
-        """Note that a view is there; return whether it is new."""
+    def add(self, view: str) -> None:
+        """Note that a view is there."""
         with self._lock:
-            new = view not in self._heard
             if view != EXPECTED:
                 self._heard.pop(EXPECTED, None)
             self._heard[view] = monotonic()
-            return new
 
     def remove(self, view: str) -> None:
         with self._lock:
             self._heard.pop(view, None)
 
     def clear(self) -> None:
-        """Forget all of them."""
         with self._lock:
             self._heard.clear()
 

@@ -153,9 +153,7 @@ class _Head:
         layout = figure.layout
         self.title, self._below = layout.title.text or "", layout.title.subtitle.text or ""
         shown = layout.showlegend if layout.showlegend is not None else len(figure.data) > 1
-        self._entries = _entries(figure) if shown else []
-        self._others = (layout.legend.title.text or "") if shown else ""
-        self._rows = self._legend(wide)
+        self._rows = _rows(_entries(figure), wide) if shown else []
 
     @property
     def _titles(self) -> float:
@@ -176,24 +174,27 @@ class _Head:
                 drawn += write(name, (x + (26 if sign else 0), down))
         return drawn
 
-    def _legend(self, wide: float) -> list[list[tuple[float, str, str]]]:
-        """The entries in as many rows as they need, each with its place."""
-        rows: list[list[tuple[float, str, str]]] = []
-        x = wide
-        for name, sign in [*self._entries, *([(self._others, "")] if self._others else [])]:
-            needed = width(name, 12) + (44 if sign else 16)
-            if x + needed > wide - _EDGE:
-                rows.append([])
-                x = _EDGE
-            rows[-1].append((x, name, sign))
-            x += needed
-        return rows
-
 
 def _entries(figure: go.Figure) -> list[tuple[str, str]]:
+    """The names in the legend, each with its sign; at the end, without one, the title of the legend."""
     traces = [trace for trace in figure.data if trace.showlegend is not False and trace.type != "heatmap"]
-    colors = cycle(theme.PALETTE)
-    return [(trace.name or "", key(trace, color)) for trace, color in zip(traces, colors, strict=False)]
+    signs = (key(trace, color) for trace, color in zip(traces, cycle(theme.PALETTE), strict=False))
+    title = figure.layout.legend.title.text
+    return [*zip([trace.name or "" for trace in traces], signs, strict=True), *([(title, "")] if title else [])]
+
+
+def _rows(entries: list[tuple[str, str]], wide: float) -> list[list[tuple[float, str, str]]]:
+    """The entries in as many rows as they need, each with its place."""
+    rows: list[list[tuple[float, str, str]]] = []
+    x = wide
+    for name, sign in entries:
+        needed = width(name, 12) + (44 if sign else 16)
+        if x + needed > wide - _EDGE:
+            rows.append([])
+            x = _EDGE
+        rows[-1].append((x, name, sign))
+        x += needed
+    return rows
 
 
 def _is_share(ref: str | None) -> bool:
