@@ -74,7 +74,8 @@ class Checks:
     def hint(self, name: str) -> None:
         """Show the next hint for an exercise; after two, the solution."""
         if name not in self.exercises():
-            display(box(None, f"There is no exercise `{name}` here; there are {_listed(self.exercises())}."))
+            known = ", ".join(f"`{name}`" for name in self.exercises())
+            display(box(None, f"There is no exercise `{name}` here; there are {known}."))
             return
         display(box(None, f"`{name}`. {self._help(self.exercises()[name])}"), *self._last_resort(name))
 
@@ -174,7 +175,3 @@ def line(notebook: str, names: list[str], attempts: Attempts) -> str:
 
 def _mark(attempt: Attempt) -> str:
     return "✔" if attempt.solved else "◐" if attempt.wrong or attempt.hints else "☐"
-
-
-def _listed(names: dict[str, Exercise]) -> str:
-    return ", ".join(f"`{name}`" for name in names)

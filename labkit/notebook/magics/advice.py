@@ -1,4 +1,4 @@
-"""What a query could ask instead, to be seen better; and which answers are a heat map already."""
+"""What a query could ask instead, so that its figure shows more; and which answers are a heat map already."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _RATES = {"rate", "irate"}
-# Fewer buckets are lines that anybody can read.
+# Fewer buckets can be read as lines.
 _BUCKETS = 3
 _WINDOW = "1m"
 

@@ -72,7 +72,9 @@ class Completion:
             if magic == "lab":
                 return _lab(typed)
             return self._redis(typed) if magic == "redis" else self._promql(typed, after)
-        typed_in = _query_in_python("\n".join([*_above(context), before]), self._shell.user_ns)
+        typed_in = _query_in_python(
+            "\n".join([*context.full_text.split("\n")[: context.cursor_line], before]), self._shell.user_ns
+        )
         return self._in_python(*typed_in) if typed_in else ("", [])
 
     def _promql(self, before: str, after: str) -> tuple[str, Names]:
@@ -168,10 +170,6 @@ def _query_in_python(before: str, variables: Mapping[str, object]) -> tuple[str,
 
 def _word(before: str) -> str:
     return re.split(r"\s", before)[-1]
-
-
-def _above(context: CompletionContext) -> list[str]:
-    return context.full_text.split("\n")[: context.cursor_line]
 
 
 def _below(context: CompletionContext) -> tuple[str, str]:

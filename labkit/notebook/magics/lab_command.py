@@ -51,14 +51,11 @@ def suggestions(words: Sequence[str]) -> list[str]:
     if words[0] not in _COMMANDS:
         return []
     known = {option: parameter for parameter in _GROUP.commands[words[0]].params for option in parameter.opts}
-    if words[-1] in known and (choices := _choices(words[0], known[words[-1]].name)):
-        return choices
+    if words[-1] in known:
+        type_ = get_type_hints(getattr(lab, words[0]))[known[words[-1]].name]
+        if choices := [choice for choice in get_args(type_) if isinstance(choice, str)]:  # one of a few words
+            return choices
     return [*(_SERVICES if words == ["logs"] else ()), *(name for name in known if name.startswith("--")), "--help"]
-
-
-def _choices(command: str, parameter: str) -> list[str]:
-    """What a parameter may be, if it is one of a few words."""
-    return [str(choice) for choice in get_args(get_type_hints(getattr(lab, command))[parameter])]
 
 
 def _up(**options: Any) -> Html:

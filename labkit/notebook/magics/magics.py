@@ -1,4 +1,4 @@
-"""The magics of a notebook, `%load_ext labkit`. They read a line, and hand it to what everybody can call.
+"""The magics of a notebook, `%load_ext labkit`. They read a line, and pass it to public functions.
 
     %lab up|down|status|logs|doctor     the lab, with the options of the command line
     %promql EXPR, %%promql              ask Prometheus: a table or a figure, see labkit.notebook.magics.result
@@ -148,7 +148,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
-    """Take them away again; called by `%unload_ext labkit`."""
+    """Remove the magics and their completion; called by `%unload_ext labkit`."""
     for kind, names in (("line", ("lab", "promql", "redis")), ("cell", ("promql", "lua"))):
         for name in names:
             shell.magics_manager.magics[kind].pop(name, None)

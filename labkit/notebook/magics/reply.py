@@ -9,7 +9,7 @@ from typing import Any
 _LINE = re.compile(r"user_script:\s*(\d+)")
 _OPENED = re.compile(r"\(to close '\w+' at line (\d+)\)")
 _AROUND = 2
-# More would be a wall; the value has them all.
+# Longer replies are cut when they are shown; `value` has all of them.
 _MOST_LINES = 1000
 
 

@@ -140,7 +140,11 @@ class Result:
         return len(self.frame)
 
     def __repr__(self) -> str:
-        body = self.frame.to_string(index=False, max_rows=_ROWS) if len(self) else _empty(self.reasons)
+        body = (
+            self.frame.to_string(index=False, max_rows=_ROWS)
+            if len(self)
+            else "\n- ".join([f"No series. {_WHY}", *self.reasons])
+        )
         warnings = [f"warning: {warning}" for warning in self.warnings]
         return "\n".join([*warnings, body, *(f"note: {info}" for info in (*self.infos, *self.advice))])
 
@@ -184,10 +188,6 @@ _TOP, _LINE, _HEIGHT = 78, 20, 340
 _WHY = "It may be because:"
 # The store's counters are not called …_total, and they are counters all the same.
 _ANOTHER_NAME = "metric might not be a counter, name does not end in"
-
-
-def _empty(reasons: list[str]) -> str:
-    return "\n".join([f"No series. {_WHY}", *(f"- {reason}" for reason in reasons)])
 
 
 def _table(frame: "pd.DataFrame") -> str:

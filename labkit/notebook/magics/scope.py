@@ -1,7 +1,7 @@
 """What a name means where a magic is called: the variable that Python would find there, or an error.
 
-A magic's line is text, so Python does not see that a function uses a variable that is named in it. That a global of the
-same name were taken instead, in silence, would be a wrong answer that looks right.
+A magic's line is text, so Python does not see that a function uses a variable that is named in it. To take a global of
+the same name instead, silently, would give a wrong answer that looks right.
 """
 
 import ast

@@ -1,4 +1,4 @@
-"""The path as a picture: SVG that needs nothing else, so that it also shows where no widget runs.
+"""The pipeline as a picture: SVG that needs nothing else, so that it also shows where no widget runs.
 
 A state is told by a shape and a word; its color only helps. Colors are Okabe and Ito's.
 """

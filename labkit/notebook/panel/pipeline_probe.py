@@ -1,19 +1,19 @@
-"""The path of one counter: what the application, Redis, the sidecar and Prometheus know of it at this moment."""
+"""Where one counter is: what the application, Redis, the sidecar and Prometheus know of it at this moment."""
 
 import json
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import time
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import httpx
 import redis
 
 from labkit.errors import QueryError
 from labkit.prometheus.client import MALFORMED, Client
 from labkit.stack import ServiceStatus
+from labkit.web.client import Response, request
 
 EVENTS = ("joined", "looked_around", "served", "left")
 # A stage that does not answer within this time is shown without a value; the others do not wait for it longer, s.
@@ -49,9 +49,9 @@ class Answer(NamedTuple):
 
 
 class PipelineProbe:
-    """Looks at the stages, and remembers when which batch was written, to tell how old a value is.
+    """Reads the stages, and remembers when each batch was written, which tells how old a value is.
 
-    Not for several threads at a time.
+    Not thread-safe.
     """
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class PipelineProbe:
         """Ask those that answer; return the stages in the order of the path."""
         by_name = {row.service: row for row in rows}
         order = {"store": _ask_store, "redis": self._ask_redis, "sidecar": _ask_sidecar, "prometheus": _ask_prometheus}
-        # Against the stream: what a stage has is then never more than what was seen before it.
+        # From the last stage to the first: otherwise a stage could hold more than what was read of the one before it.
         answers = {name: _safely(order[name], by_name[name], event) for name in reversed(order)}
         return [self._stage(by_name[name], answers[name], event) for name in order]
 
@@ -107,12 +107,12 @@ def _safely(ask: Callable[[str, str], Answer], row: ServiceStatus, event: str) -
         return None
     try:
         return ask(row.url, event)
-    except (httpx.HTTPError, redis.RedisError, QueryError, OSError, RecursionError, *MALFORMED):
+    except (redis.RedisError, QueryError, OSError, RecursionError, *MALFORMED):
         return None
 
 
 def _ask_store(url: str, event: str) -> Answer:
-    status = _get(f"{url}/api/store/status").json()
+    status = _get(f"{url}/api/store/status").json() or {}
     writer = status["writer"]
     value = float(status["ledger"]["events"][event])
     return Answer(value, tries_in=float(writer["next_try"]) if writer["error"] else None)
@@ -120,7 +120,7 @@ def _ask_store(url: str, event: str) -> Answer:
 
 def _ask_sidecar(url: str, event: str) -> Answer:
     # The stock sidecar has the whole name as a label, with its quotation marks escaped, and takes no name[].
-    page = _get(f"{url}/metrics", {"name[]": ["user_events", "labkit_writer_batches_total"]}).text.replace('\\"', '"')
+    page = _get(f"{url}/metrics?name[]=user_events&name[]=labkit_writer_batches_total").text.replace('\\"', '"')
     return Answer(_on_page(page, f'user_events{{event="{event}"}}'), _on_page(page, _BATCHES))
 
 
@@ -136,5 +136,8 @@ def _ask_prometheus(url: str, event: str) -> Answer:
     return Answer(told.get("value"), told.get("batches"))
 
 
-def _get(url: str, params: Mapping[str, Any] | None = None) -> httpx.Response:
-    return httpx.get(url, params=params, timeout=TIMEOUT, trust_env=False).raise_for_status()
+def _get(url: str) -> Response:
+    answer = request("GET", url, timeout=TIMEOUT)
+    if answer.status != 200:
+        raise OSError(f"HTTP {answer.status}")
+    return answer

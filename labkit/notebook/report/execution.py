@@ -39,12 +39,17 @@ def execute(notebook: Path, executed: Path, parameters: Mapping[str, object], ti
     """
     wanted = _wanted(notebook.resolve(), executed.resolve(), parameters, timeout)
     command = [sys.executable, "-P", "-m", "labkit.notebook.report.execution"]
-    pipe, own = subprocess.PIPE, _environment(wanted["output_path"])
+    # Figures stay in the notebook, as data, whatever renderer this user prefers. It has a lab of its own, even if the
+    # notebook that asks for the report is the same one, and that ends with it.
+    own = {"PLOTLY_RENDERER": "plotly_mimetype", NOTEBOOK: wanted["output_path"], GRACE: "0"}
+    pipe, variables = subprocess.PIPE, os.environ | own
     with progress(f"Running {notebook.stem}") as tell, tempfile.TemporaryFile("w+") as log, ExitStack() as at_the_end:
         at_the_end.callback(_end_labs, wanted["output_path"])
         with defer_interrupts():
             # A session of its own: Ctrl-C is for us, and we end the child.
-            child = subprocess.Popen(command, env=own, stdin=pipe, stdout=pipe, stderr=log, start_new_session=True)
+            child = subprocess.Popen(
+                command, env=variables, stdin=pipe, stdout=pipe, stderr=log, start_new_session=True
+            )
             at_the_end.callback(_end, child)
         try:
             return _attend(child, wanted, tell)
@@ -64,12 +69,6 @@ def _wanted(notebook: Path, executed: Path, parameters: Mapping[str, object], ti
         "kernel_name": name,
         "language": language,
     }
-
-
-def _environment(executed: str) -> dict[str, str]:
-    # Figures stay in the notebook, as data, whatever renderer this user prefers. It has a lab of its own, even if the
-    # notebook that asks for the report is the same one, and that ends with it.
-    return os.environ | {"PLOTLY_RENDERER": "plotly_mimetype", NOTEBOOK: executed, GRACE: "0"}
 
 
 def _attend(child: "subprocess.Popen[bytes]", wanted: dict[str, Any], tell: Callable[[float], object]) -> str:

@@ -11,8 +11,8 @@ from labkit.errors import LabkitError
 def kernel(notebook: Path) -> tuple[str, str]:
     """Return the name of the kernel that runs this notebook, and its language, in which papermill writes parameters.
 
-    Editors save notebooks without a kernel, and the name that a kernel has is that of its machine: a Python notebook
-    runs with the Python of this process, wherever it comes from.
+    Some editors save no kernel, and the name of a kernel may be known on one machine only: where it is not, a Python
+    notebook runs with the Python of this process.
 
     Raises:
         LabkitError: it is written in another language, whose kernel is not installed here.

@@ -50,15 +50,13 @@ class Parameter:
             # An unknown type is a KeyError; the last two are raised by what is nested too deep.
             with suppress(ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError):
                 return _converted(annotation, text)
+        about = f"It means: {self.meaning}. Its default is {self.default}." if self.meaning else ""
         shown = repr(text) if len(text) <= _SHOWN else f"{text[:_SHOWN]!r}…"
-        raise LabkitError(f"{self.name} = {shown} does not fit: {self.name} is {self._expected()}. {self._about()}")
+        raise LabkitError(f"{self.name} = {shown} does not fit: {self.name} is {self._expected()}. {about}")
 
     def _expected(self) -> str:
         wanted = [_EXAMPLES.get(name, name) for name in self.type.split(" | ")]
         return f"{self.type}, {' or '.join(wanted)}" if wanted != [self.type] else f"of type {self.type}"
-
-    def _about(self) -> str:
-        return f"It means: {self.meaning}. Its default is {self.default}." if self.meaning else ""
 
 
 Row = tuple[Parameter, str, bool]

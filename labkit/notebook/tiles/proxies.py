@@ -26,7 +26,7 @@ CATEGORY = "Notebook"
 # Seconds for a new relay to start listening; it imports the stack first.
 START_TIMEOUT = 30.0
 
-# By it, a relay knows what comes from JupyterLab, which has asked for its own password.
+# With it, a relay recognizes requests that come through JupyterLab, which has authenticated them.
 _token = secrets.token_hex()
 
 _ROOTED = re.compile(rb"""((?:href|src|action)=["'])/(?!/)""")

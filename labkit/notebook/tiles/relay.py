@@ -119,7 +119,7 @@ async def connect(name: str, reader: asyncio.StreamReader, writer: asyncio.Strea
     try:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             head = Head(await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), TIMEOUT))
-            # The first request of a connection tells for all: a browser shares none between names.
+            # The first request is checked for its whole connection: browsers use one for one host name only.
             if why := head.objection(os.environ.get(TILE_TOKEN)):
                 await _answer(reader, writer, response("403 Forbidden", html.escape(why)))
             else:
@@ -134,7 +134,7 @@ async def serve(name: str, port: int) -> None:
     async with await asyncio.start_server(
         lambda reader, writer: connect(name, reader, writer), HOST, port, limit=LONGEST_HEAD
     ):
-        # A Jupyter that is killed ends none of its children.
+        # A Jupyter that is killed does not end its children.
         while os.getppid() == parent:
             await asyncio.sleep(TIMEOUT)
 
