@@ -22,7 +22,7 @@ from harness.process import wait_until
 from labkit import Prometheus, QueryError, Stack
 from labkit.experiments import ledger
 from labkit.store.client import status
-from labkit.traffic.tap import Tap
+from labkit.traffic.client import LocustClient
 from tests import ROOT
 
 MANUAL = (ROOT / "docs" / "teaching.md").read_text(encoding="utf-8")
@@ -83,7 +83,7 @@ class Lesson:
         """The store answers its customers, and counts."""
         before = self.recorded()
         wait_until(lambda: self.recorded() > before, "another event")
-        assert Tap(self.stack.urls["locust"]).flow().failures == 0
+        assert LocustClient(self.stack.urls["locust"]).stats().failures == 0
 
     def is_right(self) -> Callable[[], bool]:
         """Whether all that has happened by now has arrived."""
@@ -183,10 +183,10 @@ def redis_dies(lesson: Lesson) -> None:
 
 def nothing_is_lost(lesson: Lesson) -> None:
     """With the traffic off, the ledger of the store and Prometheus agree in every row."""
-    Tap(lesson.stack.urls["locust"]).turn(0)
+    LocustClient(lesson.stack.urls["locust"]).set_rate(0)
     frame = ledger.settle(lesson.stack, timeout=60)
     assert frame["equal"].all(), frame
-    Tap(lesson.stack.urls["locust"]).turn(20)
+    LocustClient(lesson.stack.urls["locust"]).set_rate(20)
     lesson.goes_on()
 
 
