@@ -1,8 +1,8 @@
 """The one client of Prometheus: connections that are kept, requests with a deadline, one clear error.
 
 prometheus-api-client sends the requests. It passes on only the result: not its type, its warnings, or Prometheus'
-message in readable form. It also retries requests and waits forever by default. Here every request is made
-once, and gives either Prometheus' whole answer or one clear error.
+message in readable form. It also retries requests and waits forever by default. Here every request is made once, and
+gives either Prometheus' whole answer or one clear error.
 """
 
 import os
@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit
 import requests
 from prometheus_api_client.exceptions import PrometheusApiClientException
 from prometheus_api_client.prometheus_connect import PrometheusConnect
-from urllib3.util.retry import Retry
+from requests.adapters import HTTPAdapter
 
 from labkit.errors import QueryError
 from labkit.keyspace.connection import redact
@@ -29,11 +29,12 @@ Answer = dict[str, Any]
 # What looking into JSON raises that does not have the form it should have.
 MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError)
 
+# Connections that are kept; so many live figures may ask at the same time.
+_POOL = 64
 # Prometheus itself gives up after the timeout; it gets this much longer (s) to say so.
 _GRACE = 1.0
 # Prometheus 3 also says so of a query that it calls bad, or that failed: it depends on how far it had come.
 _TOO_LATE = "context deadline exceeded"
-_CREDENTIALS_REFUSED = (requests.codes.unauthorized, requests.codes.forbidden)
 
 
 class Refused(QueryError):
@@ -118,7 +119,7 @@ class Client:
         where, status = redact(self.url), f"{response.status_code} {response.reason}"
         if response.status_code == requests.codes.service_unavailable:
             return QueryError(f"Prometheus at {where} is starting or stopping ({status}). Try again in a moment.")
-        if response.status_code in _CREDENTIALS_REFUSED:
+        if response.status_code in {requests.codes.unauthorized, requests.codes.forbidden}:
             return CredentialsRefused(
                 f"Prometheus at {where} wants other credentials ({status}). They may be in its URL: "
                 "http://user:password@host:9090"
@@ -156,8 +157,10 @@ def _connection(url: str, timeout: Any) -> PrometheusConnect:  # the library's a
     # A proxy meant for the internet cannot reach this machine's loopback interface.
     session.trust_env = urlsplit(url).hostname not in {"localhost", "127.0.0.1", "::1"}
     session.hooks["response"].append(_keep)
-    # Its own retries would turn a 503 into six seconds of silence and lose the message.
-    return PrometheusConnect(url, session=session, retry=Retry(0, read=False), timeout=timeout)
+    connection = PrometheusConnect(url, session=session, timeout=timeout)
+    # Its own adapter retries, which would turn a 503 into six seconds of silence and lose the message.
+    session.mount(url, HTTPAdapter(pool_maxsize=_POOL))
+    return connection
 
 
 # Two processes on one connection would read each other's answers.
