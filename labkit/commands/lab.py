@@ -241,4 +241,6 @@ def _store_of(name: str | None) -> str:
 
 
 def _show_status(rows: Iterable["ServiceStatus"]) -> None:
-    table(("service", "state", "pid", "URL"), [(row.service, row.state, str(row.pid or ""), row.url) for row in rows])
+    from labkit.stack import ServiceStatus
+
+    table(ServiceStatus.HEADS, [row.cells for row in rows])

@@ -4,7 +4,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from time import time
-from typing import Self
+from typing import ClassVar, Self
 
 import psutil
 
@@ -38,10 +38,17 @@ LOG_TAIL = 5
 class ServiceStatus:
     """How one service is. `state` is "answering", "silent" (it lives, but does not answer), "paused" or "dead"."""
 
+    HEADS: ClassVar = ("service", "state", "pid", "URL")
+
     service: str
     state: str
     pid: int | None
     url: str
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The row of a table, below `HEADS`."""
+        return self.service, self.state, str(self.pid or ""), self.url
 
 
 class Lab:
@@ -225,7 +232,7 @@ class Lab:
     def _unpaused_process(self, service: str) -> psutil.Process | None:
         process = self._process(service)
         if process and processes.is_paused(process.pid):
-            raise ServiceFailed(f"{service} is paused and takes no orders; wake it: stack.resume({service!r}).")
+            raise ServiceFailed(f"{service} is paused and cannot be tuned; wake it first: stack.resume({service!r}).")
         return process
 
     def _log_tail(self, name: str) -> str:

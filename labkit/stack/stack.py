@@ -167,8 +167,7 @@ class Stack(Faults):
         Raises:
             StackError: the lab's supervisor is gone.
         """
-        rows = [(row.service, row.state, str(row.pid or ""), row.url) for row in self.status()]
-        return table(("service", "state", "pid", "URL"), rows)
+        return table(ServiceStatus.HEADS, [row.cells for row in self.status()])
 
     def logs(self, service: str, lines: int = 50) -> str:
         """Return the last `lines` of what a service printed."""
