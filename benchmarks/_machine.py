@@ -1,5 +1,6 @@
 """What every benchmark needs: a real server of its own, and a line that says where its figures were measured."""
 
+import argparse
 import os
 import platform
 from collections.abc import Iterator
@@ -19,6 +20,13 @@ def valkey(*options: str) -> Iterator[RedisServer]:
     """Run a Valkey on a free port; `options` are passed to it as they are. It may be killed before the end."""
     with TemporaryDirectory() as folder, RedisServer(None, Path(folder), *options) as server:
         yield server
+
+
+def is_quick(about: str | None, meaning: str) -> bool:
+    """Read the command line of a benchmark whose one option is `--quick`."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--quick", action="store_true", help=f"{meaning}: only shows that it works")
+    return bool(parser.parse_args().quick)
 
 
 def describe(server: RedisServer, *packages: str) -> str:

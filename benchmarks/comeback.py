@@ -5,10 +5,9 @@ on: first with the back-off alone, then with the questions whether it is back. A
 how long anybody else waits for an answer.
 """
 
-import argparse
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from typing import cast
 import numpy as np
 import redis
 
-from benchmarks._machine import describe, table, valkey
+from benchmarks._machine import describe, is_quick, table, valkey
 from harness.redis_server import RedisServer, processor_seconds
 from labkit import RedisMetricsService
 from labkit.keyspace.connection import connect
@@ -134,27 +133,21 @@ def _share(barrier: Barrier) -> None:
     _barrier = barrier
 
 
+def _figures(found: Return) -> tuple[float, ...]:
+    return (*np.percentile(found.waits, (50, 95, 100)), found.longest, found.busy)
+
+
 def _row(name: str, found: Return) -> list[str]:
-    median, most, last = np.percentile(found.waits, (50, 95, 100))
-    return [name, f"{median:.1f}", f"{most:.1f}", f"{last:.1f}", f"{found.longest:,.0f}", f"{found.busy:.2f}"]
+    return [name, *(f"{value:,.{digits}f}" for value, digits in zip(_figures(found), (1, 1, 1, 0, 2), strict=True))]
 
 
 def _ratios(old: Return, new: Return) -> list[str]:
-    parts: list[Callable[[Return], float]] = [
-        lambda side: float(np.percentile(side.waits, 50)),
-        lambda side: float(np.percentile(side.waits, 95)),
-        lambda side: max(side.waits),
-        lambda side: side.longest,
-        lambda side: side.busy,
-    ]
-    return ["ratio", *(f"{part(old) / part(new):.1f}×" for part in parts)]
+    return ["ratio", *(f"{before / now:.1f}×" for before, now in zip(_figures(old), _figures(new), strict=True))]
 
 
 def main() -> None:
     """Measure both sides and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few writers, a short pause: only shows that it works")
-    writers, pause = (8, FAILS_WITHIN) if parser.parse_args().quick else (1000, 35.0)
+    writers, pause = (8, FAILS_WITHIN) if is_quick(__doc__, "few writers, a short pause") else (1000, 35.0)
     with valkey() as server:
         print(describe(server))
     sides = [measure(side == SIDES[1], writers, pause) for side in SIDES]

@@ -5,7 +5,6 @@ page of its own for a while, and prints the processor time of the kernel and of 
 percent of a core. It takes about five minutes. It also looks 3,600 times in a row, to see what stays in memory.
 """
 
-import argparse
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from time import sleep, time
 import psutil
 from playwright.sync_api import Browser, sync_playwright
 
-from benchmarks._machine import describe, table, valkey
+from benchmarks._machine import describe, is_quick, table, valkey
 from harness import chromium
 from harness.jupyter import Jupyter
 from harness.notebook_page import NotebookPage
@@ -130,9 +129,7 @@ def _ratio(again: Cost, live: Cost, rest: Cost) -> list[str]:
 
 def main() -> None:
     """Measure all sides and print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="two seconds per side: only shows that it works")
-    quick = parser.parse_args().quick
+    quick = is_quick(__doc__, "two seconds per side")
     seconds = 2.0 if quick else 25.0
     with valkey() as server:
         print(describe(server, "plotly", "anywidget", "jupyterlab", "playwright"))

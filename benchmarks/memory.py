@@ -4,7 +4,6 @@
 own for each side, and prints by how much it grew once all series existed, were written and had been recorded to.
 """
 
-import argparse
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
@@ -15,7 +14,7 @@ from threading import Event, Thread
 import psutil
 
 from benchmarks._load import SERIES, observers, spin
-from benchmarks._machine import describe, table, valkey
+from benchmarks._machine import describe, is_quick, table, valkey
 from labkit import FlushError, RedisMetricsService
 
 GOAL = 64  # MB
@@ -80,9 +79,7 @@ def measure(seconds: float, *, kill: bool) -> Growth:
 
 def main() -> None:
     """Measure both sides and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="half a second per side: only shows that it works")
-    seconds = 0.5 if parser.parse_args().quick else 60.0
+    seconds = 0.5 if is_quick(__doc__, "half a second per side") else 60.0
     with valkey() as server:
         print(describe(server, "psutil"))
     sides = {"Redis there": measure(seconds, kill=False), "Redis away": measure(seconds, kill=True)}

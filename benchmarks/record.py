@@ -6,11 +6,10 @@ background, by labkit's flush thread above all: processor time of the whole proc
 compared with those that arrived, labkit's in the server; it fails if one of labkit's is missing.
 """
 
-import argparse
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
-from benchmarks._machine import describe, table, valkey
+from benchmarks._machine import describe, is_quick, table, valkey
 from benchmarks._sides import SIDES
 from benchmarks._stopwatch import THREADS, Contender
 
@@ -69,9 +68,7 @@ def show_missing(contenders: Sequence[Contender]) -> None:
 
 def main() -> None:
     """Measure all sides and print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one short round: only shows that it works")
-    quick = parser.parse_args().quick
+    quick = is_quick(__doc__, "one short round")
     with valkey() as server, ExitStack() as stack:
         print(describe(server, *dict.fromkeys(side.package for side in SIDES[1:])))
         calls = [max(THREADS, side.calls // (10 if quick else 1)) for side in SIDES]

@@ -5,7 +5,6 @@ Gaps between observations are 2 µs if nothing is in the way; nearly all are, wh
 takes the longest gap of every 10 ms: what a request of that length encounters.
 """
 
-import argparse
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -16,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks._load import SERIES, Observe, observers, spin, spin_and_watch
-from benchmarks._machine import describe, table, valkey
+from benchmarks._machine import describe, is_quick, table, valkey
 from labkit import RedisMetricsService
 
 GOAL = 2_000  # µs by which the 99.9th percentile may grow
@@ -113,9 +112,7 @@ def show(title: str, sides: dict[str, Percentiles]) -> None:
 
 def main() -> None:
     """Measure all sides and print both tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="half a second per side: only shows that it works")
-    seconds, rounds = (0.5, 1) if parser.parse_args().quick else (10.0, 3)
+    seconds, rounds = (0.5, 1) if is_quick(__doc__, "half a second per side") else (10.0, 3)
     with valkey() as server:
         print(describe(server))
         sides = take_turns(server.url, seconds, rounds)

@@ -4,7 +4,6 @@
 start to its end, and the median of all rounds counts. Beside them: what else people import to record or to query.
 """
 
-import argparse
 import os
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-from benchmarks._machine import describe, table, valkey
+from benchmarks._machine import describe, is_quick, table, valkey
 
 SHELL = "from IPython.core.interactiveshell import InteractiveShell as S; s = S.instance()"
 LOAD = f"{SHELL}; s.run_line_magic('load_ext', 'labkit')"
@@ -61,9 +60,7 @@ def rows(took: dict[str, float]) -> list[list[str]]:
 
 def main() -> None:
     """Measure all sides and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one round: only shows that it works")
-    rounds = 1 if parser.parse_args().quick else 20
+    rounds = 1 if is_quick(__doc__, "one round") else 20
     with valkey() as server:
         print(describe(server, "ipython", "pandas", "prometheus_client"))
     found = rows(measure(rounds))

@@ -1,8 +1,10 @@
 """Real servers for the tests: Valkey, Redis 7 and Redis 8, one of each per session, emptied before each test."""
 
+import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -52,3 +54,15 @@ def metrics(redis_url: str) -> Iterator[RedisMetricsService]:
     """A writer that sends only when told to."""
     with RedisMetricsService(redis_url, flush_interval=600) as service:
         yield service
+
+
+@pytest.fixture
+def written(metrics: RedisMetricsService, redis_client: redis.Redis) -> Callable[[str], Any]:
+    """What Redis holds of a series, after all that was recorded has been sent."""
+
+    def read(series: str) -> Any:
+        metrics.flush()
+        text = redis_client.get(f"metrics:{series}")
+        return json.loads(text) if text else None
+
+    return read

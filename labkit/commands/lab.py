@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from inspect import Parameter, Signature
 from time import localtime, strftime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from labkit.stack.options import option
+from labkit.stack.options import Start, option
 from labkit.ui.tables import Table
 from labkit.ui.terminal import note, say, show, waiting, watch
 
@@ -17,10 +17,8 @@ if TYPE_CHECKING:
     from labkit.stack import ServiceStatus, Stack
     from labkit.stack.doctor import Finding
 
-UP_OPTIONS = (
-    *("ports", "scrape_interval", "flush_interval", "ttl", "sidecar", "server"),
-    *("name", "fresh", "keep"),
-)
+# `home` is LABKIT_HOME here, and `on_step` is for programs.
+UP_OPTIONS = [field for field in fields(Start) if field.name not in ("home", "on_step")]
 
 
 def described(name: str) -> Any:
@@ -59,11 +57,11 @@ def up(**options: Any) -> None:
 
 
 # Typer and `%lab` read the options from the signature.
-up.__annotations__ = {name: Annotated[option(name).type, described(name)] for name in UP_OPTIONS}
+up.__annotations__ = {field.name: Annotated[field.type, described(field.name)] for field in UP_OPTIONS}
 up.__signature__ = Signature(  # type: ignore[attr-defined]  # inspect reads it
     [
-        Parameter(name, Parameter.KEYWORD_ONLY, default=option(name).default, annotation=annotation)
-        for name, annotation in up.__annotations__.items()
+        Parameter(field.name, Parameter.KEYWORD_ONLY, default=field.default, annotation=up.__annotations__[field.name])
+        for field in UP_OPTIONS
     ]
 )
 

@@ -54,23 +54,23 @@ class RequestMeter:
         on_answer: OnAnswer | None = None,
     ) -> None:
         self._app, self._exclude, self._on_answer = app, frozenset(exclude), on_answer
-        self._routed = _routed(app)
-        self._took = metrics.histogram(
+        self._router = _router_of(app)
+        self._durations = metrics.histogram(
             "api_request_duration_ms", "Time to answer.", ["endpoint", "method"], buckets=BUCKETS_MS, unit="ms"
         )
         self._errors = metrics.counter("api_errors", "Requests that failed.", ["endpoint"])
         self._children: dict[tuple[str, str], tuple[Histogram, Counter]] = {}
         for endpoint, method in known:
-            self._of(endpoint, method)
+            self._children_for(endpoint, method)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        root = getattr(self._routed, "root_path", "") or scope.get("root_path", "")
+        root = getattr(self._router, "root_path", "") or scope.get("root_path", "")
 
         def record(milliseconds: float, failed: bool) -> None:
-            endpoint = template(self._routed, {**scope, "root_path": root})
+            endpoint = template(self._router, {**scope, "root_path": root})
             self._record(endpoint, scope["method"], milliseconds, failed)
 
         answer = _Answer(scope, send, record)
@@ -86,17 +86,17 @@ class RequestMeter:
         if endpoint in self._exclude:
             return
         method = method if method in _METHODS else OTHER_METHOD
-        took, errors = self._of(endpoint, method)
+        took, errors = self._children_for(endpoint, method)
         took.observe(milliseconds)
         if failed:
             errors.inc()
         if self._on_answer:
             self._on_answer(endpoint, method, failed)
 
-    def _of(self, endpoint: str, method: str) -> tuple[Histogram, Counter]:
+    def _children_for(self, endpoint: str, method: str) -> tuple[Histogram, Counter]:
         key = (endpoint, method)
         if key not in self._children:
-            took = self._took.labels(endpoint=endpoint, method=method)
+            took = self._durations.labels(endpoint=endpoint, method=method)
             self._children[key] = (took, self._errors.labels(endpoint=endpoint))
         return self._children[key]
 
@@ -150,45 +150,45 @@ def template(app: object, scope: Scope) -> str:
         app: what has the routes.
         scope: the request, with the `root_path` that `app` sees.
     """
-    found = _among(getattr(app, "routes", ()), {**scope, "path_params": {}})
+    found = _matching(getattr(app, "routes", ()), {**scope, "path_params": {}})
     return UNMATCHED if found is None else found or "/"
 
 
-def _among(routes: Iterable[Any], scope: Scope) -> str | None:
+def _matching(routes: Iterable[Any], scope: Scope) -> str | None:
     partial = None
-    for route in _flat(routes):
+    for route in _flattened(routes):
         match, child = route.matches(scope)
         if match is Match.FULL:
-            return _template(_plain(route), {**scope, **child})
+            return _template(_original(route), {**scope, **child})
         if match is Match.PARTIAL and partial is None:  # another method: the router refuses it in this one's name
-            partial = _plain(route)
+            partial = _original(route)
     return partial and _template(partial, scope)
 
 
 def _template(route: Any, scope: Scope) -> str | None:
     if not isinstance(route, Mount | Host):
         return str(getattr(route, "path_format", ""))
-    app = _routed(route.app)
+    app = _router_of(route.app)
     routes, root = getattr(app, "routes", ()), getattr(app, "root_path", "")
-    within = _among(routes, {**scope, "root_path": root} if root else scope)
+    within = _matching(routes, {**scope, "root_path": root} if root else scope)
     if isinstance(route, Host):
         return within if routes else ""
     return route.path_format.removesuffix("/{path}") + (within or "")
 
 
-def _flat(routes: Iterable[Any]) -> Iterator[Any]:
+def _flattened(routes: Iterable[Any]) -> Iterator[Any]:
     """The routes, with those of FastAPI's included routers in their place."""
     for route in routes:
         included = getattr(route, "effective_candidates", None)
-        yield from _flat(included()) if included else (route,)
+        yield from _flattened(included()) if included else (route,)
 
 
-def _plain(route: Any) -> Any:
+def _original(route: Any) -> Any:
     # FastAPI keeps a route of Starlette that was included beside the one that it stands for.
     return getattr(route, "starlette_route", None) or route
 
 
-def _routed(app: object) -> object:
+def _router_of(app: object) -> object:
     """The application or router that is wrapped by any number of middlewares."""
     inner = app
     while inner is not None and not hasattr(inner, "routes"):

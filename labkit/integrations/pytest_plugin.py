@@ -13,6 +13,7 @@ Where labkit is installed, every run of pytest imports this module, so the fixtu
 
 import os
 from collections.abc import Generator, Iterator
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 LOG_LINES = 20
 
 # Settings in pytest's ini file, each an option of `Stack.up`, and their defaults: tests do not want to wait.
-SETTINGS = {name: getattr(Options, name) for name in ("scrape_interval", "flush_interval", "ttl", "sidecar", "server")}
+SETTINGS = {field.name: field.default for field in fields(Options) if field.name != "ports"}
 SETTINGS |= {"scrape_interval": 1.0, "flush_interval": 1.0}
 
 

@@ -18,18 +18,18 @@ class Faults:
 
     def kill(self, service: str) -> None:
         """End a service as a crash would (SIGKILL), and return when it is gone. It stays dead until `start`."""
-        processes.send([self._lab.living(require_service(service))], signal.SIGKILL)
+        processes.send([self._lab.running_process(require_service(service))], signal.SIGKILL)
         self._lab.await_end(service)
 
     def pause(self, service: str) -> None:
         """Make a service hang (SIGSTOP): its port is open, nothing answers. `resume` wakes it."""
-        process = self._lab.living(require_service(service))
+        process = self._lab.running_process(require_service(service))
         processes.send([process], signal.SIGSTOP)
         wait_until(lambda: processes.is_paused(process.pid), END_TIMEOUT)
 
     def resume(self, service: str) -> None:
         """Wake a paused service (SIGCONT), and return once it answers."""
-        processes.send([self._lab.living(require_service(service))], signal.SIGCONT)
+        processes.send([self._lab.running_process(require_service(service))], signal.SIGCONT)
         self._lab.await_ready(service)
 
     def stop(self, service: str) -> None:
@@ -43,7 +43,7 @@ class Faults:
         Raises:
             ServiceFailed: it ended, or did not answer in time; the message has the end of its log.
         """
-        self._lab.revive(require_service(service))
+        self._lab.ensure_running(require_service(service))
         self._lab.await_ready(service)
 
     @contextmanager

@@ -72,7 +72,7 @@ class LabsFolder:
         """Remove a lab's folder with `remove`, while nobody enters it; then this one, unless it holds more."""
         with self._locked():
             remove()
-            self._private.vanish(_LOCK)
+            self._private.remove_if_empty(_LOCK)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

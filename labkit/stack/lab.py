@@ -83,7 +83,7 @@ class Lab:
         """Return `status()`, where a lab whose supervisor is gone has only dead services."""
         return self.status() if self._supervisor.alive() else self._status({})
 
-    def living(self, service: str) -> psutil.Process:
+    def running_process(self, service: str) -> psutil.Process:
         """Return the process of a service.
 
         Raises:
@@ -94,7 +94,7 @@ class Lab:
             raise StackError(f"{service} does not run; start it with stack.start({service!r}).")
         return process
 
-    def revive(self, service: str) -> bool:
+    def ensure_running(self, service: str) -> bool:
         """Start a service that does not run, wake one that is paused; return whether it was started."""
         if service in self._supervisor.stopping():  # told to end by somebody who did not wait
             self.await_end(service)
@@ -130,10 +130,10 @@ class Lab:
         wait_ready(
             [endpoint(name, self.state) for name in names],
             lambda name: self._supervisor.pids()[name] is None,
-            self._last_words,
+            self._log_tail,
         )
 
-    def catch_up(self) -> None:
+    def reload(self) -> None:
         """Take note of what somebody else may have turned since.
 
         Raises:
@@ -148,22 +148,22 @@ class Lab:
         """Let the store send as often as these options say."""
         if options == self.state.options:
             return
-        if self._awake("store"):
+        if self._unpaused_process("store"):
             set_flush_interval(self.state.ports["store"], options.flush_interval)
         state = replace(self.state, options=options)
         self._supervisor.describe(store_service(state))
-        self._set(state)
+        self._save(state)
 
     def tune_prometheus(self, options: Options) -> None:
         """Let Prometheus scrape as often as these options say."""
         if options == self.state.options:
             return
-        process = self._awake("prometheus")
+        process = self._unpaused_process("prometheus")
         state = replace(self.state, options=options)
-        self.folder.configure_prometheus(prometheus_config(state))
+        self.folder.write(self.folder.prometheus_config.name, prometheus_config(state))
         if process:
             reload_prometheus(process, self.state.ports["prometheus"])
-        self._set(state)
+        self._save(state)
 
     def start_locust(self) -> None:
         """Start Locust, unless it runs."""
@@ -172,20 +172,20 @@ class Lab:
         ports = {**self.state.ports, LOCUST: choose_one(LOCUST, self.state.options.ports)}
         state = replace(self.state, ports=ports)
         self._supervisor.describe(locust_service(state))
-        self._set(state)
+        self._save(state)
         self._supervisor.start(LOCUST)
 
     def stop_locust(self) -> None:
         """End Locust, whose port is nobody's from now on."""
         self.stop(LOCUST)
         left = {name: port for name, port in self.state.ports.items() if name != LOCUST}
-        self._set(replace(self.state, ports=left))
+        self._save(replace(self.state, ports=left))
 
     def _launch(self, on_step: Callable[[str], None]) -> None:
         parts = services(self.state, self.folder, on_step)
         try:
             self.folder.create([self.state.options.server, "prometheus"])
-            self.folder.configure_prometheus(prometheus_config(self.state))
+            self.folder.write(self.folder.prometheus_config.name, prometheus_config(self.state))
             # Before the processes: whoever comes after us, should we be killed now, shall find them.
             self.folder.save(self.state)
             self._supervisor.launch(parts)
@@ -203,21 +203,21 @@ class Lab:
                 f"take it as it is (Stack.attach(), `labkit status`), or end it first: labkit down --name {name}"
             )
         if self.state.kernel and self.state.owner == me.owner:
-            self._set(replace(self.state, kernel=me.kernel))  # the notebook's new kernel takes care of it
+            self._save(replace(self.state, kernel=me.kernel))  # the notebook's new kernel takes care of it
         for service in self.state.ports:
-            if self.revive(service):
+            if self.ensure_running(service):
                 on_step(f"Started {service} again")
         self.await_ready(*self.state.ports)
 
-    def _set(self, state: State) -> None:
+    def _save(self, state: State) -> None:
         self.folder.save(state)
         self.state = state
 
     def _status(self, pids: dict[str, int | None]) -> list[ServiceStatus]:
         found = urls(self.state.ports).items()
-        return [ServiceStatus(name, self._how(name, pids.get(name)), pids.get(name), url) for name, url in found]
+        return [ServiceStatus(name, self._state_of(name, pids.get(name)), pids.get(name), url) for name, url in found]
 
-    def _how(self, name: str, pid: int | None) -> str:
+    def _state_of(self, name: str, pid: int | None) -> str:
         if pid is None:
             return "dead"
         if processes.is_paused(pid):
@@ -229,12 +229,12 @@ class Lab:
         pid = self._supervisor.pids()[service]
         return None if pid is None else processes.member(pid, self.folder.root)
 
-    def _awake(self, service: str) -> psutil.Process | None:
+    def _unpaused_process(self, service: str) -> psutil.Process | None:
         process = self._process(service)
         if process and processes.is_paused(process.pid):
-            raise ServiceFailed(f"{service} is paused and takes no orders; wake it: stack.resume({service!r}).")
+            raise ServiceFailed(f"{service} is paused and cannot be tuned; wake it first: stack.resume({service!r}).")
         return process
 
-    def _last_words(self, name: str) -> str:
+    def _log_tail(self, name: str) -> str:
         log = self.folder.log(name)
         return f"The end of its log ({log}):\n{tail(log, LOG_TAIL) or '(nothing)'}"

@@ -25,7 +25,7 @@ def started(home: Path | str | None = None) -> dict[Folder, State]:
     return dict(sorted(states.items(), key=lambda item: item[1].started, reverse=True))
 
 
-def remains(home: Path | str | None = None) -> list[Folder]:
+def leftovers(home: Path | str | None = None) -> list[Folder]:
     """Return the folders of all labs of a home, also those of which only files or processes are left."""
     home = find_home(home)
     folder = LabsFolder(home)
@@ -33,7 +33,7 @@ def remains(home: Path | str | None = None) -> list[Folder]:
     return [Folder(home, name) for name in names | dict.fromkeys(processes.labs_in(folder.root))]
 
 
-def meant(home: Path | str | None = None, name: str | None = None) -> Folder:
+def find(home: Path | str | None = None, name: str | None = None) -> Folder:
     """Return the folder of the lab that is meant: the one of this name, else this notebook's own, else the one that
     runs and was started last, else the one that was started last, else where a new one would be.
 
@@ -50,14 +50,14 @@ def meant(home: Path | str | None = None, name: str | None = None) -> Folder:
     return candidates[0] if candidates else Folder(find_home(home), me.name)
 
 
-def meant_or_left(home: Path | str | None = None, name: str | None = None) -> Folder:
+def find_or_leftover(home: Path | str | None = None, name: str | None = None) -> Folder:
     """Return the folder of the lab that is meant, or of one of which only files or processes are left."""
     try:
         known = name is not None or bool(started(home))
     except StackError:  # something else has its name; the processes are ours all the same
         known = False
-    left = [] if known else remains(home)
-    return left[0] if left else meant(home, name)
+    left = [] if known else leftovers(home)
+    return left[0] if left else find(home, name)
 
 
 @contextmanager

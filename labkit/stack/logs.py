@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from labkit.errors import StackError
-from labkit.stack.labs import meant
+from labkit.stack.labs import find
 from labkit.stack.services import LOCUST, SUPERVISOR, require_service
 
 
@@ -16,7 +16,7 @@ def log_of(service: str, home: Path | str | None = None, *, name: str | None = N
         StackError: there is no such service, it has said nothing yet, or the lab's folder is not labkit's.
     """
     require_service(service, LOCUST, SUPERVISOR)
-    folder = meant(home, name)
+    folder = find(home, name)
     if fault := folder.fault():
         raise StackError(fault)
     if not folder.log(service).exists():

@@ -45,10 +45,9 @@ class PrivateFolder:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._require_safe_parent()
             if self._is_free():
-                self._appear()
+                self._create()
         except OSError as error:
-            kind = Vanished if isinstance(error, FileNotFoundError) else StackError
-            raise kind(f"The lab cannot be kept in {self._path}: {error}. {_ELSEWHERE}") from None
+            raise self._unusable(error) from None
         self.require()
 
     def require(self) -> None:
@@ -129,7 +128,7 @@ class PrivateFolder:
                 else:
                     os.unlink(name, dir_fd=folder)
 
-    def vanish(self, last: str) -> None:
+    def remove_if_empty(self, last: str) -> None:
         """Remove the folder, unless it holds more than its mark and the file `last`, which goes with it.
 
         Raises:
@@ -139,7 +138,7 @@ class PrivateFolder:
             if {entry.name for entry in entries} - {MARK, last}:
                 return
         # Under another name first: whoever comes meanwhile finds a whole folder or none.
-        with self._aside() as aside:
+        with self._temporary() as aside:
             self._path.rename(aside)
 
     def _is_free(self) -> bool:
@@ -147,9 +146,9 @@ class PrivateFolder:
             return not self.exists()
         return not any(self._path.iterdir())
 
-    def _appear(self) -> None:
+    def _create(self) -> None:
         # Complete under another name first, for the same reason. An empty folder gives way.
-        with self._aside() as aside:
+        with self._temporary() as aside:
             # The number of the folder: one that was copied, or came with somebody's files, is not ours to empty.
             (aside / MARK).touch(0o600)
             (aside / MARK).write_text(f"{aside.stat().st_ino}\n")
@@ -160,7 +159,7 @@ class PrivateFolder:
                     raise
 
     @contextmanager
-    def _aside(self) -> Iterator[Path]:
+    def _temporary(self) -> Iterator[Path]:
         """An empty folder beside this one, private; it is removed with what is in it, unless it was renamed."""
         aside = Path(tempfile.mkdtemp(prefix=f"{self._path.name}-", dir=self._path.parent))
         try:
@@ -177,10 +176,8 @@ class PrivateFolder:
             folder = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         except NotADirectoryError:
             raise StackError(_refusal(self._path, "is a link or a file")) from None
-        except FileNotFoundError as error:
-            raise Vanished(f"The lab cannot be kept in {self._path}: {error}. {_ELSEWHERE}") from None
         except OSError as error:
-            raise StackError(f"The lab cannot be kept in {self._path}: {error}. {_ELSEWHERE}") from None
+            raise self._unusable(error) from None
         try:
             self._require_ours(folder)
             yield folder
@@ -190,14 +187,16 @@ class PrivateFolder:
     def _require_safe_parent(self) -> None:
         try:
             fault = untrusted(self._path.parent)
-        except FileNotFoundError as error:
-            raise Vanished(f"The lab cannot be kept in {self._path}: {error}. {_ELSEWHERE}") from None
         except OSError as error:
-            fault = str(error)
+            raise self._unusable(error) from None
         if fault:
             raise StackError(
                 f"The lab cannot be kept in {self._path}: {fault}, so others could put theirs there. {_ELSEWHERE}"
             )
+
+    def _unusable(self, error: OSError) -> StackError:
+        kind = Vanished if isinstance(error, FileNotFoundError) else StackError
+        return kind(f"The lab cannot be kept in {self._path}: {error}. {_ELSEWHERE}")
 
     def _require_ours(self, folder: int) -> None:
         found = os.fstat(folder)

@@ -26,12 +26,12 @@ def answers(service: Endpoint, timeout: float = ANSWER_TIMEOUT) -> bool:
 def wait_ready(
     services: Iterable[Endpoint],
     ended: Callable[[str], bool],
-    last_words: Callable[[str], str],
+    log_tail: Callable[[str], str],
     timeout: float = READY_TIMEOUT,
 ) -> None:
     """Return as soon as every service answers.
 
-    `ended(name)` tells whether its process is gone, `last_words(name)` is the end of its log.
+    `ended(name)` tells whether its process is gone, `log_tail(name)` is the end of its log.
 
     Raises:
         ServiceFailed: one has ended, or does not answer within `timeout` seconds.
@@ -41,14 +41,14 @@ def wait_ready(
     while waiting := [service for service in waiting if not answers(service)]:
         for service in waiting:
             if ended(service.name):
-                raise ServiceFailed(f"{service.name} ended while it started. {last_words(service.name)}")
+                raise ServiceFailed(f"{service.name} ended while it started. {log_tail(service.name)}")
         if monotonic() > deadline:
-            rung, name = _rung(waiting[0]), waiting[0].name
-            raise ServiceFailed(f"{name} is not ready after {timeout:g} s: {rung}. {last_words(name)}")
+            progress, name = _progress(waiting[0]), waiting[0].name
+            raise ServiceFailed(f"{name} is not ready after {timeout:g} s: {progress}. {log_tail(name)}")
         sleep(POLL)
 
 
-def _rung(service: Endpoint) -> str:
+def _progress(service: Endpoint) -> str:
     """Say how far up the ladder a living process came."""
     with socket.socket() as probe:
         probe.settimeout(ANSWER_TIMEOUT)

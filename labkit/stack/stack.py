@@ -88,7 +88,7 @@ class Stack(Faults):
     @classmethod
     def running(cls, home: Path | str | None = None, *, name: str | None = None) -> Self | None:
         """Return the lab that `attach` would return, or None."""
-        folder = labs.meant(home, name)
+        folder = labs.find(home, name)
         state = folder.load()
         return cls(Lab(folder, state)) if state else None
 
@@ -107,14 +107,14 @@ class Stack(Faults):
         Raises:
             StackError: the lab's folder is a link, somebody else's, or not made by labkit. Its processes end even then.
         """
-        folder = labs.meant_or_left(home, name)
+        folder = labs.find_or_leftover(home, name)
         return folder.name if teardown.clear(folder, keep=("data",) if keep_data else ()) else ""
 
     @classmethod
     def clear_all(cls, home: Path | str | None = None, *, keep_data: bool = False) -> list[str]:
         """End all that is left of every lab of this user; return the names of those that were there."""
         keep = ("data",) if keep_data else ()
-        return [folder.name for folder in labs.remains(home) if teardown.clear(folder, keep=keep)]
+        return [folder.name for folder in labs.leftovers(home) if teardown.clear(folder, keep=keep)]
 
     def down(self, *, keep_data: bool = False) -> None:
         """End every process of the lab and remove its files. A second time does no harm.
@@ -198,7 +198,7 @@ class Stack(Faults):
             ServiceFailed: a service is paused or does not take it; the message says which and what to do.
         """
         with self._lab.folder.locked():
-            self._lab.catch_up()
+            self._lab.reload()
             wanted = self.options
             if flush_interval is not None:
                 wanted = replace(wanted, flush_interval=flush_interval)
@@ -225,7 +225,7 @@ class Stack(Faults):
 
         require_rate(rate, shape)
         with self._lab.folder.locked():
-            self._lab.catch_up()
+            self._lab.reload()
             self._lab.start_locust()
         self._lab.await_ready(LOCUST)
         LocustClient(self.urls[LOCUST]).set_rate(rate, shape)
@@ -233,5 +233,5 @@ class Stack(Faults):
     def stop_traffic(self) -> None:
         """Send everybody home and end Locust. A second time does no harm."""
         with self._lab.folder.locked():
-            self._lab.catch_up()
+            self._lab.reload()
             self._lab.stop_locust()

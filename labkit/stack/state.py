@@ -107,9 +107,7 @@ class Folder:
                 self._private.folder(*parts)
             self.socket.parent.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
-            raise StackError(
-                f"The lab cannot be kept in {self.root}: {error}. Name another home: LABKIT_HOME."
-            ) from None
+            raise self._unusable(error) from None
         if fault := self.socket_fault():
             raise StackError(fault)
 
@@ -132,10 +130,6 @@ class Folder:
         except (ValueError, KeyError, TypeError, AttributeError, StackError) as error:
             raise self._damaged(error) from None
 
-    def configure_prometheus(self, text: str) -> None:
-        """Write its configuration."""
-        self._private.write(self.prometheus_config.name, text)
-
     def write(self, name: str, text: str) -> None:
         """Write a file, whole or not at all; `name` may begin with one of the folders."""
         self._private.write(name, text)
@@ -157,7 +151,7 @@ class Folder:
             if self.exists():
                 self._private.remove(name for name in _MADE if name not in keep)
                 if not keep:
-                    self._labs.clear(lambda: self._private.vanish(_LOCK))
+                    self._labs.clear(lambda: self._private.remove_if_empty(_LOCK))
         except OSError as error:
             raise StackError(f"The lab's files cannot be removed: {error}. Did another user start it?") from None
 
@@ -192,16 +186,17 @@ class Folder:
         self.socket.parent.rmdir()
 
     def _open_lock(self) -> IO[str]:
-        try:
-            return self._labs.add(self._make)
-        except OSError as error:
-            raise StackError(
-                f"The lab cannot be kept in {self.root}: {error}. Name another home: LABKIT_HOME."
-            ) from None
+        def make() -> IO[str]:
+            self._private.make()
+            return self._private.open(_LOCK)
 
-    def _make(self) -> IO[str]:
-        self._private.make()
-        return self._private.open(_LOCK)
+        try:
+            return self._labs.add(make)
+        except OSError as error:
+            raise self._unusable(error) from None
+
+    def _unusable(self, error: OSError) -> StackError:
+        return StackError(f"The lab cannot be kept in {self.root}: {error}. Name another home: LABKIT_HOME.")
 
 
 def _state(options: dict[str, Any], ports: dict[str, int], started: float, owner: str, kernel: int) -> State:

@@ -58,7 +58,7 @@ class Shop:
         """A customer arrives and waits."""
         with self._lock:
             now = self._counts
-            return self._become("joined", replace(now, waiting=now.waiting + 1, total=now.total + 1))
+            return self._apply("joined", replace(now, waiting=now.waiting + 1, total=now.total + 1))
 
     def look_around(self) -> Counts:
         """A waiting customer comes in and looks around.
@@ -70,7 +70,7 @@ class Shop:
             now = self._counts
             if not now.waiting:
                 raise StepRefusedError("Nobody is waiting, so nobody can come in and look around. Join first.")
-            return self._become("looked_around", replace(now, waiting=now.waiting - 1, active=now.active + 1))
+            return self._apply("looked_around", replace(now, waiting=now.waiting - 1, active=now.active + 1))
 
     def serve(self) -> Counts:
         """A customer is served and goes: one who has looked around, or, if there is none, one who waits.
@@ -81,9 +81,9 @@ class Shop:
         with self._lock:
             now = self._counts
             if now.active:
-                return self._become("served", replace(now, active=now.active - 1, served=now.served + 1))
+                return self._apply("served", replace(now, active=now.active - 1, served=now.served + 1))
             if now.waiting:
-                return self._become("served", replace(now, waiting=now.waiting - 1, served=now.served + 1))
+                return self._apply("served", replace(now, waiting=now.waiting - 1, served=now.served + 1))
             raise StepRefusedError("Nobody is waiting or looking around, so nobody can be served. Join first.")
 
     def leave(self) -> Counts:
@@ -95,12 +95,12 @@ class Shop:
         with self._lock:
             now = self._counts
             if now.waiting:
-                return self._become("left", replace(now, waiting=now.waiting - 1))
+                return self._apply("left", replace(now, waiting=now.waiting - 1))
             if now.active:
-                return self._become("left", replace(now, active=now.active - 1))
+                return self._apply("left", replace(now, active=now.active - 1))
             raise StepRefusedError("Nobody is waiting or looking around, so nobody can leave. Join first.")
 
-    def _become(self, event: Event, counts: Counts) -> Counts:
+    def _apply(self, event: Event, counts: Counts) -> Counts:
         self._counts = counts
         # Under the lock: a gauge set by the later step must not be overwritten by the earlier one.
         for watch in self._watchers:

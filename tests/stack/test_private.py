@@ -37,7 +37,7 @@ def ours(tmp_path: Path) -> PrivateFolder:
 def refuses_everything(path: Path, why: str) -> None:
     folder = PrivateFolder(path)
     acts: list[Callable[[], object]] = [folder.make, folder.require, lambda: folder.folder("data")]
-    acts += [lambda: folder.remove(["data"]), lambda: folder.vanish("lock")]
+    acts += [lambda: folder.remove(["data"]), lambda: folder.remove_if_empty("lock")]
     acts += [lambda: folder.write("state", ""), lambda: folder.open("lock")]
     for act in acts:
         with pytest.raises(StackError, match=why):
@@ -121,8 +121,8 @@ def test_many_at_once_make_one_whole_folder(tmp_path: Path) -> None:
 def test_it_vanishes_with_its_lock_and_nothing_else(tmp_path: Path, ours: PrivateFolder) -> None:
     """As long as anything else is in it, it stays, marked."""
     ours.open("lock").close()
-    ours.vanish("lock")
+    ours.remove_if_empty("lock")
     ours.require()
     ours.remove(["state", "data"])
-    ours.vanish("lock")
+    ours.remove_if_empty("lock")
     assert list(tmp_path.iterdir()) == []

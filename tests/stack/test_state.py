@@ -69,7 +69,7 @@ def test_what_is_made_is_for_this_user_alone(tmp_path: Path) -> None:
     try:
         folder.create(["valkey"])
         folder.save(STATE)
-        folder.configure_prometheus("global: {}")
+        folder.write("prometheus.yml", "global: {}")
     finally:
         os.umask(former)
     made = [folder.root, *folder.root.rglob("*"), folder.socket.parent]
