@@ -13,7 +13,7 @@ from harness.process import wait_until
 from tests import ROOT
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
-HOLDER = "import sys, signal, tests.debian_root as it; signal.signal(signal.SIGTERM, lambda *_: sys.exit(1)); "
+HOLDER = "import sys, signal, harness.debian_root as it; signal.signal(signal.SIGTERM, lambda *_: sys.exit(1)); "
 
 
 def test_a_mount_and_a_process_are_gone_at_the_end(tmp_path: Path) -> None:

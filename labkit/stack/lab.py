@@ -232,7 +232,7 @@ class Lab:
     def _unpaused_process(self, service: str) -> psutil.Process | None:
         process = self._process(service)
         if process and processes.is_paused(process.pid):
-            raise ServiceFailed(f"{service} is paused and takes no orders; wake it: stack.resume({service!r}).")
+            raise ServiceFailed(f"{service} is paused and cannot be tuned; wake it first: stack.resume({service!r}).")
         return process
 
     def _log_tail(self, name: str) -> str:

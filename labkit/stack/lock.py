@@ -17,7 +17,7 @@ def exclusive(path: Path, opened: Callable[[], IO[str]]) -> Iterator[None]:
     while True:
         with opened() as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            # Else the one before us removed the folder, and this file with it.
+            # Otherwise the one before us removed the folder, and this file with it.
             if _is_at(file, path):
                 yield
                 return

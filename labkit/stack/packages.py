@@ -62,7 +62,7 @@ def require_trusted(program: Path) -> None:
         fault = str(error)
     if fault:
         raise BinaryNotFound(
-            f"{program} is not run: {fault}. Name a cache folder of your own in LABKIT_CACHE, or mend its permissions."
+            f"{program} is not run: {fault}. Name a cache folder of your own in LABKIT_CACHE, or fix its permissions."
         )
 
 

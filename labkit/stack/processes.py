@@ -50,7 +50,9 @@ def member(pid: int, lab: Path) -> psutil.Process | None:
     except psutil.NoSuchProcess:
         return None
     if not _is(process, lab, ()) and lives(process):
-        raise StackError(f"Process {pid} is said to be of the lab in {lab}, but is not; it is left alone.")
+        raise StackError(
+            f"Process {pid} does not belong to the lab in {lab}, although its supervisor names it; it gets no signal."
+        )
     return process
 
 

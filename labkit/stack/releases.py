@@ -38,7 +38,7 @@ def add_launchers(root: Path) -> None:
     folders = [folder.relative_to(root) for top in ("lib", "usr/lib") for folder in root.glob(f"{top}/*-linux-*")]
     loader = next((found for folder in folders for found in (root / folder).glob("ld-linux*.so.*")), None)
     if not loader:
-        raise BinaryNotFound("the release came without a loader for its programs")
+        raise BinaryNotFound("the packages of the release hold no loader (ld-linux*.so) for its programs")
     (root / "run").mkdir()
     libraries = ":".join(f"$root/{folder}" for folder in folders)
     places = {"loader": loader.relative_to(root), "libraries": libraries}
@@ -52,10 +52,10 @@ def mirror() -> str:
     """Return where the machine itself gets its release from."""
     found = platform.freedesktop_os_release() if Path("/etc/os-release").exists() else {}
     if found.get("ID") != "debian" or not KEYRING.exists():
-        raise BinaryNotFound("other releases of Debian can be had on Debian only")
+        raise BinaryNotFound("another release of Debian can be fetched on Debian only")
     if mirror := mirrors().get(found.get("VERSION_CODENAME", "")):
         return mirror
-    raise BinaryNotFound("the machine's own sources do not say where Debian's releases are")
+    raise BinaryNotFound("apt's sources on this machine name no mirror of Debian")
 
 
 def mirrors() -> dict[str, str]:

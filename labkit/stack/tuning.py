@@ -23,7 +23,7 @@ def set_flush_interval(port: int, seconds: float) -> None:
     """
     answer = _ask("store", port, "PUT", "/-/flush-interval", {"seconds": seconds})
     if answer.status != 200:
-        raise ServiceFailed(f"The store does not send every {seconds:g} s: {answer.text}")
+        raise ServiceFailed(f"The store refused a flush interval of {seconds:g} s: {answer.text}")
 
 
 def reload_prometheus(process: psutil.Process, port: int) -> None:

@@ -40,7 +40,7 @@ def test_a_process_of_the_lab_is_known_by_its_mark(tmp_path: Path, mine: psutil.
     """One with its home is one of it; any other is refused, and left alone."""
     assert processes.member(mine.pid, tmp_path) == mine
     for pid, home in ((other.pid, tmp_path), (mine.pid, tmp_path / "elsewhere"), (1, tmp_path)):
-        with pytest.raises(StackError, match=f"Process {pid} is said to be of the lab .* left alone"):
+        with pytest.raises(StackError, match=f"Process {pid} does not belong to the lab .* no signal"):
             processes.member(pid, home)
 
 
@@ -49,7 +49,7 @@ def test_a_mark_on_another_users_process_counts_for_nothing(tmp_path: Path) -> N
     """Root can see it, but anybody can wear it."""
     for process in _sleeping({"PATH": os.environ["PATH"], processes.MARK: str(tmp_path)}, user=SOMEBODY):
         assert processes.of_lab(tmp_path) == []
-        with pytest.raises(StackError, match="left alone"):
+        with pytest.raises(StackError, match="no signal"):
             processes.member(process.pid, tmp_path)
 
 

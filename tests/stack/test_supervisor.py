@@ -82,7 +82,7 @@ def refuses_to_signal(stack: Stack, why: str) -> None:
 def test_a_pid_that_is_not_the_labs_is_left_alone(folder: Folder, victim: "subprocess.Popen[bytes]") -> None:
     """Even when this user's own supervisor names it: a process without the lab's mark gets no signal."""
     for stack in pretend(folder, victim):
-        refuses_to_signal(stack, f"Process {victim.pid} is said to be .* left alone")
+        refuses_to_signal(stack, f"Process {victim.pid} does not belong to .* no signal")
     assert victim.poll() is None
 
 
