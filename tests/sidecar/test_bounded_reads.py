@@ -18,7 +18,6 @@ from harness.sidecar_process import SidecarProcess
 from labkit import RedisMetricsService
 from labkit.sidecar.app import create_app
 from labkit.sidecar.bounded_reads import REDIS_TIMEOUT, bounded_client, within
-from labkit.sidecar.serving import Limits
 from labkit.sidecar.sidecar import Sidecar
 from tests.sidecar.slow_link import SlowLink
 
@@ -70,15 +69,15 @@ def test_sigterm_does_not_wait_for_a_slow_link(link: SlowLink, redis_url: str, t
         family = metrics.histogram("h", "Help.", ["n"], buckets=range(100))
         for n in range(3000):
             family.labels(n=str(n)).observe(n)
-    link.rate = 200_000
+    link.rate = 100_000  # so that the rest takes half a minute
     sidecar = SidecarProcess(link.url, tmp_path)
     with sidecar, socket.create_connection(("127.0.0.1", sidecar.port)) as client:
         client.send(b"GET /metrics HTTP/1.1\r\nHost: a\r\nX-Prometheus-Scrape-Timeout-Seconds: 60\r\n\r\n")
         wait_until(lambda: link.passed > REPLY, "the reading")
         told = monotonic()
         sidecar.process.send_signal(signal.SIGTERM)
-        assert sidecar.process.wait(30) == 0
-        assert monotonic() - told < Limits().head_time - 1  # the shortest time that any client has
+        assert sidecar.process.wait(60) == 0
+        assert monotonic() - told < 10
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import redis
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
+from harness.process import wait_until
 from harness.sidecar_process import StockExporter
 from labkit import RedisMetricsService
 from labkit.sidecar.negotiation import Format
@@ -50,7 +51,8 @@ def good(redis_url: str, redis_client: redis.Redis) -> None:
 
 def page_of(redis_url: str, wanted: Format = "text") -> str:
     sidecar = Sidecar(redis_url)
-    pieces, found = sidecar.page(sidecar.refresh(), wanted, ())
+    wait_until(sidecar.refresh, "all that Redis holds")
+    pieces, found = sidecar.page(True, wanted, ())
     assert found == wanted
     return b"".join(pieces).decode()
 

@@ -16,7 +16,7 @@ ENDLESS = Plan(customers=10, arrival_rate=0.001, speed=0.1, seed=5)
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.001)
 
