@@ -136,6 +136,9 @@ def take_the_panel(notebook: NotebookPage) -> None:
 def test_the_panel_works_while_a_cell_runs(notebook: NotebookPage, stack: Stack) -> None:
     """A class may turn knobs during a long cell: what is asked is done, and the path goes on."""
     assert notebook.page.evaluate(HEARD)
+    # Not even that thread hears anything before it has begun to listen.
+    notebook.output(0).get_by_role("combobox").first.select_option("left")
+    expect(notebook.output(0)).to_contain_text('user_events{event="left"}', timeout=READY)
     notebook.page.evaluate("window.jupyterapp.commands.execute('notebook:insert-cell-below')")
     notebook.cell(1).locator(".cm-content").fill("import time; time.sleep(600)")
     notebook.cell(1).locator(".jp-InputArea-prompt").click()

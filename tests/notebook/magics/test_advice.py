@@ -2,6 +2,7 @@
 
 import pytest
 
+from harness.process import wait_until
 from labkit import Prometheus
 from labkit.notebook.magics.advice import advice
 from labkit.notebook.magics.result import Result
@@ -31,6 +32,8 @@ def test_the_rate_of_buckets_is_a_heat_map(measured: Prometheus) -> None:
 @pytest.mark.parametrize("promql", [BUCKETS, f"rate({BUCKETS}[1m])"])
 def test_many_plain_buckets_are_told_their_sum(measured: Prometheus, promql: str) -> None:
     """The advice has a query that can be asked as it stands, and stands in text and page."""
+    # A rate needs a second scrape of each.
+    wait_until(lambda: Result(measured, promql, last="5s", step="1s").advice, "enough series for advice")
     result = Result(measured, promql, last="5s", step="1s")
     (told,) = result.advice
     assert SUM in told
