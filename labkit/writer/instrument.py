@@ -84,6 +84,8 @@ class Instrument(ABC):
         Raises:
             MetricError: labels are missing, unknown or given twice.
         """
+        if values and labels:
+            return self._look_up(values, labels)  # which refuses it, also if the names alone are known
         if len(labels) == 1:
             # Most metrics have one label. The pair is the key that takes the least time to make.
             pair = labels.popitem()

@@ -48,6 +48,15 @@ def test_wrong_labels_name_the_right_ones(labels: dict[str, str]) -> None:
         counter("event").labels(**labels)
 
 
+@pytest.mark.parametrize("labels", [{"event": "joined"}, {"event": "joined", "place": "here"}])
+def test_labels_given_both_ways_are_refused(labels: dict[str, str]) -> None:
+    """Also when the names alone are known already: a value that nobody uses is a mistake."""
+    events = counter(*labels)
+    events.labels(**labels)
+    with pytest.raises(MetricError, match="has the labels"):
+        events.labels("left", **labels)
+
+
 def test_a_metric_with_labels_is_not_recorded_to() -> None:
     """When `.labels()` was forgotten, the error says how to call it."""
     with pytest.raises(MetricError, match=r"events\.labels\(event=…\)"):
