@@ -59,6 +59,9 @@ def test_files_that_pages_name_exist() -> None:
     assert "lua/flush.lua" in named["docs/architecture.md"]
     del named["CHANGELOG.md"]
     assert {(page, file) for page, files in named.items() for file in files if not (ROOT / file).exists()} == set()
+    beside = re.compile(r"`(test_\w+\.py)`")
+    tests = {path.name for path in (ROOT / "tests").rglob("test_*.py")}
+    assert {name for name, text in _committed_texts() if name in named and set(beside.findall(text)) - tests} == set()
 
 
 def test_the_table_of_metrics_is_what_the_store_records(
